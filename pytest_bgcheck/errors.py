@@ -1,0 +1,34 @@
+"""What can go wrong, by what the user can do about it. Imports nothing of the package."""
+
+from __future__ import annotations
+
+
+class BgcheckError(Exception):
+    """The root of all errors of pytest-bgcheck."""
+
+
+class WrongUse(BgcheckError, ValueError):
+    """A declaration, a mark or a call is wrong: mend the test suite.
+
+    At collection it becomes a ``pytest.UsageError``.
+    """
+
+
+class StillRunning(BgcheckError, TimeoutError):
+    """The job had not ended when the caller's patience was over. The job goes on."""
+
+
+class TargetError(BgcheckError):
+    """The target could not be asked. Asking again with the same id is always safe."""
+
+
+class Unreachable(TargetError):
+    """The call did not come through, or gave no answer in time."""
+
+
+class Refused(TargetError):
+    """Asking again cannot help: no such container, no permission, no shell, a full disk."""
+
+
+class BadReply(TargetError):
+    """An answer came, but not one whole frame of ours: it was cut, doubled or mixed with noise."""

@@ -1,0 +1,155 @@
+"""Plain data: a check, the state of a job, and its result. Imports only errors."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import re
+from dataclasses import dataclass, field, fields
+
+
+class State(str, enum.Enum):
+    """What a job is doing, or what became of it. Equal to its own name in words."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed out"
+    LOST = "lost"
+    UNREACHABLE = "unreachable"
+    NOT_STARTED = "not started"
+    CANCELLED = "cancelled"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def final(self) -> bool:
+        """True if a job never leaves this state."""
+        return self not in (State.PENDING, State.RUNNING)
+
+
+@dataclass(frozen=True)
+class Script:
+    """A local file that is sent to the target and run there."""
+
+    path: str
+    content: bytes = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A declaration: a command and its limits. Times are in seconds, sizes in bytes.
+
+    ``argv`` is what is executed on the target; with ``script`` it holds the script's arguments.
+    ``host`` is a testinfra hostspec, or None for the host of whoever awaits. ``sudo`` None means:
+    as the host's own testinfra settings say.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    command: str
+    script: Script | None = None
+    timeout_s: float = 360.0
+    rc: frozenset[int] = frozenset({0})
+    retry_every_s: float | None = None
+    grace_s: float = 5.0
+    host: str | None = None
+    sudo: bool | None = None
+    sudo_user: str | None = None
+    env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    cwd: str | None = None
+    output_limit: int = 1 << 20
+
+    def differences(self, other: Check) -> list[str]:
+        """Return the names of the arguments in which two checks differ."""
+        return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
+
+    def id_on(self, host: str, run: str) -> str:
+        """Return the id of this check's job on a host, the same in every process of a run.
+
+        ``run`` is the run's own id: letters and digits. The id is a file name and a word on the
+        target: ``RUN-NAME-DIGEST``, where only the two hyphens are hyphens.
+        """
+        rcs = sorted(self.rc)
+        told = repr((host, rcs, *(getattr(self, f.name) for f in fields(self) if f.name != "rc")))
+        digest = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:10]
+        readable = re.sub(r"[^A-Za-z0-9_]", "_", self.name)[:24]
+        return f"{run}-{readable}-{digest}"
+
+
+@dataclass(frozen=True)
+class Output:
+    """What was kept of a stream: the head and, if bytes were left out in between, the tail."""
+
+    size: int = 0
+    head: bytes = field(default=b"", repr=False)
+    tail: bytes = field(default=b"", repr=False)
+
+    @property
+    def cut(self) -> int:
+        """The number of bytes left out."""
+        return self.size - len(self.head) - len(self.tail)
+
+    def bytes(self) -> bytes:
+        if not self.cut:
+            return self.head + self.tail
+        gap = f"\n[... {self.cut:,} of {self.size:,} bytes left out ...]\n"
+        return self.head + gap.encode() + self.tail
+
+    def text(self) -> str:
+        return self.bytes().decode("utf-8", "replace")
+
+
+EMPTY = Output()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a job; the names are those of testinfra's ``CommandResult``.
+
+    ``rc`` is None unless the command ended by itself. ``duration`` is in seconds, measured on the
+    target by its monotonic clock, and None where the job never ran or nobody could tell.
+    ``attempts`` counts the runs of the command (more than one with ``retry_every``). ``detail`` is
+    one line for a person where the state alone does not tell, else empty.
+    """
+
+    state: State
+    rc: int | None = None
+    duration: float | None = None
+    attempts: int = 0
+    detail: str = ""
+    stdout_kept: Output = EMPTY
+    stderr_kept: Output = EMPTY
+
+    @property
+    def succeeded(self) -> bool:
+        return self.state is State.SUCCEEDED
+
+    @property
+    def failed(self) -> bool:
+        """True if it did not succeed, whatever the reason."""
+        return not self.succeeded
+
+    @property
+    def stdout(self) -> str:
+        """Standard output, decoded as UTF-8; bytes that are not UTF-8 are replaced."""
+        return self.stdout_kept.text()
+
+    @property
+    def stderr(self) -> str:
+        """Standard error, decoded as UTF-8; bytes that are not UTF-8 are replaced."""
+        return self.stderr_kept.text()
+
+    @property
+    def stdout_bytes(self) -> bytes:
+        return self.stdout_kept.bytes()
+
+    @property
+    def stderr_bytes(self) -> bytes:
+        return self.stderr_kept.bytes()

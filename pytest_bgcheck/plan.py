@@ -1,0 +1,62 @@
+"""From selected tests to jobs, and the order of tests. Pure; imports only model.
+
+The host of a job is any hashable value here: the plan only compares it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from .model import Check
+
+HostT = TypeVar("HostT", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Want(Generic[HostT]):
+    """A test (by its node id) awaits a check on a host, or only requests its handle."""
+
+    test: str
+    check: Check
+    host: HostT
+    awaits: bool
+
+
+@dataclass
+class PlannedJob(Generic[HostT]):
+    """One run of a check on a host, with the tests that await and that only request it."""
+
+    check: Check
+    host: HostT
+    awaited_by: list[str] = field(default_factory=list)
+    requested_by: list[str] = field(default_factory=list)
+
+
+def jobs(wants: Iterable[Want[HostT]]) -> list[PlannedJob[HostT]]:
+    """Return each job once, in the order in which tests first want them."""
+    planned: dict[tuple[Check, HostT], PlannedJob[HostT]] = {}
+    for want in wants:
+        job = planned.setdefault((want.check, want.host), PlannedJob(want.check, want.host))
+        tests = job.awaited_by if want.awaits else job.requested_by
+        if want.test not in tests:
+            tests.append(want.test)
+    return list(planned.values())
+
+
+ItemT = TypeVar("ItemT")
+
+
+def waiting_last(
+    items: Sequence[ItemT], expected_s: Callable[[ItemT], float | None]
+) -> list[ItemT]:
+    """Return the tests that await behind the others, soonest expected first, stably.
+
+    ``expected_s``: when the last job that a test awaits is expected to be ready, None if it awaits
+    none. Waiting tests at the end leave the checks the time of all other tests.
+    """
+    ready = [(expected_s(item), item) for item in items]
+    ordinary = [item for seconds, item in ready if seconds is None]
+    waiting = [(seconds, item) for seconds, item in ready if seconds is not None]
+    return ordinary + [item for _, item in sorted(waiting, key=lambda pair: pair[0])]

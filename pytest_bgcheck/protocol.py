@@ -1,0 +1,356 @@
+"""The words spoken with a target: requests built, framed replies parsed. The only room that knows
+the supervisor's files and records. Pure; imports only model and errors.
+
+A request is one command line for the target's login shell, whatever shell that is. It is
+``/bin/sh -c '...' pytest-bgcheck '...' ...``; each value is encoded for ``printf %b`` and so is
+printable ASCII without a quote, a backslash pair, an exclamation mark or a newline: fish and csh
+pass it through unharmed, and no level of quoting multiplies it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import importlib.resources
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from .errors import BadReply, WrongUse
+from .model import EMPTY, Check, Output, Result, State
+
+REQUEST_LIMIT = 90_000
+"""Characters of one request. Linux takes 131,072 in one argument, and quoting adds to them."""
+
+REPLY_BUDGET = 4 << 20
+"""Bytes of output in one reply, beyond which the next ended job waits for the next reply."""
+
+_START = 'source=$(printf %b "$1"); shift; eval "$source"'
+_ASK = (
+    'cd "$(printf %b "$1")" 2>/dev/null && [ -f supervisor.sh ] && shift &&'
+    ' exec "$2" ./supervisor.sh "$@"; echo; echo "$4 begin none"; echo "$4 end 0"'
+)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One job to start: a check under the id that it has in this run."""
+
+    id: str
+    check: Check
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a target said of one job. ``result`` is None while it runs; ``gone``: no state."""
+
+    id: str
+    result: Result | None
+    running_s: float | None = None
+    stdout: Output = EMPTY
+    stderr: Output = EMPTY
+    gone: bool = False
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole reply. ``directory`` is the run's on the target, told by a start; ``gone`` says that
+    it is not there any more."""
+
+    directory: bytes | None = None
+    started: frozenset[str] = frozenset()
+    refused: dict[str, str] = field(default_factory=dict)
+    reports: tuple[Report, ...] = ()
+    left: int = 0
+    gone: bool = False
+
+
+# --- requests ---------------------------------------------------------------------------------
+
+
+def encode(data: bytes | str) -> str:
+    """Encode bytes for ``printf %b``, in printable ASCII that every login shell leaves alone."""
+    if isinstance(data, str):
+        data = data.encode("utf-8", "surrogateescape")
+    return _JINJA.sub("\\\\0173", "".join(_CODES[byte] for byte in data))
+
+
+_CODES = [
+    chr(byte) if 32 <= byte < 127 and chr(byte) not in "'\\!" else f"\\0{byte:03o}"
+    for byte in range(256)
+]
+_CODES[ord("\n")] = "\\n"
+_JINJA = re.compile(r"\{(?=[{%#])")
+"""What Ansible's ad-hoc command would take for a template."""
+
+
+def quote(text: str) -> str:
+    """Quote for a POSIX shell."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+@functools.cache
+def supervisor() -> str:
+    """Return the supervisor's program, without comments and indentation."""
+    text = importlib.resources.files(__package__).joinpath("supervisor.sh").read_text("ascii")
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(x for x in lines if x and (x == "# end" or not x.startswith("#"))) + "\n"
+
+
+def seconds(value: float) -> str:
+    """Format seconds for the target's ``sleep``: an integer where it is one."""
+    return str(int(value)) if value == int(value) else f"{value:.3f}"
+
+
+def specification(spec: Spec) -> str:
+    """Return the program that becomes the check: environment, directory, argv."""
+    check = spec.check
+    lines = [f"export {name}={quote(value)}" for name, value in check.env]
+    if check.cwd is not None:
+        lines.append(f"enter {quote(check.cwd)}")
+    words = [quote(word) for word in check.argv]
+    if check.script is not None:
+        words = [*_interpreter(check.script.content), f'"$job/../{script_name(spec)}"', *words]
+    lines += [f"set -- {' '.join(words)}", 'exec "$@"', "# end"]
+    return "\n".join(lines) + "\n"
+
+
+def script_name(spec: Spec) -> str:
+    """Return the file name of a job's script in the run's directory."""
+    assert spec.check.script is not None
+    return f"script-{spec.id}"
+
+
+def _interpreter(content: bytes) -> list[str]:
+    """Return the words of a script's ``#!`` line, quoted, as Linux splits them: at most two.
+
+    The interpreter is called by name, so that a script runs from a noexec directory too. Without
+    such a line the file itself is executed.
+    """
+    match = re.match(rb"#!\s*(\S+)[ \t]*([^\r\n]*)", content)
+    if not match:
+        return []
+    words = [match[1], match[2].rstrip()]
+    return [quote(word.decode("utf-8", "surrogateescape")) for word in words if word]
+
+
+def start_requests(
+    run: str, base: str, specs: Sequence[Spec], nonces: Iterator[str], shell: str = "/bin/sh"
+) -> Iterator[tuple[str, str, tuple[Spec, ...]]]:
+    """Yield (nonce, request, the jobs that it starts): as few requests as their size allows.
+
+    A request that starts no job sends a part of a large script ahead of it. ``base`` is the
+    directory for the user's directory, empty for the target's ``TMPDIR`` or ``/tmp``. Each request
+    can be repeated.
+    """
+    items: list[str] = []
+    taken: list[Spec] = []
+    room = free = _room()
+
+    def request() -> tuple[str, str, tuple[Spec, ...]]:
+        nonce = next(nonces)
+        words = [encode(supervisor()), "start", shell, nonce, encode(base), run, *items]
+        return nonce, _command(shell, _START, words), tuple(taken)
+
+    for spec in specs:
+        for item, last in _items(spec, room):
+            size = sum(len(word) + 3 for word in item)
+            if items and size > free:
+                yield request()
+                items, taken, free = [], [], room
+            items += item
+            free -= size
+            if last:
+                taken.append(spec)
+    if items:
+        yield request()
+
+
+def _room() -> int:
+    return REQUEST_LIMIT - len(encode(supervisor())) - 500
+
+
+def check_size(spec: Spec) -> None:
+    """Raise WrongUse if no request can hold the job."""
+    for _ in _items(spec, _room()):
+        pass
+
+
+def _items(spec: Spec, room: int) -> Iterator[tuple[list[str], bool]]:
+    """Yield the items of a start request for one job, and whether it is its last."""
+    check = spec.check
+    if check.script is not None:
+        content, offset = check.script.content, 0
+        # Eight bytes is what encoding makes of one at the worst, and a little for the rest.
+        step = room // 5
+        while offset < len(content) or offset == 0:
+            part = content[offset : offset + step]
+            yield ["file", script_name(spec), str(offset), encode(part)], False
+            offset += step
+    text = encode(specification(spec))
+    if len(text) > room - 300:
+        raise WrongUse(
+            f"command, args and env are too long together: {len(text):,} characters as they are"
+            f" sent, of at most {room - 300:,}; a script can be longer"
+        )
+    yield (
+        [
+            "job",
+            f"start:{spec.id}",
+            text,
+            str(round(check.timeout_s * 100)),
+            str(round(check.grace_s * 100)),
+            "" if check.retry_every_s is None else seconds(check.retry_every_s),
+            ",".join(map(str, sorted(check.rc))),
+        ],
+        True,
+    )
+
+
+def await_request(
+    directory: bytes, nonce: str, expire_s: int, specs: Iterable[Spec], shell: str = "/bin/sh"
+) -> str:
+    """Build the wait for the first of some jobs to end, for ``expire_s`` at the longest."""
+    words = [f"{spec.id}={spec.check.output_limit}" for spec in specs]
+    return _ask(directory, "await", nonce, shell, str(expire_s), str(REPLY_BUDGET), *words)
+
+
+def tail_request(
+    directory: bytes, nonce: str, specs: Iterable[Spec], shell: str = "/bin/sh"
+) -> str:
+    """Build the question how some jobs stand, with their output so far."""
+    words = [f"{spec.id}={spec.check.output_limit}" for spec in specs]
+    return _ask(directory, "tail", nonce, shell, *words)
+
+
+def cancel_request(
+    directory: bytes, nonce: str, specs: Iterable[Spec], shell: str = "/bin/sh"
+) -> str:
+    return _ask(directory, "cancel", nonce, shell, *(spec.id for spec in specs))
+
+
+def clean_request(directory: bytes, nonce: str, keep: bool, shell: str = "/bin/sh") -> str:
+    """Build the end of a run: end all its processes and, unless ``keep``, remove its directory."""
+    return _ask(directory, "clean", nonce, shell, "1" if keep else "0")
+
+
+def _ask(directory: bytes, verb: str, nonce: str, shell: str, *words: str) -> str:
+    run = directory.rpartition(b"/")[2].decode("ascii")
+    return _command(shell, _ASK, [encode(directory), verb, shell, nonce, run, *words])
+
+
+def _command(shell: str, program: str, words: Iterable[str]) -> str:
+    return " ".join([shell, "-c", quote(program), "pytest-bgcheck", *map(quote, words)])
+
+
+# --- replies ----------------------------------------------------------------------------------
+
+
+def parse(nonce: str, data: bytes) -> Reply:
+    """Parse the reply to the request with this nonce.
+
+    Raises BadReply unless there is exactly one whole frame of it.
+    """
+    lines = data.replace(b"\r", b"").split(b"\n")
+    begins = [n for n, line in enumerate(lines) if line.startswith(f"{nonce} begin ".encode())]
+    ends = [n for n, line in enumerate(lines) if line.startswith(f"{nonce} end ".encode())]
+    if not begins and not ends:
+        raise BadReply(f"no reply in {len(data)} bytes of output")
+    if len(begins) != 1 or len(ends) != 1 or ends[0] < begins[0]:
+        raise BadReply(f"a reply with {len(begins)} beginnings and {len(ends)} ends")
+    encoding = lines[begins[0]].split()[-1].decode("ascii", "replace")
+    if encoding == "none":
+        return Reply(gone=True)
+    frame = _Frame(iter(lines[begins[0] + 1 : ends[0]]), encoding)
+    try:
+        reply = frame.read()
+        expected = int(lines[ends[0]].split()[-1])
+    except (ValueError, IndexError, binascii.Error) as error:
+        raise BadReply(f"a reply that makes no sense: {error}") from None
+    if frame.records != expected:
+        raise BadReply(f"a reply with {frame.records} of {expected} records")
+    return reply
+
+
+class _Frame:
+    def __init__(self, lines: Iterator[bytes], encoding: str) -> None:
+        self.lines = lines
+        self.encoding = encoding
+        self.records = 0
+
+    def read(self) -> Reply:
+        directory: bytes | None = None
+        started: set[str] = set()
+        refused: dict[str, str] = {}
+        reports: list[Report] = []
+        left = 0
+        while (words := self.record()) is not None:
+            kind = words[0]
+            if kind == "dir":
+                directory = self.data()
+            elif kind in ("started", "attached"):
+                started.add(words[1])
+            elif kind == "refused":
+                refused[words[1]] = " ".join(words[2:])
+            elif kind == "left":
+                left = int(words[1])
+            elif kind == "job":
+                reports.append(self.report(*words[1:]))
+            else:
+                raise ValueError(f"an unknown record, {kind!r}")
+        return Reply(directory, frozenset(started), refused, tuple(reports), left)
+
+    def record(self) -> list[str] | None:
+        for line in self.lines:
+            self.records += 1
+            return line.decode("ascii").split(" ")
+        return None
+
+    def data(self) -> bytes:
+        parts = []
+        for line in self.lines:
+            if line == b".":
+                break
+            parts.append(line)
+        else:
+            raise ValueError("data without an end")
+        if self.encoding == "base64":
+            return base64.b64decode(b"".join(parts), validate=True)
+        return bytes.fromhex(b"".join(parts).decode("ascii"))
+
+    def report(self, id: str, state: str, took: str) -> Report:
+        if state == "gone":
+            return Report(id, None, gone=True)
+        stdout, stderr = self.output("out"), self.output("err")
+        running_s = None if took == "-" else int(took) / 100
+        return Report(id, _result(state, stdout, stderr), running_s, stdout, stderr)
+
+    def output(self, name: str) -> Output:
+        words = self.record() or [""]
+        if words[0] != name:
+            raise ValueError(f"{words[0]!r} in the place of {name!r}")
+        size, head, tail = map(int, words[1:])
+        data = self.data()
+        if len(data) != head + tail:
+            raise ValueError(f"{len(data)} bytes in the place of {head + tail}")
+        return Output(size, data[:head], data[head:])
+
+
+def _result(state: str, stdout: Output, stderr: Output) -> Result | None:
+    """Return what a final state says, None for one that is not. An exit is judged by the caller."""
+    kind, *facts = state.split(".")[1:]
+    if kind in ("new", "run", "end"):
+        return None
+    if kind == "refused":
+        detail = "cannot change to its directory"
+        return Result(State.NOT_STARTED, detail=detail, stdout_kept=stdout, stderr_kept=stderr)
+    if kind == "exit":
+        rc, took, attempts = map(int, facts)
+        return Result(State.SUCCEEDED, rc, took / 100, attempts, "", stdout, stderr)
+    took, attempts, left = map(int, facts)
+    ending = {"timeout": State.TIMED_OUT, "cancel": State.CANCELLED, "lost": State.LOST}[kind]
+    detail = "its supervisor was killed, or the target restarted" if kind == "lost" else ""
+    if left:
+        detail = f"{detail}; {left} of its processes could not be killed".lstrip("; ")
+    return Result(ending, None, took / 100, attempts, detail, stdout, stderr)

@@ -1,0 +1,52 @@
+"""What to do when a target did not answer: ask again, or give up. Pure: what was seen and the time.
+
+Asking again is always safe, because the target's directory decides: a job that is there is attached
+to, not started again. Imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 5.0
+
+START_PATIENCE_S = 60.0
+"""How long a host that never answered is asked to start its jobs."""
+
+MARGIN_S = 10.0
+"""How long after a job's last possible second its host is still asked what became of it."""
+
+
+@dataclass(frozen=True)
+class AskAgain:
+    after_s: float
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    pass
+
+
+def after_failure(
+    failures: int, now_s: float, deadline_s: float, jitter: float
+) -> AskAgain | GiveUp:
+    """Decide after ``failures`` (1 or more) failures in a row.
+
+    The pause doubles, with jitter (a random number from 0 to 1): when many connections at once made
+    sshd drop some at random (MaxStartups), they must not come back all at once.
+    """
+    if now_s >= deadline_s:
+        return GiveUp()
+    pause = min(FIRST_PAUSE_S * 2 ** (min(failures, 16) - 1), LONGEST_PAUSE_S)
+    return AskAgain(min(pause * (0.5 + jitter), deadline_s - now_s))
+
+
+def start_deadline(now_s: float, longest_timeout_s: float) -> float:
+    """Return until when a host is asked to start jobs: not longer than the longest may run."""
+    return now_s + min(longest_timeout_s, START_PATIENCE_S)
+
+
+def job_deadline(started_s: float, timeout_s: float, grace_s: float) -> float:
+    """Return until when a host is asked for a job's result, from when its start was confirmed."""
+    return started_s + timeout_s + grace_s + MARGIN_S

@@ -1,0 +1,167 @@
+"""What people read: results turned into text by pure functions. Imports only model."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .model import Check, Output, Result, State
+
+TAIL_LINES = 20
+TAIL_CHARACTERS = 4000
+
+HINTS = {
+    126: "126: the command was found but could not be executed (its mode, its #! line, noexec?)",
+    127: "127: a command was not found on the target (its PATH, its #! line?)",
+    137: "137: killed by SIGKILL, perhaps because the target ran out of memory",
+    139: "139: killed by SIGSEGV, it crashed",
+    143: "143: ended by SIGTERM, not by this plugin",
+    255: "255: often ssh's own exit code, if the check itself uses ssh",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a job stands for one test that awaits it.
+
+    ``accepted``: the exit codes that this test takes, None for any. ``waited_s`` says how long the
+    test had waited when ``result`` was None, that is, when its patience was over.
+    """
+
+    check: Check
+    host: str
+    state: State
+    result: Result | None = None
+    accepted: frozenset[int] | None = frozenset({0})
+    waited_s: float | None = None
+    kept: str = ""
+
+    @property
+    def good(self) -> bool:
+        result = self.result
+        if result is None or result.state not in (State.SUCCEEDED, State.FAILED):
+            return False
+        return self.accepted is None or result.rc in self.accepted
+
+
+def failure(verdicts: Sequence[Verdict], others: Sequence[Verdict] = ()) -> str:
+    """Return what a test says that fails for some jobs; ``others``: how the rest of its stands."""
+    blocks = ["\n".join(_block(verdict)) for verdict in verdicts]
+    if others:
+        blocks.append("\n".join(["the other checks of this test:", *map(_standing, others)]))
+    return "\n\n".join(blocks)
+
+
+def headline(verdict: Verdict) -> str:
+    """Return the line that names a job's check, host and state."""
+    result = verdict.result
+    start = f"background check {verdict.check.name!r} on {verdict.host}"
+    if result is None:
+        return f"{start} still {verdict.state} after {duration(verdict.waited_s)} of waiting"
+    took = f" after {duration(result.duration)}" if result.duration is not None else ""
+    if result.rc is not None:
+        codes = sorted(verdict.accepted or ())
+        wanted = f" (accepted: {', '.join(map(str, codes))})" if codes not in ([], [0]) else ""
+        return f"{start} failed: rc {result.rc}{took}{wanted}"
+    detail = f": {result.detail}" if result.detail else ""
+    return f"{start} {result.state}{took}{detail}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds for people: 0.25 s, 12.4 s, 6 min 5 s, 2 h 3 min."""
+    if seconds is None:
+        return "an unknown time"
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def unawaited(check: Check, host: str, state: State, result: Result | None) -> str:
+    told = str(state)
+    if result is not None and result.rc is not None:
+        told += f", rc {result.rc}"
+    return f"background check {check.name!r} on {host} was started, and no test awaited it ({told})"
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """Return what a test says that awaits a check which nobody declared or started."""
+    names = sorted(set(known))
+    text = f"no background check {name!r} was declared or started for this test"
+    if not names:
+        return f"{text}; there is none at all"
+    near = difflib.get_close_matches(name, names, n=1)
+    guess = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{text}{guess}\nknown checks: {', '.join(names)}"
+
+
+def printable(text: str) -> str:
+    """Return text that cannot command a terminal: controls and escapes made visible."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(c if c in "\n\t" or c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return (
+        f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+    )
+
+
+def _block(verdict: Verdict) -> list[str]:
+    check, result = verdict.check, verdict.result
+    lines = [headline(verdict), f"  command: {one_line(check.command)}"]
+    if result is None:
+        lines.append(f"  it may run for {duration(check.timeout_s)} and goes on")
+        return lines
+    if result.state is State.TIMED_OUT:
+        lines.append(f"  its limit on the target: timeout={check.timeout_s:g}")
+    if result.attempts > 1:
+        lines.append(f"  attempts: {result.attempts}; the output is that of the last one")
+    if result.attempts or result.state in (State.TIMED_OUT, State.CANCELLED, State.LOST):
+        lines += _stream("stdout", result.stdout_kept)
+        lines += _stream("stderr", result.stderr_kept)
+    elif result.stderr_kept.size:
+        lines += _stream("stderr", result.stderr_kept)
+    hint = HINTS.get(result.rc) if result.rc is not None else None
+    if hint:
+        lines.append(f"  hint: {hint}")
+    if verdict.kept:
+        lines.append(f"  the target's files: {verdict.kept}")
+    elif result.attempts:
+        lines.append("  --bgcheck-keep leaves the whole output on the target")
+    return lines
+
+
+def one_line(command: str) -> str:
+    text = re.sub(r"\s*\n\s*", " ⏎ ", command.strip())
+    text = printable(text)
+    return text if len(text) <= 300 else f"{text[:300]}... ({len(command):,} characters)"
+
+
+def _stream(name: str, output: Output) -> list[str]:
+    if not output.size:
+        return [f"  {name}: empty"]
+    text = printable(output.text()).rstrip("\n")
+    shown = text[-TAIL_CHARACTERS:].split("\n")[-TAIL_LINES:]
+    tail = "" if len("\n".join(shown)) == len(text) else f", the last {len(shown)} lines"
+    if len(shown) == 1 and tail:
+        tail = f", the last {len(shown[0]):,} characters"
+    size = "1 byte" if output.size == 1 else f"{output.size:,} bytes"
+    return [f"  {name} ({size}{tail}):", *(f"    {line}" for line in shown)]
+
+
+def _standing(verdict: Verdict) -> str:
+    result = verdict.result
+    facts = [str(verdict.state)]
+    if result is not None and result.rc is not None:
+        facts.append(f"rc {result.rc}")
+    if result is not None and result.duration is not None:
+        facts.append(f"after {duration(result.duration)}")
+    return f"  {verdict.check.name!r} on {verdict.host}: {', '.join(facts)}"

@@ -1,0 +1,411 @@
+"""Starts, waits, cancels, cleans up: the only room with threads.
+
+Each target (a host, as one user) has at most one waiter: a thread with one call that blocks on the
+target until any of its jobs ends. Starts run in threads of their own, so nobody ever waits for one
+who does not ask for a result. All threads are daemons: one that is stuck in a call is left behind.
+
+All state changes happen under one condition, and every change notifies it. Results come from the
+target only; what a target did not prove is not known.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from . import protocol, recovery
+from .errors import BadReply, Refused, TargetError, Unreachable
+from .model import Check, Result, State
+from .transport import Transport, ask
+
+START_CALL_S = 60.0
+AWAIT_CALL_S = 45
+"""How long one call waits on the target: NAT tables and exec streams forget the silent."""
+
+AWAIT_SLACK_S = 20.0
+QUESTION_CALL_S = 20.0
+CLEAN_S = 9.0
+BATCH_S = 1.0
+"""How long a waiter lets ended jobs gather while nobody waits for one."""
+
+
+@dataclass(eq=False)
+class Record:
+    """What is known of a job. Changed by the runner only, under its condition."""
+
+    spec: protocol.Spec
+    target: Target
+    state: State = State.PENDING
+    result: Result | None = None
+    started_s: float | None = None
+    ended_s: float | None = None
+    awaited: bool = False
+
+
+@dataclass(eq=False)
+class Target:
+    """A host, as one user: a transport and the jobs there."""
+
+    label: str
+    identity: str
+    transport: Transport
+    directory: bytes | None = None
+    starting: int = 0
+    running: dict[str, Record] = field(default_factory=dict)
+    waiter: bool = False
+    wanted: int = 0
+    trouble: str = ""
+
+    @property
+    def path(self) -> str:
+        return (self.directory or b"").decode("utf-8", "replace")
+
+
+class Runner:
+    """The jobs of one run, on all its targets. The methods may be called from any thread.
+
+    ``run`` is the run's id (letters and digits), ``base`` the directory for files on the targets
+    (empty: theirs to say), ``forks`` the number of hosts started or cleaned at once.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        *,
+        base: str = "",
+        forks: int = 32,
+        shell: str = "/bin/sh",
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.run = run
+        self.records: dict[str, Record] = {}
+        self._base = base
+        self._shell = shell
+        self._clock = clock
+        self._jitter = jitter
+        self._forks = threading.Semaphore(forks)
+        self._changed = threading.Condition()
+        self._closing = False
+        self._nonces: Iterator[str] = (secrets.token_hex(8) for _ in itertools.count())
+
+    # --- starting -----------------------------------------------------------------------------
+
+    def submit(self, wanted: Iterable[tuple[Check, Target]]) -> list[Record]:
+        """Start jobs in the background; one that is known already is returned as it is."""
+        batches: dict[Target, list[Record]] = {}
+        result = []
+        with self._changed:
+            for check, target in wanted:
+                id = check.id_on(target.identity, self.run)
+                record = self.records.get(id)
+                if record is None:
+                    record = Record(protocol.Spec(id, check), target)
+                    self.records[id] = record
+                    batches.setdefault(target, []).append(record)
+                result.append(record)
+            for target in batches:
+                target.starting += 1
+        for target, records in batches.items():
+            self._thread(self._start, target, records)
+        return result
+
+    def _thread(self, work: Callable[..., None], target: Target, records: Sequence[Record]) -> None:
+        def guarded() -> None:
+            try:
+                work(target, records)
+            except Exception as error:  # a thread must not die with its jobs unsettled
+                self._give_up(
+                    records or list(target.running.values()), f"internal error: {error!r}"
+                )
+
+        threading.Thread(target=guarded, name=f"bgcheck {target.label}", daemon=True).start()
+
+    def _start(self, target: Target, records: Sequence[Record]) -> None:
+        by_id = {record.spec.id: record for record in records}
+        try:
+            with self._forks:
+                requests = protocol.start_requests(
+                    self.run, self._base, [r.spec for r in records], self._nonces, self._shell
+                )
+                for nonce, request, specs in requests:
+                    batch = [by_id[spec.id] for spec in specs]
+                    if not self._start_batch(target, nonce, request, batch):
+                        rest = [r for r in records if r.state is State.PENDING]
+                        self._give_up(rest, target.trouble)
+                        break
+        finally:
+            with self._changed:
+                target.starting -= 1
+                self._changed.notify_all()
+
+    def _start_batch(
+        self, target: Target, nonce: str, request: str, records: Sequence[Record]
+    ) -> bool:
+        """Make one start request come true, or return False."""
+        longest = max([r.spec.check.timeout_s for r in records], default=recovery.START_PATIENCE_S)
+        deadline = recovery.start_deadline(self._clock(), longest)
+
+        def start() -> protocol.Reply:
+            reply = ask(target.transport, nonce, request, START_CALL_S)
+            told = {*reply.started, *reply.refused}
+            if "*" not in told and not all(r.spec.id in told for r in records):
+                raise BadReply("a reply that leaves out jobs")
+            return reply
+
+        try:
+            reply = self._insist(start, lambda: deadline)
+        except Refused as error:
+            target.trouble = str(error)
+            self._settle_all(records, State.NOT_STARTED, str(error))
+            return True
+        except TargetError as error:
+            target.trouble = str(error)
+            self._give_up(records, str(error))
+            return False
+        with self._changed:
+            if reply.directory is not None:
+                target.directory = reply.directory
+            now = self._clock()
+            for record in records:
+                reason = reply.refused.get("*", reply.refused.get(record.spec.id))
+                if reason is not None:
+                    self._settle(record, Result(State.NOT_STARTED, detail=reason))
+                elif record.state is State.PENDING:
+                    record.state, record.started_s = State.RUNNING, now
+                    target.running[record.spec.id] = record
+            waiter_needed = bool(target.running) and not target.waiter
+            target.waiter = target.waiter or waiter_needed
+            self._changed.notify_all()
+        if waiter_needed:
+            self._thread(self._wait, target, ())
+        return True
+
+    def _insist(
+        self, call: Callable[[], protocol.Reply], deadline: Callable[[], float]
+    ) -> protocol.Reply:
+        """Repeat a call until it gives a reply. Raises the last TargetError at the deadline."""
+        for failures in itertools.count(1):
+            try:
+                return call()
+            except Refused:
+                raise
+            except TargetError as error:
+                decision = recovery.after_failure(
+                    failures, self._clock(), deadline(), self._jitter()
+                )
+                if self._closing or isinstance(decision, recovery.GiveUp):
+                    raise
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closing, decision.after_s)
+                del error
+        raise AssertionError  # pragma: no cover
+
+    # --- waiting ------------------------------------------------------------------------------
+
+    def _wait(self, target: Target, _: Sequence[Record]) -> None:
+        """Collect the results of a target's jobs until none runs."""
+        failures = 0
+        while True:
+            with self._changed:
+                self._expire(target, failures > 0)
+                if self._closing or not target.running:
+                    target.waiter = False
+                    return
+                records = list(target.running.values())
+            try:
+                reply = self._await_once(target, records)
+            except TargetError as error:
+                failures += 1
+                target.trouble = str(error)
+                last = max(map(_deadline, records))
+                decision = recovery.after_failure(failures, self._clock(), last, self._jitter())
+                pause = decision.after_s if isinstance(decision, recovery.AskAgain) else 0
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closing, pause)
+                continue
+            failures = 0
+            with self._changed:
+                if not self._closing:
+                    self._take(target, records, reply)
+                    self._changed.wait_for(lambda: self._closing or target.wanted > 0, BATCH_S)
+
+    def _await_once(self, target: Target, records: Sequence[Record]) -> protocol.Reply:
+        assert target.directory is not None
+        now = self._clock()
+        # At a job's last possible second the target is asked anew, which restores a killed guard.
+        soonest = min(_deadline(r) - recovery.MARGIN_S + 1 for r in records) - now
+        expire = min(AWAIT_CALL_S, max(1, math.ceil(soonest)))
+        nonce = next(self._nonces)
+        request = protocol.await_request(
+            target.directory, nonce, expire, [r.spec for r in records], self._shell
+        )
+        return ask(target.transport, nonce, request, expire + AWAIT_SLACK_S)
+
+    def _take(self, target: Target, records: Sequence[Record], reply: protocol.Reply) -> None:
+        if reply.gone:
+            detail = "the run's directory on the target is gone"
+            for record in records:
+                self._settle(record, Result(State.LOST, detail=detail))
+        for report in reply.reports:
+            job = target.running.get(report.id)
+            if job is not None and report.gone:
+                detail = "its directory on the target is gone"
+                self._settle(job, Result(State.LOST, detail=detail))
+            elif job is not None and report.result is not None:
+                self._settle(job, judged(report.result, job.spec.check))
+
+    def _expire(self, target: Target, failing: bool) -> None:
+        """Give up the jobs whose last possible second is long over."""
+        now = self._clock()
+        for record in list(target.running.values()):
+            if now >= _deadline(record):
+                detail = target.trouble if failing else "the target says that it still runs"
+                self._settle(record, Result(State.UNREACHABLE, detail=detail))
+
+    def wait_for(
+        self, ready: Callable[[], bool], targets: Iterable[Target], timeout_s: float | None
+    ) -> bool:
+        """Block until ``ready()``, which is called under the condition, or the time-out."""
+        targets = list(targets)
+        with self._changed:
+            for target in targets:
+                target.wanted += 1
+            self._changed.notify_all()
+            try:
+                return self._changed.wait_for(ready, timeout_s)
+            finally:
+                for target in targets:
+                    target.wanted -= 1
+
+    # --- settling, always under the condition -------------------------------------------------
+
+    def _settle(self, record: Record, result: Result) -> None:
+        if record.result is None:
+            record.result, record.state = result, result.state
+            record.ended_s = self._clock()
+            record.target.running.pop(record.spec.id, None)
+            self._changed.notify_all()
+
+    def _settle_all(self, records: Iterable[Record], state: State, detail: str) -> None:
+        with self._changed:
+            for record in records:
+                self._settle(record, Result(state, detail=detail))
+
+    def _give_up(self, records: Iterable[Record], detail: str) -> None:
+        self._settle_all(records, State.UNREACHABLE, detail)
+
+    # --- the other questions ------------------------------------------------------------------
+
+    def cancel(self, record: Record) -> None:
+        """End a running job on its target. Raises a TargetError if the target cannot be asked."""
+        directory = self._started(record)
+        if directory is not None:
+            nonce = next(self._nonces)
+            request = protocol.cancel_request(directory, nonce, [record.spec], self._shell)
+            ask(record.target.transport, nonce, request, QUESTION_CALL_S)
+
+    def look(self, record: Record) -> Result:
+        """Return how a job stands: its result, or what it has written so far."""
+        directory = self._started(record)
+        if directory is None:
+            return record.result or Result(record.state)
+        nonce = next(self._nonces)
+        request = protocol.tail_request(directory, nonce, [record.spec], self._shell)
+        reply = ask(record.target.transport, nonce, request, QUESTION_CALL_S)
+        for report in reply.reports:
+            if report.result is not None:
+                return judged(report.result, record.spec.check)
+            if not report.gone:
+                return Result(
+                    State.RUNNING, None, report.running_s, 0, "", report.stdout, report.stderr
+                )
+        return Result(State.LOST, detail="its directory on the target is gone")
+
+    def _started(self, record: Record) -> bytes | None:
+        """Wait until a job was started; return its run's directory, None if it does not run."""
+        self.wait_for(lambda: record.state is not State.PENDING, (), None)
+        return record.target.directory if record.state is State.RUNNING else None
+
+    # --- the end ------------------------------------------------------------------------------
+
+    def close(self, targets: Iterable[Target], *, keep: bool = False) -> list[str]:
+        """End all jobs and remove all files, in about 10 s at the most.
+
+        Returns what did not work, a line for each target. Jobs that still ran are cancelled.
+        """
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        deadline = self._clock() + CLEAN_S
+        troubles: list[str] = []
+        threads = []
+        for target in targets:
+            arguments = (target, keep, deadline, troubles)
+            thread = threading.Thread(target=self._clean, args=arguments, daemon=True)
+            thread.start()
+            threads.append(thread)
+        for thread in threads:
+            thread.join(max(0.0, deadline + 0.5 - self._clock()))
+        late = [thread for thread in threads if thread.is_alive()]
+        if late:
+            troubles.append(f"{len(late)} of {len(threads)} hosts did not answer in time")
+        with self._changed:
+            for record in self.records.values():
+                self._settle(record, Result(State.CANCELLED, detail="the run ended"))
+        return troubles
+
+    def _clean(self, target: Target, keep: bool, deadline: float, troubles: list[str]) -> None:
+        def left_s() -> float:
+            return max(0.1, deadline - self._clock())
+
+        try:
+            with self._changed:
+                self._changed.wait_for(lambda: target.starting == 0, left_s() / 2)
+            directory = target.directory
+            if directory is None:
+                return
+            failures = 0
+            with self._forks:
+                while True:
+                    nonce = next(self._nonces)
+                    request = protocol.clean_request(directory, nonce, keep, self._shell)
+                    try:
+                        reply = ask(target.transport, nonce, request, left_s())
+                        break
+                    except (Unreachable, BadReply):
+                        failures += 1
+                        decision = recovery.after_failure(
+                            failures, self._clock(), deadline, self._jitter()
+                        )
+                        if isinstance(decision, recovery.GiveUp):
+                            raise
+                        time.sleep(decision.after_s)
+            if reply.left:
+                troubles.append(f"{target.label}: {reply.left} processes could not be killed")
+            if "*" in reply.refused:
+                troubles.append(f"{target.label}: {reply.refused['*']}")
+        except TargetError as error:
+            troubles.append(f"{target.label}: {error}; {target.path} may be left there")
+        except Exception as error:
+            troubles.append(f"{target.label}: internal error: {error!r}")
+        finally:
+            target.transport.close()
+
+
+def _deadline(record: Record) -> float:
+    check = record.spec.check
+    return recovery.job_deadline(record.started_s or 0.0, check.timeout_s, check.grace_s)
+
+
+def judged(result: Result, check: Check) -> Result:
+    """Return a job's result with its exit code judged by the check's own codes."""
+    if result.state is State.SUCCEEDED and result.rc not in check.rc:
+        return replace(result, state=State.FAILED)
+    return result

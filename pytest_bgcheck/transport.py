@@ -1,0 +1,280 @@
+"""One call to a target, and what can go wrong with it: testinfra's errors translated here, once.
+
+testinfra's ``host.run`` knows no time limit, logs every command at DEBUG, and changes with
+``host.sudo()`` on the test's thread. So a call uses a private copy of the host's backend, whose
+``run_local``, through which all subprocess backends go, is bounded, silent and ended at the end.
+Other backends (paramiko, ansible by itself, salt) cannot be interrupted: their call runs in a
+daemon thread that is abandoned when the time is over.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import queue
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from testinfra.backend.base import BaseBackend, CommandResult
+
+from . import protocol
+from .errors import BadReply, Refused, TargetError, Unreachable
+
+_HOPELESS = re.compile(
+    r"no such container|is not running|name or service not known|permission denied"
+    r"|host key verification failed|authentication failed|a password is required"
+    r"|a terminal is required|is not in the sudoers|unknown user|no such user|command not found"
+    r"|not found$|cannot change root|cannot execute|account is (currently )?not available"
+    r"|restricted|no such identity|bad owner or permissions|no matching host key"
+    r"|is not allowed to execute",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Words after which asking again cannot help."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back of a call: everything, not yet looked at."""
+
+    rc: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Transport(Protocol):
+    """A way to one target, for one user there. Any thread may call."""
+
+    def call(self, request: str, timeout_s: float) -> Answer:
+        """Run a request. Raises Unreachable or Refused; blocks ``timeout_s`` at the longest."""
+
+    def close(self) -> None:
+        """End the calls that are under way; later calls raise Unreachable."""
+
+
+def ask(transport: Transport, nonce: str, request: str, timeout_s: float) -> protocol.Reply:
+    """Call, and return the parsed reply. Raises a TargetError."""
+    answer = transport.call(request, timeout_s)
+    try:
+        return protocol.parse(nonce, answer.stdout)
+    except BadReply as error:
+        said = _one_line(answer.stderr) or _one_line(answer.stdout)
+        if answer.rc == 0 or not said:
+            raise BadReply(f"{error}; it said: {said}" if said else str(error)) from None
+        raise translate(said) from None
+
+
+def translate(said: str) -> TargetError:
+    """Return the error for what a failed call said."""
+    return Refused(said) if _HOPELESS.search(said) else Unreachable(said)
+
+
+def _one_line(data: bytes) -> str:
+    """Return what there is to read in some output: its last lines, printable, in one."""
+    text = data[-2000:].decode("utf-8", "replace")
+    lines = ["".join(c for c in line if c.isprintable()).strip() for line in text.splitlines()]
+    return "; ".join([line for line in lines if line][-3:])[-400:]
+
+
+class HostTransport:
+    """Calls over a testinfra backend, as the user that its settings or ``sudo`` say."""
+
+    def __init__(self, backend: BaseBackend, sudo: bool | None, sudo_user: str | None) -> None:
+        self._backend = backend
+        self._sudo = backend.sudo if sudo is None else sudo
+        self._sudo_user = backend.sudo_user if sudo is None else sudo_user
+        self._become = sudo is not False
+        self._idle: list[_Connection] = []
+        self._busy: set[_Connection] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def call(self, request: str, timeout_s: float) -> Answer:
+        if self._sudo:
+            # Not by the backend's own sudo: safe-ssh would apply it twice.
+            request = self._backend.get_sudo_command(request, self._sudo_user)
+        with self._lock:
+            if self._closed:
+                raise Unreachable("the run is over")
+            connection = (
+                self._idle.pop() if self._idle else _Connection(self._backend, self._become)
+            )
+            self._busy.add(connection)
+        try:
+            answer = connection.run(request, timeout_s)
+        finally:
+            with self._lock:
+                self._busy.discard(connection)
+        with self._lock:
+            # After an error it is dropped: its client may be broken, or a thread still uses it.
+            self._idle.append(connection)
+        return answer
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            ending = [*self._busy, *self._idle]
+            self._idle.clear()
+        for connection in ending:
+            connection.close()
+
+
+_SUBPROCESS = frozenset(
+    {"local", "ssh", "safe-ssh", "docker", "podman", "kubectl", "openshift", "lxc", "chroot"}
+)
+
+
+class _Connection:
+    """A private copy of a backend, for one call at a time."""
+
+    def __init__(self, backend: BaseBackend, become: bool) -> None:
+        delegate = _delegate(backend)
+        self._backend = copy.copy(delegate or backend)
+        # One paramiko client must not serve several threads.
+        vars(self._backend).pop("client", None)
+        if delegate is None or not become:
+            # The caller has applied sudo. A delegate has its own, of the inventory.
+            self._backend.sudo = False
+        self._backend.run_local = self._run_local
+        self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
+        self._timeout_s = 0.0
+
+    def run(self, request: str, timeout_s: float) -> Answer:
+        self._timeout_s = timeout_s
+        if self._backend.get_connection_type() in _SUBPROCESS:
+            return _run(self._backend, request)
+        return _abandonable(lambda: _run(self._backend, request), timeout_s)
+
+    def _run_local(self, command: str, *args: str) -> CommandResult:
+        """Stand in for ``BaseBackend.run_local``: bounded, silent, away from the terminal."""
+        command = self._backend.quote(command, *args)
+        with subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C is for pytest; and nobody can ask for a password
+        ) as process:
+            self._process = process
+            try:
+                if self._closed:
+                    self.close()
+                stdout, stderr = process.communicate(timeout=self._timeout_s)
+            except subprocess.TimeoutExpired:
+                self.close()
+                raise Unreachable(f"no answer in {self._timeout_s:.0f} s") from None
+            except BaseException:
+                self.close()
+                raise
+            finally:
+                self._process = None
+        return CommandResult(self._backend, process.returncode, command.encode(), stdout, stderr)
+
+    def close(self) -> None:
+        self._closed = True
+        process = self._process
+        if process is not None:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
+        client = vars(self._backend).get("client")
+        if client is not None:
+            client.close()
+
+
+def _delegate(backend: Any) -> BaseBackend | None:
+    """Return the backend that testinfra runs on for an Ansible host, if it needs no Ansible."""
+    if backend.get_connection_type() != "ansible" or backend.force_ansible:
+        return None
+    try:
+        host = backend.ansible_runner.get_host(
+            backend.host,
+            ssh_config=backend.ssh_config,
+            ssh_identity_file=backend.ssh_identity_file,
+        )
+    except Exception as error:
+        raise _translated(error) from None
+    return None if host is None else host.backend
+
+
+def _run(backend: BaseBackend, request: str) -> Answer:
+    _quiet.on = True
+    try:
+        result = backend.run(request)
+        return Answer(result.rc, _bytes(result._stdout), _bytes(result._stderr))
+    except TargetError:
+        raise
+    except Exception as error:
+        raise _translated(error) from None
+    finally:
+        _quiet.on = False
+
+
+def _bytes(output: str | bytes) -> bytes:
+    # Not stdout_bytes: to encode a str, testinfra would run Python on the target.
+    return output if isinstance(output, bytes) else output.encode("utf-8", "surrogateescape")
+
+
+def _translated(error: Exception) -> TargetError:
+    """Return the TargetError for whatever a testinfra backend raised."""
+    cause = error.args[0] if error.args else None
+    if isinstance(cause, CommandResult):
+        said = _one_line(_bytes(cause._stderr)) or _one_line(_bytes(cause._stdout))
+        return translate(said or f"rc {cause.exit_status}")
+    said = _one_line(str(error).encode("utf-8", "replace"))
+    if isinstance(error, KeyError):
+        said = f"the answer has no {said}"
+    return translate(f"{type(error).__name__}: {said}" if said else type(error).__name__)
+
+
+ResultT = TypeVar("ResultT")
+
+
+def _abandonable(function: Callable[[], ResultT], timeout_s: float) -> ResultT:
+    """Return a call's result or raise its error; give it up when the time is over."""
+    box: queue.SimpleQueue[tuple[ResultT | None, Exception | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            box.put((function(), None))
+        except Exception as error:
+            box.put((None, error))
+
+    threading.Thread(target=work, name="bgcheck-call", daemon=True).start()
+    try:
+        result, error = box.get(timeout=timeout_s)
+    except queue.Empty:
+        raise Unreachable(f"no answer in {timeout_s:.0f} s") from None
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]
+
+
+# --- testinfra's log -----------------------------------------------------------------------------
+
+
+class _Quiet(threading.local):
+    """Whether the current thread is in one of our calls."""
+
+    on = False
+
+
+_quiet = _Quiet()
+
+
+def _not_ours(record: logging.LogRecord) -> bool:
+    return not _quiet.on
+
+
+def silence() -> Callable[[], None]:
+    """Keep our requests, which may hold secrets, out of testinfra's log; return the undoing."""
+    logger = logging.getLogger("testinfra")
+    logger.addFilter(_not_ours)
+    return lambda: logger.removeFilter(_not_ours)
