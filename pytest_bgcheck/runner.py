@@ -93,7 +93,8 @@ class Runner:
         self._forks = threading.Semaphore(forks)
         self._changed = threading.Condition()
         self._closing = False
-        self._nonces: Iterator[str] = (secrets.token_hex(8) for _ in itertools.count())
+        # Not a generator: those must not be advanced by two threads at once.
+        self._nonces: Iterator[str] = iter(lambda: secrets.token_hex(8), "")
 
     # --- starting -----------------------------------------------------------------------------
 
