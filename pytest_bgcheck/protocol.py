@@ -209,11 +209,20 @@ def _items(spec: Spec, room: int) -> Iterator[tuple[list[str], bool]]:
 
 
 def await_request(
-    directory: bytes, nonce: str, expire_s: int, specs: Iterable[Spec], shell: str = "/bin/sh"
+    directory: bytes,
+    nonce: str,
+    expire_s: int,
+    specs: Iterable[Spec],
+    shell: str = "/bin/sh",
+    stream: bool = False,
 ) -> str:
-    """Build the wait for the first of some jobs to end, for ``expire_s`` at the longest."""
+    """Build the wait for the first of some jobs to end, for ``expire_s`` at the longest.
+
+    With ``stream`` the reply goes on until all have ended: see :class:`Stream`.
+    """
+    limits = [str(expire_s), str(REPLY_BUDGET), "1" if stream else "0"]
     words = [f"{spec.id}={spec.check.output_limit}" for spec in specs]
-    return _ask(directory, "await", nonce, shell, str(expire_s), str(REPLY_BUDGET), *words)
+    return _ask(directory, "await", nonce, shell, *limits, *words)
 
 
 def tail_request(
@@ -271,6 +280,36 @@ def parse(nonce: str, data: bytes) -> Reply:
     if frame.records != expected:
         raise BadReply(f"a reply with {frame.records} of {expected} records")
     return reply
+
+
+class Stream:
+    """The reply to a streamed wait: frames in a row, the last one empty."""
+
+    def __init__(self, nonce: str) -> None:
+        self._nonce = nonce
+        self._frames = 0
+        self._data = b""
+        self.complete = False
+
+    def feed(self, data: bytes) -> Iterator[Reply]:
+        """Take a part of the output; yield each reply that it completes. Raises BadReply."""
+        self._data += data
+        # Only whole lines, and only what is new: a large frame comes in many parts.
+        while not self.complete:
+            name = f"{self._nonce}.{self._frames + 1}"
+            # A target that has lost the run's directory answers in one frame, unnumbered.
+            for end in (f"\n{name} end ".encode(), f"\n{self._nonce} end ".encode()):
+                place = self._data.find(end)
+                line_end = self._data.find(b"\n", place + 1) if place >= 0 else -1
+                if line_end >= 0:
+                    break
+            else:
+                return
+            frame, self._data = self._data[: line_end + 1], self._data[line_end + 1 :]
+            reply = parse(end.split()[0].decode("ascii"), frame)
+            self._frames += 1
+            self.complete = reply.gone or not reply.reports
+            yield reply
 
 
 class _Frame:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from . import protocol, recovery
 from .errors import BadReply, Refused, TargetError, Unreachable
 from .model import Check, Result, State
-from .transport import Transport, ask
+from .transport import Transport, ask, ask_stream
 
 START_CALL_S = 60.0
 AWAIT_CALL_S = 45
@@ -32,7 +32,7 @@ AWAIT_SLACK_S = 20.0
 QUESTION_CALL_S = 20.0
 CLEAN_S = 9.0
 BATCH_S = 1.0
-"""How long a waiter lets ended jobs gather while nobody waits for one."""
+"""How long ended jobs gather while nobody waits for one, where a call has but one reply."""
 
 
 @dataclass(eq=False)
@@ -221,7 +221,7 @@ class Runner:
                     return
                 records = list(target.running.values())
             try:
-                reply = self._await_once(target, records)
+                self._await_once(target, records)
             except TargetError as error:
                 failures += 1
                 target.trouble = str(error)
@@ -232,22 +232,33 @@ class Runner:
                     self._changed.wait_for(lambda: self._closing, pause)
                 continue
             failures = 0
-            with self._changed:
-                if not self._closing:
-                    self._take(target, records, reply)
+            if not target.transport.streams:
+                with self._changed:
                     self._changed.wait_for(lambda: self._closing or target.wanted > 0, BATCH_S)
 
-    def _await_once(self, target: Target, records: Sequence[Record]) -> protocol.Reply:
+    def _await_once(self, target: Target, records: Sequence[Record]) -> None:
+        """Make one call that waits on the target for any of its jobs, and take what it tells."""
         assert target.directory is not None
         now = self._clock()
         # At a job's last possible second the target is asked anew, which restores a killed guard.
         soonest = min(_deadline(r) - recovery.MARGIN_S + 1 for r in records) - now
         expire = min(AWAIT_CALL_S, max(1, math.ceil(soonest)))
         nonce = next(self._nonces)
+        stream = target.transport.streams
         request = protocol.await_request(
-            target.directory, nonce, expire, [r.spec for r in records], self._shell
+            target.directory, nonce, expire, [r.spec for r in records], self._shell, stream
         )
-        return ask(target.transport, nonce, request, expire + AWAIT_SLACK_S)
+
+        def take(reply: protocol.Reply) -> None:
+            with self._changed:
+                if not self._closing:
+                    self._take(target, records, reply)
+
+        patience = expire + AWAIT_SLACK_S
+        if stream:
+            ask_stream(target.transport, nonce, request, patience, take)
+        else:
+            take(ask(target.transport, nonce, request, patience))
 
     def _take(self, target: Target, records: Sequence[Record], reply: protocol.Reply) -> None:
         if reply.gone:

@@ -278,7 +278,7 @@ ending() {
     ended=$took
     [ "$kind" = lost ] || { signal TERM; await_supervisor "$grace"; }
     round=0
-    while signal KILL; [ -n "$tree" ] && [ "$round" -lt 10 ]; do
+    while signal KILL; [ -n "$tree" ] && [ "$round" -lt 20 ]; do
         round=$((round + 1))
         nap
     done
@@ -299,7 +299,7 @@ await_supervisor() {
     done
 }
 
-nap() { sleep 0.1 2>/dev/null || sleep 1; }
+nap() { sleep 0.05 2>/dev/null || sleep 1; }
 
 # --- replies ------------------------------------------------------------------------------------------
 
@@ -318,8 +318,10 @@ record() {
     printf "%s\n" "$*"
 }
 
+end_frame() { printf "%s end %s\n" "$nonce" "$records"; }
+
 finish() {
-    printf "%s end %s\n" "$nonce" "$records"
+    end_frame
     exit 0
 }
 
@@ -401,7 +403,7 @@ start() {
     cd "$run" || { refuse "*" "$why"; finish; }
     if [ ! -f supervisor.sh ]; then
         why=$({ printf "%s\n" "${source-}" >"new.$nonce"; } 2>&1)
-        if [ "$(tail -n 1 "new.$nonce")" != "# end" ]; then
+        if ! whole "new.$nonce"; then
             rm -f "new.$nonce"
             refuse "*" "cannot write to $root/$run: ${why:-no space left on device?}"
             finish
@@ -444,6 +446,13 @@ start() {
     finish
 }
 
+# whole FILE: is its last line there?
+whole() {
+    last="" line=""
+    while IFS= read -r line; do last=$line; done <"$1"
+    [ "$last$line" = "# end" ]
+}
+
 # put NAME OFFSET DATA: write a part of a file; a part that is there already is left alone.
 put() {
     size=0
@@ -466,7 +475,7 @@ start_job() {
             printf %b "$2" >"$1/spec" && mkfifo "$1/alive" && printf "" >"$1/state.new"
     } 2>&1)
     # On a full disk some shells report no error: the last line tells.
-    if [ ! -f "$1/state.new" ] || [ "$(tail -n 1 "$1/spec")" != "# end" ]; then
+    if [ ! -f "$1/state.new" ] || ! whole "$1/spec"; then
         rm -rf "./$1"
         refuse "$1" "cannot write to $PWD: ${why:-no space left on device?}"
         return
@@ -495,43 +504,65 @@ claimed_alive() {
     return 1
 }
 
-# await NONCE RUN SECONDS BUDGET ID=LIMIT...: report the jobs that have ended, as soon as there is
-# one, or nothing when SECONDS are over; outputs of BUDGET bytes and then no further job.
+# await NONCE RUN SECONDS BUDGET STREAM ID=LIMIT...: report the jobs that have ended, as soon as
+# there is one, or nothing when SECONDS are over. A frame has outputs of BUDGET bytes and then no
+# further job. With STREAM 1 frames NONCE.1, NONCE.2, ... follow each other until all have ended or
+# the time is over, and an empty one is the last.
 await() {
-    nonce=$1 run=$2 expire=$3 budget=$4
-    shift 4
-    bell=bell.$nonce
+    call=$1 run=$2 expire=$3 budget=$4 stream=$5
+    shift 5
+    nonce=$call frames=0 asked=" $*"
+    bell=bell.$call
     now
     begun=$now
-    ended=
     if mkfifo "$bell"; then
         exec 4<>"$bell"
         live
-        while :; do
+        while [ $# -gt 0 ]; do
+            ended="" rest=""
             for word in "$@"; do
-                if has_ended "${word%%=*}"; then ended="$ended $word"; fi
+                if has_ended "${word%%=*}"; then ended="$ended $word"; else rest="$rest $word"; fi
             done
             live=
-            [ -z "$ended" ] || break
+            if [ -n "$ended" ]; then
+                [ "$stream" = 1 ] || break
+                report_ended
+                # shellcheck disable=SC2086 # ids and numbers
+                set -- $ended $rest
+                continue
+            fi
             since "$begun"
             [ "$took" -lt $((expire * 100)) ] || break
             hear $((expire * 100 - took)) "$bell"
             # Another word is "closed", or a job that was started since: then let the caller ask anew.
             case $heard in
             "" | timer) ;;
-            *) case " $*" in *" $heard="*) ;; *) break ;; esac ;;
+            *) case $asked in *" $heard="*) ;; *) break ;; esac ;;
             esac
             [ -p "$bell" ] || break
         done
         rm -f "$bell"
     fi
+    [ "$stream" = 0 ] || ended=
+    report_ended
+    exit 0
+}
+
+# report_ended: a frame with jobs of $ended, which keeps those for which there is no room in it.
+report_ended() {
+    frames=$((frames + 1))
+    [ "$stream" = 0 ] || nonce=$call.$frames
     reply
-    spent=0
+    spent=0 over=""
     for word in $ended; do
-        report "${word%%=*}" "${word##*=}"
-        [ "$spent" -lt "$budget" ] || break
+        if [ "$spent" -lt "$budget" ]; then
+            report "${word%%=*}" "${word##*=}"
+        else
+            over="$over $word"
+        fi
     done
-    finish
+    ended=$over
+    end_frame
 }
 
 # has_ended ID. A job whose guard is gone gets a new one, which finds out what became of it.
@@ -600,13 +631,13 @@ clean() {
     done
     leader=0
     round=0
-    while live; [ "$live" != "$newline$newline" ] && [ "$round" -lt 70 ]; do
+    while live; [ "$live" != "$newline$newline" ] && [ "$round" -lt 140 ]; do
         round=$((round + 1))
         nap
     done
     # What a check has left running carries the run's cookie.
     round=0
-    while tree "$run-"; [ -n "$tree" ] && [ "$round" -lt 10 ]; do
+    while tree "$run-"; [ -n "$tree" ] && [ "$round" -lt 20 ]; do
         for pid in $tree; do kill -KILL "$pid" 2>/dev/null; done
         round=$((round + 1))
         nap

@@ -14,9 +14,11 @@ import logging
 import os
 import queue
 import re
+import selectors
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -50,8 +52,16 @@ class Answer:
 class Transport(Protocol):
     """A way to one target, for one user there. Any thread may call."""
 
-    def call(self, request: str, timeout_s: float) -> Answer:
-        """Run a request. Raises Unreachable or Refused; blocks ``timeout_s`` at the longest."""
+    streams: bool
+    """Whether output comes while the call goes on, and not only at its end."""
+
+    def call(
+        self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None = None
+    ) -> Answer:
+        """Run a request. Raises Unreachable or Refused; blocks ``timeout_s`` at the longest.
+
+        ``on_output`` is called with each part of stdout as it comes; what it raises ends the call.
+        """
 
     def close(self) -> None:
         """End the calls that are under way; later calls raise Unreachable."""
@@ -63,10 +73,34 @@ def ask(transport: Transport, nonce: str, request: str, timeout_s: float) -> pro
     try:
         return protocol.parse(nonce, answer.stdout)
     except BadReply as error:
-        said = _one_line(answer.stderr) or _one_line(answer.stdout)
-        if answer.rc == 0 or not said:
-            raise BadReply(f"{error}; it said: {said}" if said else str(error)) from None
-        raise translate(said) from None
+        raise _bad(answer, error) from None
+
+
+def ask_stream(
+    transport: Transport,
+    nonce: str,
+    request: str,
+    timeout_s: float,
+    deliver: Callable[[protocol.Reply], None],
+) -> None:
+    """Call, and deliver each reply of the stream as it comes. Raises a TargetError."""
+    stream = protocol.Stream(nonce)
+
+    def on_output(data: bytes) -> None:
+        for reply in stream.feed(data):
+            deliver(reply)
+
+    answer = transport.call(request, timeout_s, on_output)
+    if not stream.complete:
+        raise _bad(answer, BadReply("a reply without an end"))
+
+
+def _bad(answer: Answer, error: BadReply) -> TargetError:
+    """Return the error for an answer that holds no whole reply."""
+    said = _one_line(answer.stderr) or _one_line(answer.stdout)
+    if answer.rc == 0 or not said:
+        return BadReply(f"{error}; it said: {said}" if said else str(error))
+    return translate(said)
 
 
 def translate(said: str) -> TargetError:
@@ -89,12 +123,16 @@ class HostTransport:
         self._sudo = backend.sudo if sudo is None else sudo
         self._sudo_user = backend.sudo_user if sudo is None else sudo_user
         self._become = sudo is not False
+        # safe-ssh prints its output at its end, by its design.
+        self.streams = backend.get_connection_type() in _SUBPROCESS - {"safe-ssh"}
         self._idle: list[_Connection] = []
         self._busy: set[_Connection] = set()
         self._lock = threading.Lock()
         self._closed = False
 
-    def call(self, request: str, timeout_s: float) -> Answer:
+    def call(
+        self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None = None
+    ) -> Answer:
         if self._sudo:
             # Not by the backend's own sudo: safe-ssh would apply it twice.
             request = self._backend.get_sudo_command(request, self._sudo_user)
@@ -106,7 +144,7 @@ class HostTransport:
             )
             self._busy.add(connection)
         try:
-            answer = connection.run(request, timeout_s)
+            answer = connection.run(request, timeout_s, on_output)
         finally:
             with self._lock:
                 self._busy.discard(connection)
@@ -144,9 +182,12 @@ class _Connection:
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
         self._timeout_s = 0.0
+        self._on_output: Callable[[bytes], None] | None = None
 
-    def run(self, request: str, timeout_s: float) -> Answer:
-        self._timeout_s = timeout_s
+    def run(
+        self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None
+    ) -> Answer:
+        self._timeout_s, self._on_output = timeout_s, on_output
         if self._backend.get_connection_type() in _SUBPROCESS:
             return _run(self._backend, request)
         return _abandonable(lambda: _run(self._backend, request), timeout_s)
@@ -165,7 +206,7 @@ class _Connection:
             try:
                 if self._closed:
                     self.close()
-                stdout, stderr = process.communicate(timeout=self._timeout_s)
+                stdout, stderr = _outputs(process, self._timeout_s, self._on_output)
             except subprocess.TimeoutExpired:
                 self.close()
                 raise Unreachable(f"no answer in {self._timeout_s:.0f} s") from None
@@ -187,6 +228,35 @@ class _Connection:
         client = vars(self._backend).get("client")
         if client is not None:
             client.close()
+
+
+def _outputs(
+    process: subprocess.Popen[bytes], timeout_s: float, on_output: Callable[[bytes], None] | None
+) -> tuple[bytes, bytes]:
+    """Read a process to its end. Raises TimeoutExpired, or what ``on_output`` raises."""
+    if on_output is None:
+        return process.communicate(timeout=timeout_s)
+    deadline = time.monotonic() + timeout_s
+    kept = {process.stdout: b"", process.stderr: b""}
+    with selectors.DefaultSelector() as selector:
+        for pipe in kept:
+            assert pipe is not None
+            selector.register(pipe, selectors.EVENT_READ)
+        while selector.get_map():
+            left_s = deadline - time.monotonic()
+            ready = selector.select(max(0.0, left_s))
+            if not ready and left_s <= 0:
+                raise subprocess.TimeoutExpired(process.args, timeout_s)
+            for key, _ in ready:
+                data = os.read(key.fd, 1 << 16)
+                if not data:
+                    selector.unregister(key.fileobj)
+                elif key.fileobj is process.stdout:
+                    on_output(data)
+                pipe = process.stdout if key.fileobj is process.stdout else process.stderr
+                kept[pipe] = (kept[pipe] + data)[-4000:]
+    process.wait(max(0.1, deadline - time.monotonic()))
+    return kept[process.stdout], kept[process.stderr]
 
 
 def _delegate(backend: Any) -> BaseBackend | None:
