@@ -63,8 +63,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     from .session import Session
 
-    ours = config.stash[SESSION] = Session(config, options)
+    ours = Session(config, options)
     ours.look_at(items)
+    # Only now: pytest goes on to pytest_collection_finish after a usage error.
+    config.stash[SESSION] = ours
     if options.order == "last":
         items[:] = ours.in_order(items)
 

@@ -10,7 +10,7 @@ import datetime
 import os
 import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ class Session:
         self._called: dict[tuple[str, str], Check] = {}
         self._targets: dict[tuple[HostRef, bool | None, str | None], Target] = {}
         self._module_hosts: dict[object, list[HostRef]] = {}
-        self._unsilence = transport.silence()
+        self._unsilence: Callable[[], None] | None = None
 
     # --- before the run -----------------------------------------------------------------------
 
@@ -70,7 +70,8 @@ class Session:
                         f"{declaration.place(name)}: it must be declared at module level, not in"
                         f" the class {space.__name__}"
                     )
-                protocol.check_size(protocol.Spec("", self._check(declaration, name)))
+                check = self._check(declaration, name)
+                _check_size(check, declaration.place(name))
             except WrongUse as error:
                 problems.append(str(error))
         for item in items:
@@ -160,6 +161,7 @@ class Session:
 
     def start_planned(self) -> None:
         self.started = True
+        self._unsilence = transport.silence()
         self._submit([(job.check, job.host) for job in self.planned])
 
     def _submit(self, wanted: Sequence[tuple[Check, HostRef]]) -> list[Job]:
@@ -210,7 +212,7 @@ class Session:
                 f"background check {check.name!r} was started on {ref.label} already,"
                 f" with another {', '.join(different)}"
             )
-        protocol.check_size(protocol.Spec("", check))
+        _check_size(check, f"background check {check.name!r}")
         return self._job(check, ref)
 
     def _ref(self, host: Any) -> HostRef:
@@ -312,7 +314,8 @@ class Session:
         """End all jobs and leave nothing on the targets."""
         if self.started:
             self.troubles = self.runner.close(self._targets.values(), keep=self.settings.keep)
-        self._unsilence()
+            if self._unsilence is not None:
+                self._unsilence()
 
     def remember(self) -> None:
         """Keep each job's duration for the order of the next run."""
@@ -337,6 +340,13 @@ class Session:
             for target in self._targets.values()
             if target.directory
         ]
+
+
+def _check_size(check: Check, place: str) -> None:
+    try:
+        protocol.check_size(protocol.Spec("", check))
+    except WrongUse as error:
+        raise WrongUse(f"{place}: {error}") from None
 
 
 class Bgcheck:

@@ -29,7 +29,8 @@ from . import protocol
 from .errors import BadReply, Refused, TargetError, Unreachable
 
 _HOPELESS = re.compile(
-    r"no such container|is not running|name or service not known|permission denied"
+    r"no such container|cannot connect to the docker daemon|is not running"
+    r"|name or service not known|permission denied"
     r"|host key verification failed|authentication failed|a password is required"
     r"|a terminal is required|is not in the sudoers|unknown user|no such user|command not found"
     r"|not found$|cannot change root|cannot execute|account is (currently )?not available"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from machines import TestUser, require
+from machines import require
 
 SUITE = Path(__file__).with_name("target_suite.py")
 TESTS = sum(line.startswith("def test_") for line in SUITE.read_text().splitlines())

@@ -1,0 +1,82 @@
+"""A transport that answers from a script, for what no real target does on demand."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from pytest_bgcheck.errors import TargetError, Unreachable
+from pytest_bgcheck.transport import Answer
+
+Step = TargetError | str | bytes | Callable[[str], str]
+
+
+class Scripted:
+    """Answers each request with the next step for its verb, and the last one again and again.
+
+    A step is an error to raise, the text of an answer in which NONCE stands for the request's, or
+    a function from the request to such a text.
+    """
+
+    def __init__(
+        self,
+        streams: bool = False,
+        *,
+        start: Sequence[Step] = (),
+        waits: Sequence[Step] = (),
+        clean: Sequence[Step] = (),
+    ) -> None:
+        self.streams = streams
+        self.steps = {"start": list(start), "await": list(waits), "clean": list(clean)}
+        self.calls: list[str] = []
+        self.closed = False
+
+    def call(
+        self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None = None
+    ) -> Answer:
+        match = re.search(r"'(start|await|tail|cancel|clean)' '/bin/sh' '([0-9a-f]+)'", request)
+        assert match is not None, request[-300:]
+        verb, nonce = match.groups()
+        self.calls.append(verb)
+        steps = self.steps[verb] or [Unreachable("not in the script")]
+        step = steps[0] if len(steps) == 1 else steps.pop(0)
+        if isinstance(step, TargetError):
+            raise step
+        if callable(step):
+            step = step(request)
+        data = step if isinstance(step, bytes) else step.replace("NONCE", nonce).encode()
+        if on_output is not None:
+            on_output(data)
+        return Answer(0, data, b"")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def frame(*records: str, name: str = "NONCE") -> str:
+    """Return a whole reply; the records may hold data lines, which are not counted."""
+    count = sum(
+        1 for record in records for line in record.split("\n") if " " in line or line == "dir"
+    )
+    return (
+        "\n".join(["noise", f"{name} begin hex", *records, f"{name} end {count}", "noise"]) + "\n"
+    )
+
+
+def started(request: str) -> str:
+    """Return a start's reply that starts all it asks for, in the directory /d/RUN."""
+    ids = re.findall(r"'start:([\w-]+)'", request)
+    run = ids[0].split("-")[0]
+    directory = f"/d/{run}".encode().hex()
+    return frame(f"dir\n{directory}\n.", *(f"started {id}" for id in ids))
+
+
+def ended(state: str, name: str = "NONCE") -> Callable[[str], str]:
+    """Return a wait's reply that reports all it asks for in one final state, without output."""
+
+    def reply(request: str) -> str:
+        records = [
+            f"job {id} state.{state} -\nout 0 0 0\n.\nerr 0 0 0\n."
+            for id in re.findall(r"'([\w-]+)=\d+'", request)
+        ]
+        return frame(*records, name=name)
+
+    return reply

@@ -1,0 +1,88 @@
+"""The pure rooms: plan, recovery, report."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_bgcheck import plan, recovery, report
+from pytest_bgcheck.model import Check, Output, Result, State
+from pytest_bgcheck.report import Verdict
+
+CHECK = Check("webapp", ("/opt/check",), "/opt/check")
+
+
+def test_a_job_is_planned_once_with_all_its_tests() -> None:
+    wants = [
+        plan.Want("a", CHECK, "h1", True),
+        plan.Want("b", CHECK, "h2", True),
+        plan.Want("c", CHECK, "h1", False),
+        plan.Want("d", CHECK, "h1", True),
+    ]
+    told = [(j.host, j.awaited_by, j.requested_by) for j in plan.jobs(wants)]
+    assert told == [("h1", ["a", "d"], ["c"]), ("h2", ["b"], [])]
+
+
+def test_waiting_tests_come_last_soonest_first_and_stably() -> None:
+    expected = {"a": 9.0, "b": None, "c": 1.0, "d": None, "e": 9.0}
+    assert plan.waiting_last("abcde", expected.__getitem__) == ["b", "d", "c", "a", "e"]
+
+
+@given(st.integers(1, 100), st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0, 1))
+def test_recovery_asks_within_bounds_or_gives_up_at_the_deadline(
+    failures: int, now_s: float, deadline_s: float, jitter: float
+) -> None:
+    decision = recovery.after_failure(failures, now_s, deadline_s, jitter)
+    if now_s >= deadline_s:
+        assert isinstance(decision, recovery.GiveUp)
+    else:
+        assert isinstance(decision, recovery.AskAgain)
+        assert 0 < decision.after_s <= 1.5 * recovery.LONGEST_PAUSE_S
+
+
+def verdict(state: State, rc: int | None = None, took: float | None = 12.4, **more: object) -> str:
+    result = Result(state, rc, took, 1, **more)  # type: ignore[arg-type]
+    return report.failure([Verdict(CHECK, "ssh://web1", state, result)])
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        (verdict(State.FAILED, 3), "failed: rc 3 after 12.4 s"),
+        (verdict(State.TIMED_OUT, took=360.0), "timed out after 6 min 0 s"),
+        (verdict(State.LOST, detail="gone"), "lost after 12.4 s: gone"),
+        (verdict(State.NOT_STARTED, took=None, detail="full"), "not started: full"),
+        (verdict(State.CANCELLED), "cancelled after 12.4 s"),
+    ],
+)
+def test_the_first_line_names_check_host_and_state(text: str, first: str) -> None:
+    assert text.split("\n")[0] == f"background check 'webapp' on ssh://web1 {first}"
+
+
+def test_only_the_tail_of_long_output_is_shown() -> None:
+    data = b"".join(b"line %d\n" % n for n in range(100))
+    text = verdict(State.FAILED, 1, stdout_kept=Output(len(data), data))
+    assert "  stdout (790 bytes, the last 20 lines):\n    line 80\n" in text
+    assert "line 79\n" not in text
+
+
+@given(st.text())
+def test_output_cannot_command_a_terminal(text: str) -> None:
+    assert all(c in "\n\t" or c.isprintable() for c in report.printable(text))
+
+
+def test_any_code_is_good_only_if_the_command_ended_by_itself() -> None:
+    for state in State:
+        rc = 7 if state in (State.SUCCEEDED, State.FAILED) else None
+        any_code = Verdict(CHECK, "h", state, Result(state, rc), accepted=None)
+        assert any_code.good == (rc == 7)
+
+
+def test_a_job_has_one_id_for_each_host_and_each_difference() -> None:
+    ids = {
+        CHECK.id_on("a", "run"),
+        CHECK.id_on("b", "run"),
+        Check("webapp", ("/opt/check",), "/opt/check", rc=frozenset({1})).id_on("a", "run"),
+        Check("webapp", ("/opt/check",), "/opt/check", timeout_s=1).id_on("a", "run"),
+    }
+    assert len(ids) == 4
+    assert all(id.startswith("run-webapp-") and id.count("-") == 2 for id in ids)

@@ -1,0 +1,475 @@
+"""The plugin as a suite sees it, on the local backend."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HEAD = "import pytest\nfrom pytest_bgcheck import background_check\n"
+
+
+def run(pytester: pytest.Pytester, *args: str, **files: str) -> pytest.RunResult:
+    pytester.makepyfile(**{name: HEAD + text for name, text in files.items()})
+    return pytester.runpytest_subprocess(*args, timeout=120)
+
+
+def runs_left() -> list[Path]:
+    directory = Path(os.environ.get("TMPDIR", "/tmp")) / f"pytest-bgcheck-{os.getuid()}"
+    return list(directory.iterdir()) if directory.exists() else []
+
+
+# --- wrong use ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", "exactly one of command and script must be given"),
+        ("'true', script='x'", "exactly one of command and script must be given, not both"),
+        ("script='nowhere.sh'", "script cannot be read: *nowhere.sh: No such file"),
+        ("'true', args=['x']", "args go with script"),
+        ("''", "command must be neither empty"),
+        ("[]", "command must name a program"),
+        ("['a', 3]", "command must be a string or a sequence of strings without NUL, got 3"),
+        ("'true', timeout=-1", "timeout must be more than 0 seconds, not -1"),
+        ("'true', timeout='5'", "timeout must be a number of seconds or a timedelta, not '5'"),
+        ("'true', timeout=float('nan')", "timeout must be a number of seconds"),
+        ("'true', timeout=1e9", "timeout must be at most 864000 seconds"),
+        ("'true', grace=-1", "grace must be 0 or more seconds, not -1"),
+        ("'true', retry_every=0", "retry_every must be more than 0 seconds"),
+        ("'true', rc=256", "rc must be an exit code from 0 to 255 or several, not 256"),
+        ("'true', rc=[]", "rc must have at least one exit code"),
+        ("'true', rc=True", "rc must be an exit code"),
+        ("'true', env=['A']", "env must be a mapping"),
+        ("'true', env={'A-B': 'x'}", "env must have names of letters, digits and underscores"),
+        ("'true', env={'A': 1}", r"env[[]'A'[]] must be a string"),
+        ("'true', sudo='yes'", "sudo must be True or False"),
+        ("'true', sudo=False, sudo_user='x'", "sudo_user='x' contradicts sudo=False"),
+        ("'true', output_limit=0", "output_limit must be a positive number"),
+        ("'true', name='a b'", "name must be an identifier, not 'a b'"),
+        ("'true', name='host'", "name 'host' is the name of a fixture that checks need"),
+        ("'x' * 200000", "command, args and env are too long together"),
+    ],
+)
+def test_a_wrong_declaration_is_a_usage_error(
+    pytester: pytest.Pytester, arguments: str, message: str
+) -> None:
+    result = run(
+        pytester, conftest=f"webapp = background_check({arguments})", test_it="def test(): pass"
+    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: *conftest.py:3: background check '*': {message}*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_check_in_a_class_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="class TestIt:\n    c = background_check('true')\n    def test(self): pass",
+    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *'c': it must be declared at module level, not in the*"])
+
+
+@pytest.mark.parametrize(
+    ("mark", "message"),
+    [
+        ("3", "a mark's arguments are names of checks, not 3"),
+        ("'c', tiemout=3", "the mark takes rc and timeout, not tiemout"),
+        ("'c', timeout=-1", "timeout must be more than 0 seconds"),
+        ("'c', rc='x'", "rc must be an exit code"),
+    ],
+)
+def test_a_wrong_mark_is_a_usage_error(pytester: pytest.Pytester, mark: str, message: str) -> None:
+    result = run(
+        pytester,
+        test_it=f"c = background_check('true')\n@pytest.mark.bgcheck({mark})\ndef test(): pass",
+    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: test_it.py::test: {message}*"])
+
+
+def test_a_winrm_host_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="c = background_check('true', host='winrm://w')\n"
+        "@pytest.mark.bgcheck('c')\ndef test(): pass",
+    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *winrm is not supported*"])
+
+
+@pytest.mark.parametrize("option", ["timeout=x", "order=first", "unawaited=no", "dir=a", "forks=0"])
+def test_a_wrong_option_is_a_usage_error(pytester: pytest.Pytester, option: str) -> None:
+    result = run(pytester, f"--bgcheck-{option}", test_it="def test(): pass")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --bgcheck-{option.split('=')[0]}: *"])
+
+
+# --- awaiting -----------------------------------------------------------------------------------
+
+
+def test_a_failure_tells_its_story(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="c = background_check('echo out; echo err >&2; exit 127', env={'S': 'secret'})\n"
+        "@pytest.mark.bgcheck('c')\ndef test(c): raise AssertionError('body was run')",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines(
+        [
+            r"background check 'c' on local failed: rc 127 after 0\.\d\d s",
+            r"  command: echo out; echo err >&2; exit 127",
+            r"  stdout \(4 bytes\):",
+            r"    out",
+            r"  stderr \(4 bytes\):",
+            r"    err",
+            r"  hint: 127: a command was not found",
+        ]
+    )
+    result.stdout.no_re_match_line(".*(Traceback|body was run|secret|pytest_bgcheck/).*")
+
+
+def test_marks_on_a_module_a_class_and_a_function_add_up(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="a = background_check('exit 1')\nb = background_check('true')\n"
+        "c = background_check('true')\npytestmark = pytest.mark.bgcheck('b')\n"
+        "@pytest.mark.bgcheck('a', rc=1)\nclass TestIt:\n"
+        "    @pytest.mark.bgcheck('c')\n    def test(self, a, b, c):\n"
+        "        assert a.done() and b.done() and c.done()",
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_a_mark_without_names_awaits_all_requested_checks(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="a = background_check('sleep 0.3')\nb = background_check('sleep 0.3')\n"
+        "@pytest.mark.bgcheck()\ndef test(a, b): assert a.done() and b.done()",
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_a_fixture_without_the_mark_does_not_wait(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="a = background_check('sleep 1')\n"
+        "def test(a):\n    assert not a.done() and a.result().succeeded and a.rc == 0",
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_other_kinds_of_tests_fail_too(pytester: pytest.Pytester) -> None:
+    pytester.path.joinpath("a.own").touch()
+    result = run(
+        pytester,
+        "--doctest-modules",
+        conftest="bad = background_check('exit 3')\n"
+        "def pytest_collection_modifyitems(items):\n"
+        "    for item in items: item.add_marker(pytest.mark.bgcheck('bad'))\n"
+        "def pytest_collect_file(file_path, parent):\n"
+        "    if file_path.suffix == '.own': return File.from_parent(parent, path=file_path)\n"
+        "class File(pytest.File):\n"
+        "    def collect(self): yield Item.from_parent(self, name='own')\n"
+        "class Item(pytest.Item):\n    def runtest(self): pass\n",
+        test_case="import unittest\nclass TestIt(unittest.TestCase):\n"
+        "    def test_one(self): pass\n    @unittest.skip('no')\n    def test_two(self): pass\n",
+        test_doc="def f():\n    '''\n    >>> 1\n    1\n    '''\n",
+    )
+    result.assert_outcomes(failed=3, skipped=1)
+
+
+def test_skip_and_xfail_keep_their_meaning(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="bad = background_check('sleep 0.2; exit 3')\n"
+        "@pytest.mark.xfail\n@pytest.mark.bgcheck('bad')\ndef test_x(): pass\n"
+        "@pytest.mark.skip\n@pytest.mark.bgcheck('bad')\ndef test_s(): pass\n"
+        "@pytest.mark.xfail(run=False)\n@pytest.mark.bgcheck('bad')\ndef test_n(): pass\n",
+    )
+    result.assert_outcomes(xfailed=2, skipped=1)
+
+
+def test_a_test_can_be_less_patient_than_the_check(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="c = background_check('sleep 2')\n"
+        "@pytest.mark.bgcheck('c', timeout=0.2)\ndef test_1(): pass\n"
+        "@pytest.mark.bgcheck('c')\ndef test_2(): pass\n",
+    )
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["background check 'c' on local still running after * of waiting"])
+
+
+def test_several_names_fail_with_the_first_and_tell_of_the_others(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(
+        pytester,
+        test_it="bad = background_check('exit 3')\nslow = background_check('sleep 60')\n"
+        "@pytest.mark.bgcheck('slow', 'bad')\ndef test(): pass\n",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["background check 'bad' on local failed: rc 3*", "  'slow' on local: running"]
+    )
+    assert result.duration < 30
+
+
+def test_an_unknown_name_fails_with_the_nearest(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="webapp = background_check('true')\n"
+        "@pytest.mark.bgcheck('webap')\ndef test(): pass\n",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*'webap' was declared or started*; did you mean 'webapp'?"])
+
+
+def test_the_nearest_declaration_wins(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(HEAD + "c = background_check('echo outer')")
+    for folder, text in (("a", "echo inner"), ("b", "")):
+        pytester.mkpydir(folder)
+        if text:
+            pytester.path.joinpath(folder, "conftest.py").write_text(
+                HEAD + f"c = background_check({text!r})"
+            )
+        wanted = "inner" if text else "outer"
+        pytester.path.joinpath(folder, f"test_{folder}.py").write_text(
+            HEAD + f"@pytest.mark.bgcheck('c')\ndef test(c): assert c.stdout == '{wanted}\\n'"
+        )
+    pytester.runpytest_subprocess(timeout=60).assert_outcomes(passed=2)
+
+
+def test_a_test_without_a_host_awaits_the_check_on_every_host(
+    pytester: pytest.Pytester, tmp_path: Path
+) -> None:
+    other = "local://?sudo_user=nobody"  # another host to testinfra, the same to us
+    result = run(
+        pytester,
+        f"--hosts=local://,{other}",
+        test_it="c = background_check('exit 4')\n@pytest.mark.bgcheck('c')\ndef test(): pass",
+    )
+    result.assert_outcomes(failed=1)
+    assert result.stdout.str().count("background check 'c' on local failed: rc 4") == 3
+
+
+def test_a_pinned_check_runs_on_its_host(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        "--hosts=docker://no-such-container",
+        test_it="c = background_check('true', host='local://')\n"
+        "@pytest.mark.bgcheck('c')\ndef test(c): assert c.host == 'local'",
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_a_suite_can_have_a_host_fixture_of_its_own(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        conftest="import testinfra\nc = background_check('true')\n"
+        "@pytest.fixture(scope='module')\ndef host(): return testinfra.get_host('local://')",
+        test_it="@pytest.mark.bgcheck('c')\ndef test(c): assert c.done()",
+    )
+    result.assert_outcomes(passed=1)
+
+
+# --- handles ------------------------------------------------------------------------------------
+
+
+def test_jobs_can_be_started_and_found(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        conftest="@pytest.fixture(scope='session', autouse=True)\n"
+        "def start(bgcheck): bgcheck.start('echo hi', name='mine')",
+        test_it="from pytest_bgcheck import State, WrongUse\n"
+        "def test_found(bgcheck):\n"
+        "    job = bgcheck['mine']\n"
+        "    assert job is bgcheck['mine', 'local://']\n"
+        "    assert job.result().stdout == 'hi\\n' and job.state is State.SUCCEEDED\n"
+        "    assert job.state == 'succeeded'\n"
+        "    assert bgcheck.start('echo hi', name='mine') is job\n"
+        "    with pytest.raises(WrongUse, match='with another argv, command, timeout_s'):\n"
+        "        bgcheck.start('echo ho', name='mine', timeout=3)\n"
+        "    with pytest.raises(KeyError, match='did you mean'): bgcheck['mein']\n"
+        "    with pytest.raises(WrongUse, match=\"'x': timeout must be\"):\n"
+        "        bgcheck.start('true', name='x', timeout=-1)\n"
+        "@pytest.mark.bgcheck('mine')\ndef test_awaited(): pass\n",
+    )
+    result.assert_outcomes(passed=2)
+
+
+# --- the run ------------------------------------------------------------------------------------
+
+
+def test_tests_that_await_come_last_soonest_first(pytester: pytest.Pytester) -> None:
+    text = (
+        "slow = background_check('sleep 0.6', timeout=50)\n"
+        "fast = background_check('true', timeout=60)\n"
+        "@pytest.mark.bgcheck('slow')\ndef test_slow(): pass\n"
+        "@pytest.mark.bgcheck('fast')\ndef test_fast(): pass\n"
+        "def test_plain(): pass\n"
+    )
+    first = run(pytester, "-v", test_it=text)
+    first.stdout.fnmatch_lines(["*test_plain PASSED*", "*test_slow PASSED*", "*test_fast PASSED*"])
+    again = pytester.runpytest_subprocess("-v")
+    again.stdout.fnmatch_lines(["*test_plain PASSED*", "*test_fast PASSED*", "*test_slow PASSED*"])
+    kept = pytester.runpytest_subprocess("-v", "--bgcheck-order=keep")
+    kept.stdout.fnmatch_lines(["*test_slow PASSED*", "*test_fast PASSED*", "*test_plain PASSED*"])
+
+
+ONE = (
+    "c = background_check('>ran')\nother = background_check('>other')\n"
+    "@pytest.mark.bgcheck('c')\ndef test_c(): pass\n"
+    "@pytest.mark.bgcheck('other')\ndef test_other(): pass\n"
+)
+
+
+@pytest.mark.parametrize(
+    "option", ["--collect-only", "--setup-only", "--setup-plan", "--bgcheck-plan"]
+)
+def test_nothing_is_started_by(pytester: pytest.Pytester, option: str) -> None:
+    run(pytester, option, test_it=ONE.replace("'>", "'cd %s; >" % pytester.path))  # noqa: UP031
+    assert not pytester.path.joinpath("ran").exists()
+
+
+def test_only_what_a_selected_test_wants_is_started(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "-k", "test_c", test_it=ONE)
+    result.assert_outcomes(passed=1, deselected=1)
+    assert pytester.path.joinpath("ran").exists()
+    assert not pytester.path.joinpath("other").exists()
+
+
+def test_nothing_is_started_when_collection_failed(pytester: pytest.Pytester) -> None:
+    result = run(pytester, test_it=ONE, test_bad="import nothing_of_this_name")
+    result.assert_outcomes(errors=1)
+    assert not pytester.path.joinpath("ran").exists()
+
+
+def test_the_plan_is_a_tree(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "--bgcheck-plan", test_it=ONE)
+    result.stdout.fnmatch_lines(
+        ["<Host local>", "  <Check c> timeout=360: >ran", "    awaited by test_it.py::test_c"]
+    )
+    assert result.ret == 0
+
+
+UNAWAITED = "c = background_check('true')\ndef test(c): pass\n"
+
+
+@pytest.mark.parametrize(("how", "ret", "told"), [("warn", 0, 1), ("fail", 1, 1), ("ignore", 0, 0)])
+def test_a_job_that_no_test_awaited_is_told(
+    pytester: pytest.Pytester, how: str, ret: int, told: int
+) -> None:
+    result = run(pytester, f"--bgcheck-unawaited={how}", test_it=UNAWAITED)
+    assert result.ret == ret
+    line = "background check 'c' on local was started, and no test awaited it"
+    assert result.stdout.str().count(line) == told
+
+
+def test_an_option_wins_over_the_ini_file(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nbgcheck_timeout = 7\nbgcheck_unawaited = fail\n")
+    result = run(pytester, "--bgcheck-unawaited=warn", test_it=UNAWAITED)
+    assert result.ret == 0
+    plan = pytester.runpytest_subprocess("--bgcheck-plan")
+    plan.stdout.fnmatch_lines(["  <Check c> timeout=7: true"])
+
+
+def test_keep_leaves_the_files_and_says_where(pytester: pytest.Pytester, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    result = run(
+        pytester,
+        "--bgcheck-keep",
+        f"--bgcheck-dir={base}",
+        test_it="c = background_check('echo kept')\n@pytest.mark.bgcheck('c')\ndef test(): pass",
+    )
+    result.stdout.fnmatch_lines([f"kept: local: {base}/pytest-bgcheck-*"])
+    assert [p.read_text() for p in base.glob("*/*/*/out")] == ["kept\n"]
+
+
+LONG = (
+    "c = background_check('sleep 95.3')\n"
+    "@pytest.fixture\ndef broken(): raise RuntimeError\n"
+    "def test_first(): pass\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("args", "test"),
+    [
+        (["-x"], "@pytest.mark.bgcheck('c', timeout=0.3)\ndef test_x(): pass\n"),
+        ([], "@pytest.mark.bgcheck('c')\ndef test_f(broken): pass\n"),
+        ([], "def test_k(c): raise KeyboardInterrupt\n"),
+        ([], "def test_e(c): pytest.exit('over')\n"),
+    ],
+    ids=["x", "fixture", "interrupt", "exit"],
+)
+def test_nothing_is_left_however_the_run_ends(
+    pytester: pytest.Pytester, args: list[str], test: str
+) -> None:
+    before = runs_left()
+    result = run(pytester, *args, test_it=LONG + test)
+    assert result.duration < 60
+    assert runs_left() == before
+    assert subprocess.run(["pgrep", "-f", "^sleep 95.3"], check=False).returncode == 1
+
+
+def test_nothing_is_left_after_ctrl_c(pytester: pytest.Pytester) -> None:
+    before = runs_left()
+    pytester.makepyfile(test_it=HEAD + LONG + "@pytest.mark.bgcheck('c')\ndef test_w(): pass\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest"], cwd=pytester.path, start_new_session=True
+    )
+    deadline = time.monotonic() + 30
+    while subprocess.run(["pgrep", "-f", "^sleep 95.3"], check=False).returncode:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(30) == pytest.ExitCode.INTERRUPTED
+    assert runs_left() == before
+    assert subprocess.run(["pgrep", "-f", "^sleep 95.3"], check=False).returncode == 1
+
+
+@pytest.mark.usefixtures("docker_engine")
+def test_a_host_that_is_not_there_fails_only_its_own_tests(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="gone = background_check('true', host='docker://no-such-container-bgcheck')\n"
+        "c = background_check('true', host='local://')\n"
+        "@pytest.mark.bgcheck('gone')\ndef test_gone(): pass\n"
+        "@pytest.mark.bgcheck('c')\ndef test_c(): pass\n",
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.re_match_lines(
+        [r"background check 'gone' on docker://no-such-container-bgcheck not started: .*[Nn]o such"]
+    )
+
+
+def test_a_suite_that_does_not_use_it_imports_nothing_of_it(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="import sys\ndef test():\n"
+        "    heavy = {'runner', 'transport', 'session', 'hosts', 'protocol'}\n"
+        "    assert not {f'pytest_bgcheck.{m}' for m in heavy} & set(sys.modules)\n",
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_requests_stay_out_of_the_log(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        "--log-cli-level=DEBUG",
+        test_it="c = background_check('true', env={'TOKEN': 'secret-value'})\n"
+        "@pytest.mark.bgcheck('c')\n"
+        "def test(host, c): host.run('echo of-the-test')\n",
+    )
+    result.assert_outcomes(passed=1)
+    assert "of-the-test" in result.stdout.str()
+    assert "secret-value" not in result.stdout.str()
+    assert "supervisor" not in result.stdout.str()

@@ -1,0 +1,207 @@
+"""The runner against a scripted transport: each fault ends in one proven state."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from scripted import Scripted, Step, ended, frame, started
+
+from pytest_bgcheck import State, recovery, runner
+from pytest_bgcheck.errors import BadReply, Refused, Unreachable
+from pytest_bgcheck.model import Check
+from pytest_bgcheck.runner import Record, Runner, Target
+from pytest_bgcheck.settings import make_check
+
+RUN = "0123456789ab"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make pauses short; what is decided stays the same."""
+    monkeypatch.setattr(recovery, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(recovery, "LONGEST_PAUSE_S", 0.01)
+    monkeypatch.setattr(runner, "BATCH_S", 0.01)
+
+
+def check(name: str = "c", timeout: float = 60) -> Check:
+    given = {"timeout": timeout, "grace": 0}
+    return make_check(name, "true", given, timeout_s=1, directory=Path())
+
+
+def finish(transport: Scripted, *checks: Check) -> tuple[Runner, list[Record]]:
+    """Run checks on one target to their ends."""
+    target = Target("host", "host", transport)
+    ours = Runner(RUN)
+    records = ours.submit([(c, target) for c in checks or (check(),)])
+    assert ours.wait_for(lambda: all(r.result is not None for r in records), [target], 30)
+    return ours, records
+
+
+def state_of(transport: Scripted) -> tuple[State, str]:
+    _, (record,) = finish(transport)
+    assert record.result is not None
+    return record.result.state, record.result.detail
+
+
+@pytest.mark.parametrize(
+    ("final", "state"),
+    [
+        ("exit.0.5.1", State.SUCCEEDED),
+        ("exit.3.5.1", State.FAILED),
+        ("timeout.5.1.0", State.TIMED_OUT),
+        ("cancel.5.1.0", State.CANCELLED),
+        ("lost.5.1.0", State.LOST),
+        ("refused.cwd", State.NOT_STARTED),
+    ],
+)
+def test_each_final_state_is_told(final: str, state: State) -> None:
+    assert state_of(Scripted(start=[started], waits=[ended(final)]))[0] is state
+
+
+LOST_REPLIES: list[Step] = [
+    Unreachable("connection reset"),
+    BadReply("a reply that was cut"),
+    "",
+    "NONCE begin hex\n",
+    frame() + frame(),
+    b"\xff\x00noise\n",
+]
+
+
+@pytest.mark.parametrize("fault", LOST_REPLIES)
+def test_a_lost_reply_to_a_start_is_asked_for_again(fault: Step) -> None:
+    transport = Scripted(start=[fault, started], waits=[ended("exit.0.5.1")])
+    assert state_of(transport)[0] is State.SUCCEEDED
+    assert transport.calls == ["start", "start", "await"]
+
+
+@pytest.mark.parametrize("fault", LOST_REPLIES)
+def test_a_lost_reply_to_a_wait_is_asked_for_again(fault: Step) -> None:
+    transport = Scripted(start=[started], waits=[fault, ended("exit.0.5.1")])
+    assert state_of(transport)[0] is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_wait_that_breaks_off_loses_nothing(streams: bool) -> None:
+    name = "NONCE.1" if streams else "NONCE"
+    whole = ended("exit.0.5.1", name)
+    cut: Callable[[str], str] = lambda request: whole(request)[:-20]  # noqa: E731
+    last = (lambda request: whole(request) + frame(name="NONCE.2")) if streams else whole
+    transport = Scripted(streams, start=[started], waits=[cut, last])
+    assert state_of(transport)[0] is State.SUCCEEDED
+
+
+def test_a_refused_host_is_asked_once_for_all_its_checks() -> None:
+    transport = Scripted(start=[Refused("No such container: x")])
+    _, records = finish(transport, check("a"), check("b"))
+    told = [(r.result.state, r.result.detail) for r in records if r.result]
+    assert told == [(State.NOT_STARTED, "No such container: x")] * 2
+    assert transport.calls == ["start"]
+
+
+def test_a_dead_host_is_unreachable_when_the_checks_time_is_over() -> None:
+    transport = Scripted(start=[Unreachable("connection timed out")])
+    _, (record,) = finish(transport, check(timeout=0.2))
+    assert record.result is not None
+    assert (record.result.state, record.result.detail) == (
+        State.UNREACHABLE,
+        "connection timed out",
+    )
+
+
+def test_a_line_that_stays_down_is_unreachable_by_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recovery, "MARGIN_S", 0.2)
+    transport = Scripted(start=[started], waits=[Unreachable("no route to host")])
+    _, (record,) = finish(transport, check(timeout=0.1))
+    assert record.result is not None
+    assert (record.result.state, record.result.detail) == (State.UNREACHABLE, "no route to host")
+
+
+def test_a_refused_directory_is_told_for_each_job() -> None:
+    transport = Scripted(start=[frame("refused * /tmp/pytest-bgcheck-0 is a link")])
+    assert state_of(transport) == (State.NOT_STARTED, "/tmp/pytest-bgcheck-0 is a link")
+
+
+def test_a_run_whose_directory_is_gone_is_lost() -> None:
+    transport = Scripted(start=[started], waits=["NONCE begin none\nNONCE end 0\n"])
+    assert state_of(transport) == (State.LOST, "the run's directory on the target is gone")
+
+
+def test_an_error_of_ours_leaves_no_test_waiting() -> None:
+    def broken(request: str) -> str:
+        raise RuntimeError("a bug")
+
+    state, detail = state_of(Scripted(start=[broken]))
+    assert state is State.UNREACHABLE
+    assert "internal error: RuntimeError('a bug')" in detail
+
+
+def test_the_same_check_is_started_once() -> None:
+    transport = Scripted(start=[started], waits=[ended("exit.0.5.1")])
+    ours, (record,) = finish(transport)
+    assert ours.submit([(check(), record.target)]) == [record]
+    assert transport.calls.count("start") == 1
+
+
+def test_a_start_never_blocks_the_caller() -> None:
+    going_on = threading.Event()
+
+    def slow(request: str) -> str:
+        assert going_on.wait(30)
+        return started(request)
+
+    target = Target("host", "host", Scripted(start=[slow], waits=[ended("exit.0.5.1")]))
+    ours = Runner(RUN)
+    (record,) = ours.submit([(check(), target)])
+    assert record.state is State.PENDING
+    going_on.set()
+    assert ours.wait_for(lambda: record.result is not None, [target], 30)
+
+
+def test_no_more_hosts_than_forks_are_started_at_once() -> None:
+    busy, most, lock = 0, 0, threading.Lock()
+
+    def slow(request: str) -> str:
+        nonlocal busy, most
+        with lock:
+            busy += 1
+            most = max(most, busy)
+        time.sleep(0.02)
+        with lock:
+            busy -= 1
+        return started(request)
+
+    targets = [
+        Target(str(n), str(n), Scripted(start=[slow], waits=[ended("exit.0.5.1")]))
+        for n in range(8)
+    ]
+    ours = Runner(RUN, forks=2)
+    records = ours.submit([(check(), target) for target in targets])
+    assert ours.wait_for(lambda: all(r.result is not None for r in records), targets, 30)
+    assert most <= 2
+
+
+def test_the_end_cleans_with_one_call_and_cancels_what_runs() -> None:
+    transport = Scripted(start=[started], clean=[frame("left 0")], waits=[frame()])
+    target = Target("host", "host", transport)
+    ours = Runner(RUN)
+    (record,) = ours.submit([(check(), target)])
+    assert ours.wait_for(lambda: record.state is State.RUNNING, [target], 30)
+    assert ours.close([target]) == []
+    assert record.state is State.CANCELLED
+    assert transport.calls.count("clean") == 1
+    assert transport.closed
+
+
+def test_what_could_not_be_cleaned_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "CLEAN_S", 0.3)
+    transport = Scripted(
+        start=[started], clean=[Unreachable("no route to host")], waits=[ended("exit.0.5.1")]
+    )
+    ours, (record,) = finish(transport)
+    (trouble,) = ours.close([record.target])
+    assert trouble == f"host: no route to host; /d/{RUN} may be left there"
