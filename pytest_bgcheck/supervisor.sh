@@ -197,7 +197,8 @@ supervise() {
         [ -n "$retry" ] || break
         set -- state.run.*
         [ -e "$1" ] || exit 0
-        PYTEST_BGCHECK_JOB=$id sleep "$retry" 9<&-
+        # By env: where sleep is a builtin (ksh) this would be our own process, not to be ended.
+        env PYTEST_BGCHECK_JOB="$id" sleep "$retry" 9<&-
         set -- state.run.*
         [ -e "$1" ] || exit 0
         attempt=$((attempt + 1))
@@ -647,7 +648,13 @@ clean() {
     set -- $tree
     record left "$#"
     if [ "$keep" = 0 ]; then
-        cd .. && rm -rf "./$run" 2>/dev/null
+        cd .. || exit 1
+        # Again, if a request of the same run that was under way has just made a file there.
+        round=0
+        while rm -rf "./$run" 2>/dev/null; [ -d "$run" ] && [ "$round" -lt 20 ]; do
+            round=$((round + 1))
+            nap
+        done
         [ ! -d "$run" ] || refuse "*" "cannot remove $PWD/$run"
         root=$PWD
         cd / && rmdir "$root" 2>/dev/null

@@ -1,0 +1,41 @@
+"""The examples, run as their READMEs say."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from machines import SSHServer
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run(pytester: pytest.Pytester, name: str, *args: str) -> pytest.RunResult:
+    shutil.copytree(EXAMPLES / name, pytester.path / name)
+    return pytester.runpytest_subprocess(name, *args, timeout=120)
+
+
+def test_quickstart_passes(pytester: pytest.Pytester) -> None:
+    run(pytester, "quickstart").assert_outcomes(passed=3)
+
+
+def test_quickstart_shows_a_failure(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKUP_RC", "3")
+    result = run(pytester, "quickstart")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["background check 'backup' on local failed: rc 3 after *"])
+
+
+def test_monitoring_passes(pytester: pytest.Pytester) -> None:
+    run(pytester, "monitoring").assert_outcomes(passed=3)
+
+
+def test_monitoring_passes_over_ssh(pytester: pytest.Pytester, ssh_server: SSHServer) -> None:
+    options = ["--hosts=ssh://target", f"--ssh-config={ssh_server.client_config}"]
+    run(pytester, "monitoring", *options).assert_outcomes(passed=3)
+
+
+def test_hosts_passes_on_two_hosts(pytester: pytest.Pytester, ssh_server: SSHServer) -> None:
+    options = ["--hosts=ssh://target,ssh://target2", f"--ssh-config={ssh_server.client_config}"]
+    run(pytester, "hosts", *options).assert_outcomes(passed=4)

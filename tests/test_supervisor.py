@@ -1,0 +1,296 @@
+"""The real supervisor under every shell, through the protocol's own requests."""
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from machines import SHELLS, shell_as_sh
+
+from pytest_bgcheck import protocol
+from pytest_bgcheck.model import Result, State
+from pytest_bgcheck.protocol import Reply, Spec
+from pytest_bgcheck.settings import make_check
+
+BASIC = (
+    "cat", "chmod", "date", "dd", "echo", "false", "test", "true", "grep", "head",
+    "id", "ls", "mkdir", "mkfifo", "mv", "od",
+    "printf", "ps", "rm", "rmdir", "sed", "sleep", "sh", "tail", "tr", "wc", "[", "env",
+)  # fmt: skip
+
+
+class Client:
+    """A run on this machine, spoken to through one shell."""
+
+    def __init__(self, shell: Path, base: Path, env: Mapping[str, str] | None = None) -> None:
+        self.shell, self.base = str(shell), base
+        self.env = dict(env) if env is not None else None
+        self.run = secrets.token_hex(6)
+        self.directory = b""
+        self.specs: dict[str, Spec] = {}
+
+    def spec(self, name: str, command: object, **given: Any) -> Spec:
+        check = make_check(name, command, given, timeout_s=60, directory=self.base)
+        return self.specs.setdefault(name, Spec(check.id_on("here", self.run), check))
+
+    def output(self, request: str) -> bytes:
+        done = subprocess.run(
+            ["/bin/sh", "-c", request], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            env=self.env, check=True, timeout=60,
+        )  # fmt: skip
+        return done.stdout
+
+    def start(self, *specs: Spec) -> Reply:
+        reply = Reply()
+        nonces = iter(lambda: secrets.token_hex(8), "")
+        for nonce, request, _ in protocol.start_requests(
+            self.run, str(self.base), specs, nonces, self.shell
+        ):
+            reply = protocol.parse(nonce, self.output(request))
+            self.directory = reply.directory or b""
+        return reply
+
+    def ask(self, build: Callable[..., str], *args: Any) -> Reply:
+        nonce = secrets.token_hex(8)
+        return protocol.parse(nonce, self.output(build(self.directory, nonce, *args, self.shell)))
+
+    def results(self, *specs: Spec) -> dict[str, Result]:
+        """Wait for all to end."""
+        found: dict[str, Result] = {}
+        deadline = time.monotonic() + 40
+        while len(found) < len(specs):
+            assert time.monotonic() < deadline, found
+            left = [s for s in specs if s.check.name not in found]
+            for report in self.ask(protocol.await_request, 3, left).reports:
+                assert report.result is not None, report
+                name = next(s.check.name for s in specs if s.id == report.id)
+                found[name] = report.result
+        return found
+
+    def finish(self, command: object, **given: Any) -> Result:
+        spec = self.spec("c", command, **given)
+        self.start(spec)
+        return self.results(spec)["c"]
+
+    def processes(self, what: str) -> list[int]:
+        """Return the processes whose command line or environment holds a text."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                told = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if what.encode() in told and int(entry.name) != os.getpid():
+                found.append(int(entry.name))
+        return found
+
+    def kill(self, *kinds: str) -> None:
+        for kind in kinds:
+            pids = [p for spec in self.specs.values() for p in self.processes(f"{kind}:{spec.id}")]
+            assert pids, kind
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+
+    def eventually(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def clean(self) -> None:
+        if self.directory:
+            assert self.ask(protocol.clean_request, False).left == 0
+            assert not Path(os.fsdecode(self.directory)).exists()
+            self.eventually(lambda: not self.processes(self.run))
+
+
+@pytest.fixture(params=SHELLS)
+def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Client]:
+    ours = Client(shell_as_sh(request.param, tmp_path), tmp_path)
+    yield ours
+    ours.clean()
+
+
+@pytest.fixture(params=["dash", "busybox", "yash"])
+def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Client]:
+    """A target without setsid, base64, timeout, nohup, flock, python and bash."""
+    shell = shell_as_sh(request.param, tmp_path)
+    path = tmp_path / "bin"
+    path.mkdir()
+    for tool in BASIC:
+        found = shutil.which(tool)
+        assert found is not None, tool
+        path.joinpath(tool).symlink_to(found)
+    ours = Client(shell, tmp_path, {"PATH": str(path)})
+    yield ours
+    ours.clean()
+
+
+CODES = {
+    "exit 0": 0, "exit 1": 1, "exit 126": 126, "exit 127": 127, "exit 145": 145, "exit 255": 255,
+    "kill -9 $$": 137, "kill -TERM $$": 143, "/no/such/program": 127,
+}  # fmt: skip
+
+
+def codes_are_exact(client: Client) -> None:
+    specs = [client.spec(f"c{n}", command) for n, command in enumerate(CODES)]
+    client.start(*specs)
+    results = client.results(*specs)
+    assert {s.check.command: results[s.check.name].rc for s in specs} == CODES
+
+
+def a_limit_ends_the_whole_tree(client: Client) -> None:
+    begun = "echo begun; sleep 91 & (setsid sleep 92 || sleep 92) 2>/dev/null & sleep 93"
+    tree = client.spec("tree", begun, timeout=0.4, grace=1)
+    deaf = client.spec("deaf", "trap '' TERM; while :; do sleep 0.2; done", timeout=0.4, grace=0.4)
+    client.start(tree, deaf)
+    results = client.results(tree, deaf)
+    assert {r.state for r in results.values()} == {State.TIMED_OUT}
+    assert results["tree"].stdout == "begun\n"
+    assert not client.processes(f"PYTEST_BGCHECK_JOB={client.run}")
+
+
+def test_codes_are_exact(client: Client) -> None:
+    codes_are_exact(client)
+
+
+def test_codes_are_exact_on_a_bare_target(bare: Client) -> None:
+    codes_are_exact(bare)
+
+
+def test_a_limit_ends_the_whole_tree(client: Client) -> None:
+    a_limit_ends_the_whole_tree(client)
+
+
+def test_a_limit_ends_the_whole_tree_on_a_bare_target(bare: Client) -> None:
+    a_limit_ends_the_whole_tree(bare)
+
+
+def test_words_environment_and_output_are_exact(client: Client) -> None:
+    hard = 'it\'s "$HOME" `id` \\n\n%s ! * é'
+    spec = client.spec("c", ["/bin/sh", "-c", 'printf "%s|" "$A" "$@"', "x", hard, "-n"],
+                       env={"A": hard})  # fmt: skip
+    raw = client.spec("raw", r"printf '\000\377\r\n' >&2")
+    client.start(spec, raw)
+    results = client.results(spec, raw)
+    assert results["c"].stdout == f"{hard}|{hard}|-n|"
+    assert results["raw"].stderr_bytes == b"\0\xff\r\n"
+
+
+def test_a_missing_directory_is_not_started(client: Client) -> None:
+    assert client.finish("true", cwd="/no/such").state is State.NOT_STARTED
+
+
+def test_it_is_run_again_until_it_succeeds_or_its_time_is_over(client: Client) -> None:
+    again = client.spec("again", "echo run; [ -e f ] || { >f; exit 1; }", retry_every=0.1,
+                        cwd=str(client.base))  # fmt: skip
+    never = client.spec("never", "exit 1", retry_every=30, timeout=0.4)
+    client.start(again, never)
+    results = client.results(again, never)
+    assert (results["again"].attempts, results["again"].stdout) == (2, "run\n")
+    assert (results["never"].state, results["never"].rc) == (State.TIMED_OUT, None)
+
+
+def test_interrupts_are_not_ignored_in_the_check(client: Client) -> None:
+    ignored = int(client.finish("grep SigIgn /proc/self/status").stdout.split()[1], 16)
+    assert not ignored & (1 << signal.SIGINT - 1 | 1 << signal.SIGQUIT - 1)
+
+
+def test_a_repeated_start_runs_once(client: Client) -> None:
+    spec = client.spec("c", "echo run >>f; sleep 0.3", cwd=str(client.base))
+    assert client.start(spec).started == client.start(spec).started == {spec.id}
+    client.results(spec)
+    assert client.base.joinpath("f").read_text() == "run\n"
+
+
+def test_a_killed_supervisor_is_lost_and_its_tree_killed(client: Client) -> None:
+    spec = client.spec("c", "sleep 91 & sleep 92")
+    client.start(spec)
+    client.kill("run")
+    assert client.results(spec)["c"].state is State.LOST
+    assert not client.processes(f"PYTEST_BGCHECK_JOB={client.run}")
+
+
+def test_a_limit_holds_without_the_guard(client: Client) -> None:
+    spec = client.spec("c", "sleep 91", timeout=1)
+    client.start(spec)
+    client.kill("guard")
+    assert client.results(spec)["c"].state is State.TIMED_OUT
+
+
+def test_a_job_without_any_process_is_lost(client: Client) -> None:
+    spec = client.spec("c", "sleep 91 & sleep 92")
+    client.start(spec)
+    client.kill("guard", "run")
+    assert client.results(spec)["c"].state is State.LOST
+    assert not client.processes(f"PYTEST_BGCHECK_JOB={client.run}")
+
+
+def test_a_job_can_be_cancelled(client: Client) -> None:
+    spec = client.spec("c", "echo so far; sleep 91")
+    client.start(spec)
+    client.eventually(lambda: client.ask(protocol.tail_request, [spec]).reports[0].stdout.size == 7)
+    client.ask(protocol.cancel_request, [spec])
+    assert client.results(spec)["c"].state is State.CANCELLED
+
+
+def test_the_end_leaves_no_daemon(client: Client) -> None:
+    assert client.finish("setsid sleep 91 >/dev/null 2>&1 & exit 0").rc == 0
+    assert client.processes(f"PYTEST_BGCHECK_JOB={client.run}")
+    client.clean()
+    client.directory = b""
+
+
+def test_a_running_job_has_few_processes(client: Client) -> None:
+    spec = client.spec("c", "exec sleep 91")
+    client.start(spec)
+    client.eventually(lambda: bool(client.processes(f"PYTEST_BGCHECK_JOB={spec.id}")))
+    assert len(client.processes(spec.id)) <= 1 + 3
+
+
+def test_a_wait_has_an_end_of_its_own(client: Client) -> None:
+    spec = client.spec("c", "sleep 91")
+    client.start(spec)
+    assert client.ask(protocol.await_request, 1, [spec]) == Reply()
+
+
+def test_a_streamed_wait_tells_each_end(client: Client) -> None:
+    specs = [client.spec(f"c{n}", f"sleep 0.{n}") for n in (1, 4)]
+    client.start(*specs)
+    nonce = secrets.token_hex(8)
+    request = protocol.await_request(client.directory, nonce, 20, specs, client.shell, True)
+    stream = protocol.Stream(nonce)
+    replies = [reply for byte in client.output(request) for reply in stream.feed(bytes([byte]))]
+    assert stream.complete
+    assert [r.id for reply in replies for r in reply.reports] == [spec.id for spec in specs]
+
+
+def test_output_is_cut_on_the_target(client: Client) -> None:
+    result = client.finish("head -c 5000000 /dev/zero; echo end", output_limit=1000)
+    assert (result.stdout_kept.size, result.stdout_kept.cut) == (5_000_004, 4_999_004)
+    assert result.stdout_bytes.endswith(b"end\n")
+
+
+@pytest.mark.parametrize("kind", ["link", "file", "open"])
+def test_a_directory_that_is_not_safely_ours_is_refused(tmp_path: Path, kind: str) -> None:
+    ours = tmp_path / f"pytest-bgcheck-{os.getuid()}"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    if kind == "link":
+        ours.symlink_to(elsewhere)
+    elif kind == "file":
+        ours.touch()
+    else:
+        ours.mkdir()
+        ours.chmod(0o755)
+    client = Client(Path("/bin/sh"), tmp_path)
+    reply = client.start(client.spec("c", "true"))
+    reason = {"link": "is a link", "file": "is not a directory", "open": "is open to others"}[kind]
+    assert reason in reply.refused["*"]
+    assert not list(elsewhere.iterdir())
