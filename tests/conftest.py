@@ -1,6 +1,7 @@
 """What all tests share: pytester, the machines, and a look for what a run left behind."""
 
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +10,18 @@ import pytest
 pytest_plugins = ("pytester", "machines.fixtures")
 
 
+MARK = f"BGCHECK_TESTS={uuid.uuid4()}"
+"""In the environment of all that these tests start here, whatever else runs on the computer."""
+
+
 def _supervisors() -> set[str]:
-    """Return the command lines of all supervisors and guards on this computer."""
+    """Return the command lines of the supervisors and guards that these tests started."""
     found = set()
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = entry.read_bytes().split(b"\0")
+            if MARK.encode() not in entry.with_name("environ").read_bytes():
+                continue
         except OSError:
             continue
         if b"./supervisor.sh" in words or b"../supervisor.sh" in words:
@@ -24,16 +31,18 @@ def _supervisors() -> set[str]:
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
-    """Fail a test that leaves a supervisor behind; containers' processes are seen here too."""
-    before = _supervisors()
+    """Fail a test that leaves a supervisor behind."""
     yield
-    left = _supervisors() - before
+    left = _supervisors()
     assert not left, f"left behind: {left}"
 
 
 @pytest.fixture(autouse=True)
-def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep the CI's own settings out of the runs under test."""
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the CI's own settings out of the runs under test, and mark them."""
+    monkeypatch.setenv(*MARK.split("="))
+    for name in ("CI", "BUILD_NUMBER"):  # pytest cuts no line there
+        monkeypatch.delenv(name, raising=False)
     for name in list(os.environ):
         if name.startswith(("PYTEST_", "ANSIBLE_")) and name != "PYTEST_CURRENT_TEST":
             monkeypatch.delenv(name)

@@ -15,9 +15,10 @@ PROBE = '#!/bin/sh -e\necho "script: $1, $2"\n'
 
 @dataclass
 class Target:
-    """One backend: what to give to pytest."""
+    """One backend: what to give to pytest, and whether its files lie on this computer."""
 
     options: list[str]
+    here: bool = True
 
 
 def _ssh(request: pytest.FixtureRequest, scheme: str, shared: bool = False) -> Target:
@@ -51,10 +52,12 @@ def target(request: pytest.FixtureRequest) -> Target:
             pytest.importorskip("paramiko")
             return _ssh(request, "paramiko")
         case "docker":
-            return Target([f"--hosts=docker://{request.getfixturevalue('docker_container').name}"])
+            return Target(
+                [f"--hosts=docker://{request.getfixturevalue('docker_container').name}"], here=False
+            )
         case "chroot":
             path = request.getfixturevalue("chroot_dir").path
-            return Target(["--connection=chroot", f"--hosts={path}"])
+            return Target(["--connection=chroot", f"--hosts={path}"], here=False)
         case "ansible":
             return _ansible(request)
         case "force-ansible":
@@ -66,6 +69,9 @@ def target(request: pytest.FixtureRequest) -> Target:
 def test_the_suite_passes_on(pytester: pytest.Pytester, target: Target) -> None:
     pytester.makepyfile(test_suite=SUITE.read_text())
     pytester.path.joinpath("probe.sh").write_text(PROBE)
-    result = pytester.runpytest_subprocess(*target.options, "-v", timeout=300)
+    base = pytester.mkdir("base")
+    here = [f"--bgcheck-dir={base}"] if target.here else []
+    result = pytester.runpytest_subprocess(*target.options, *here, "-v", timeout=300)
     result.assert_outcomes(passed=TESTS)
     result.stdout.no_fnmatch_line("*not cleaned up*")
+    assert not list(base.iterdir())
