@@ -216,10 +216,11 @@ launch() {
     PYTEST_BGCHECK_JOB=$id job=$PWD
     export PYTEST_BGCHECK_JOB
     exec >>out 2>>err
-    enter "$2"
+    # sudo starts us in directories that its user cannot enter again.
+    cd -- "$2" 2>/dev/null || cd /
 }
 
-# enter DIRECTORY: where the check runs; used by the specification too.
+# enter DIRECTORY: where the check runs; for the specification.
 enter() {
     cd -- "$1" || { mv "$job"/pid.* "$job/refused.cwd"; exit 125; }
 }

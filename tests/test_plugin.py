@@ -1,6 +1,7 @@
 """The plugin as a suite sees it, on the local backend."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from machines import require
 
 HEAD = "import pytest\nfrom pytest_bgcheck import background_check\n"
 
@@ -476,3 +478,43 @@ def test_requests_stay_out_of_the_log(pytester: pytest.Pytester) -> None:
     assert "of-the-test" in result.stdout.str()
     assert "secret-value" not in result.stdout.str()
     assert "supervisor" not in result.stdout.str()
+
+
+def test_a_check_can_run_as_another_user(pytester: pytest.Pytester) -> None:
+    require(os.getuid() == 0, "root", "run the tests as root")
+    require(shutil.which("sudo") is not None, "sudo", "apt-get install sudo")
+    result = run(
+        pytester,
+        test_it="a = background_check('id -un; sleep 0.2', sudo_user='nobody', cwd='/tmp')\n"
+        "b = background_check('echo $SUDO_USER', sudo=True)\n"
+        "@pytest.mark.bgcheck\ndef test_a(a): assert a.stdout == 'nobody\\n'\n"
+        "@pytest.mark.bgcheck\ndef test_b(b): assert b.stdout == 'root\\n'\n",
+    )
+    result.assert_outcomes(passed=2)
+    result.stdout.no_fnmatch_line("*not cleaned up*")
+
+
+def test_huge_output_costs_no_memory_here(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="import resource\n"
+        "def rss(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "big = background_check('head -c 200000000 /dev/zero; head -c 200000000 /dev/zero >&2')\n"
+        "def test_before():\n    global before\n    before = rss()\n"
+        "@pytest.mark.bgcheck\ndef test_big(big):\n"
+        "    assert big.result().stdout_kept.size == 200_000_000\n"
+        "    assert rss() - before < 60\n",
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_each_xdist_worker_is_a_run_of_its_own(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("xdist")
+    result = run(
+        pytester,
+        "-n2",
+        test_it="c = background_check('sleep 0.3')\n"
+        "@pytest.mark.bgcheck('c')\ndef test_1(): pass\n"
+        "@pytest.mark.bgcheck('c')\ndef test_2(): pass\n",
+    )
+    result.assert_outcomes(passed=2)
