@@ -23,7 +23,7 @@ from machines import (
 )
 from machines.machine import run, run_checked, wait_until
 from machines.mounts import mounts_below
-from machines.processes import Process, all_processes, find, tree, with_argument, with_uid
+from machines.processes import Process, find, kill_tree, tree, with_argument, with_uid
 
 
 def ssh(config: Path, *argv: str) -> subprocess.CompletedProcess[str]:
@@ -310,7 +310,17 @@ def test_user_stop_leaves_no_process_no_home_and_no_entry() -> None:
 
 
 def test_processes_are_found_with_their_descendants() -> None:
-    me = find(os.getpid())
-    assert me is not None
-    assert me in tree(me.parent)
-    assert {p.pid for p in tree(1)} <= {p.pid for p in all_processes()} | {1}
+    seconds = unique_seconds()
+    # The second command keeps the shell from becoming the sleep itself.
+    child = subprocess.Popen(("sh", "-c", f"sleep {seconds}; exit 1"))
+    assert wait_until(lambda: bool(sleeps(seconds)), 10)
+    try:
+        (sleep,) = sleeps(seconds)
+        assert [p.pid for p in tree(child.pid)] == [child.pid, sleep.pid]
+        assert {child.pid, sleep.pid} < {p.pid for p in tree(os.getpid())}
+        assert sleep.is_running()
+    finally:
+        kill_tree(child.pid)
+        child.wait()
+    assert not sleep.is_running()
+    assert tree(child.pid) == []
