@@ -33,6 +33,8 @@
 # would cost five bytes at every level of quoting on its way here. Comments are not sent.
 
 set -u
+# With it, "cd name" could lead elsewhere.
+unset CDPATH
 
 # --- clocks -------------------------------------------------------------------------------------
 
@@ -334,7 +336,7 @@ encode() {
 
 # refuse ID REASON: ID "*" is the whole request.
 refuse() {
-    record "refused $1 $(printf "%s" "$2" | tr -c "[:print:]" " ")"
+    record "refused $1 $(printf "%s" "$2" | LC_ALL=C tr -c " -~" " ")"
 }
 
 # blob NAME FILE LIMIT: a file whole, or its head and its tail; counted first, since it may grow.
