@@ -15,8 +15,7 @@ from .errors import (
 from .model import Result, State
 
 if TYPE_CHECKING:
-    from .job import Job
-    from .session import Bgcheck
+    from .handles import Bgcheck, Job
 
 __all__ = [
     "BadReply",
@@ -37,11 +36,11 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # Not imported with the package: a suite that uses no background checks pays for neither.
     if name == "Job":
-        from .job import Job
+        from .handles import Job
 
         return Job
     if name == "Bgcheck":
-        from .session import Bgcheck
+        from .handles import Bgcheck
 
         return Bgcheck
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

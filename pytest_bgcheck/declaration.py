@@ -18,7 +18,7 @@ from .model import Check
 from .settings import make_check
 
 if TYPE_CHECKING:
-    from .job import Job
+    from .handles import Job
 
 SESSION: pytest.StashKey[Any] = pytest.StashKey()
 """Where the plugin keeps its session on the config; here, so that fixtures find it."""

@@ -4,16 +4,18 @@ knows testinfra; imported on first use.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pytest
 import testinfra
-from testinfra.backend import parse_hostspec
+from testinfra.backend import get_backend_class, parse_hostspec
 from testinfra.backend.base import BaseBackend, HostSpec
 
 from .errors import WrongUse
+from .link import here
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,26 @@ class HostRef:
     """One host: equal to another if a call to either does the same.
 
     ``label`` is what people read, as in ``ssh://web1``; ``identity`` adds what a label leaves out
-    (user, port, settings).
+    (user, port, settings). ``name`` has no paths and no secrets in it, so that it is the same
+    wherever the suite lies: ids are made of it.
     """
 
     identity: str
     label: str = field(compare=False)
+    name: str = field(compare=False)
     backend: BaseBackend = field(compare=False, repr=False)
+
+    @property
+    def key(self) -> str:
+        """A short word for this host, the same in every process that would reach the same one."""
+        place = here() if self.backend.get_connection_type() in _OF_THE_PLACE else ""
+        return hashlib.sha256(f"{self.identity}{place}".encode()).hexdigest()[:12]
+
+
+_OF_THE_PLACE = frozenset({"local", "docker", "podman", "chroot", "lxc"})
+"""Connections whose hosts are other ones on another computer, or for another user."""
+
+_PATHS = frozenset({"ssh_config", "ssh_identity_file", "ansible_inventory", "kubeconfig"})
 
 
 def host_ref(host: Any) -> HostRef:
@@ -34,16 +50,52 @@ def host_ref(host: Any) -> HostRef:
     backend = getattr(host, "backend", None)
     if not isinstance(backend, BaseBackend):
         raise WrongUse(f"host must be a hostspec or a testinfra Host, not {host!r}")
+    return _ref(backend)
+
+
+def _ref(backend: BaseBackend) -> HostRef:
     label = backend.get_pytest_id()
     if backend.get_connection_type() == "winrm":
         raise WrongUse(_winrm(label))
+    facts = _facts(backend)
+    kind = backend.get_connection_type()
+    identity = repr((kind, sorted((name, repr(value)) for name, value in facts.items())))
+    spec = facts.get("host")
+    if isinstance(spec, HostSpec):
+        facts["host"] = (spec.name, spec.port, spec.user)
+    name = repr((kind, sorted((k, repr(v)) for k, v in facts.items() if k not in _PATHS)))
+    return HostRef(identity, label, name, backend)
+
+
+def _facts(backend: BaseBackend) -> dict[str, Any]:
+    """Return a backend's settings: all that it needs to be made again."""
     plain = (str, int, float, bool, type(None), HostSpec)
-    facts = sorted(
-        (name, repr(value))
+    return {
+        name: value
         for name, value in vars(backend).items()
         if not name.startswith("_") and isinstance(value, plain)
-    )
-    return HostRef(repr((backend.get_connection_type(), facts)), label, backend)
+    }
+
+
+def to_plain(ref: HostRef) -> dict[str, Any]:
+    """Return a host as plain values, for another process; ``place``: if it is of a place."""
+    facts = _facts(ref.backend)
+    kind = ref.backend.get_connection_type()
+    spec = facts.get("host")
+    if isinstance(spec, HostSpec):
+        facts["host"] = asdict(spec)
+    return {"kind": kind, "place": here() if kind in _OF_THE_PLACE else "", "facts": facts}
+
+
+def from_plain(plain: Mapping[str, Any]) -> HostRef:
+    """Return the host that `to_plain` made plain."""
+    facts = dict(plain["facts"])
+    if isinstance(facts.get("host"), dict):
+        facts["host"] = HostSpec(**facts["host"])
+    kind = get_backend_class(plain["kind"])
+    backend = kind.__new__(kind)
+    vars(backend).update(facts)
+    return _ref(backend)
 
 
 def resolve(specs: Iterable[str | None], config: pytest.Config) -> list[HostRef]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 import hashlib
 import re
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 
 class State(str, enum.Enum):
@@ -37,10 +39,6 @@ class Script:
     path: str
     content: bytes = field(repr=False)
 
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()[:16]
-
 
 @dataclass(frozen=True)
 class Check:
@@ -70,17 +68,29 @@ class Check:
         """Return the names of the arguments in which two checks differ."""
         return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
 
-    def id_on(self, host: str, run: str) -> str:
+    def terms(self, salt: str) -> str:
+        """Return a digest of all that the check says, the same in every process that has the salt.
+
+        It stands in names that others on the target can read: the salt, which they cannot, keeps
+        them from guessing at ``env``.
+        """
+        script = self.script and (self.script.path, self.script.content)
+        plain = (f.name for f in fields(self) if f.name not in ("rc", "script"))
+        return _digest(salt, sorted(self.rc), script, *(getattr(self, name) for name in plain))
+
+    def id_on(self, host: str, run: str, terms: str = "") -> str:
         """Return the id of this check's job on a host, the same in every process of a run.
 
-        ``run`` is the run's own id: letters and digits. The id is a file name and a word on the
+        ``run`` is the run's own id: letters and digits. A declared check is known by its terms, one
+        that was started by a call by its name alone. The id is a file name and a word on the
         target: ``RUN-NAME-DIGEST``, where only the two hyphens are hyphens.
         """
-        rcs = sorted(self.rc)
-        told = repr((host, rcs, *(getattr(self, f.name) for f in fields(self) if f.name != "rc")))
-        digest = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:10]
         readable = re.sub(r"[^A-Za-z0-9_]", "_", self.name)[:24]
-        return f"{run}-{readable}-{digest}"
+        return f"{run}-{readable}-{_digest(host, self.name, terms)}"
+
+
+def _digest(*facts: object) -> str:
+    return hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()[:10]
 
 
 @dataclass(frozen=True)
@@ -104,6 +114,18 @@ class Output:
 
     def text(self) -> str:
         return self.bytes().decode("utf-8", "replace")
+
+    def shortened(self, limit: int) -> Output:
+        """Return it with at most ``limit`` bytes of head and as many of tail."""
+        if not self.cut:
+            whole = self.head + self.tail
+            if len(whole) <= 2 * limit:
+                return Output(self.size, whole)
+            return Output(self.size, whole[:limit], whole[-limit:])
+        return Output(self.size, self.head[:limit], self.tail[-limit:])
+
+    def to_plain(self) -> tuple[object, ...]:
+        return self.size, self.head, self.tail
 
 
 EMPTY = Output()
@@ -153,3 +175,29 @@ class Result:
     @property
     def stderr_bytes(self) -> bytes:
         return self.stderr_kept.bytes()
+
+    def shortened(self, limit: int) -> Result:
+        """Return it with at most ``limit`` bytes of head and of tail of each stream."""
+        return replace(
+            self,
+            stdout_kept=self.stdout_kept.shortened(limit),
+            stderr_kept=self.stderr_kept.shortened(limit),
+        )
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain values, for another process."""
+        return {
+            **{f.name: getattr(self, f.name) for f in fields(self)},
+            "state": self.state.value,
+            "stdout_kept": self.stdout_kept.to_plain(),
+            "stderr_kept": self.stderr_kept.to_plain(),
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Result:
+        """Return the result that `to_plain` made plain."""
+        told = dict(plain)
+        told["state"] = State(told["state"])
+        for name in ("stdout_kept", "stderr_kept"):
+            told[name] = Output(*told[name])
+        return cls(**told)

@@ -7,7 +7,7 @@ a check's fixture or the ``bgcheck`` fixture.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,13 +15,19 @@ from . import settings
 from .declaration import SESSION, declarations
 
 if TYPE_CHECKING:
-    from .session import Bgcheck, Session
+    from .book import Book
+    from .handles import Bgcheck
+    from .session import Session
+    from .xdist import Controller
 
 MARK = (
     "bgcheck(*names, rc=..., timeout=...): await background checks before the test's body, and fail"
     " it unless they succeeded. Without names: all checks whose fixtures the test requests. rc:"
     " the accepted exit codes for this test, None for any. timeout: how long this test waits."
 )
+
+BOOK: pytest.StashKey[Book] = pytest.StashKey()
+CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def bgcheck(request: pytest.FixtureRequest) -> Bgcheck:
     """Start background checks that are not declared, and find the jobs of the run."""
-    from .session import Bgcheck
+    from .handles import Bgcheck
 
     return Bgcheck(request.config.stash[SESSION])
 
@@ -56,19 +62,44 @@ def _used(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
     )
 
 
+# --- before the run -------------------------------------------------------------------------------
+
+
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> None:
     options = settings.from_config(config)
     if not _used(config, items):
         return
     from .session import Session
 
-    ours = Session(config, options)
-    ours.look_at(items)
+    ours = Session(session, options, _link(config, options))
+    ours.collection.look_at(items)
     # Only now: pytest goes on to pytest_collection_finish after a usage error.
     config.stash[SESSION] = ours
-    if options.order == "last":
-        items[:] = ours.in_order(items)
+    ours.order(items)
+
+
+def _link(config: pytest.Config, options: settings.Settings) -> Any:
+    """Return the link of this session to the run's book, which is here unless this is a worker."""
+    workerinput = getattr(config, "workerinput", {})
+    if "bgcheck" in workerinput:
+        from .xdist import WorkerLink
+
+        return WorkerLink(workerinput)
+    from .link import Alone
+
+    book = _open_book(config, options)
+    return Alone(book.ledger, book.durations())
+
+
+def _open_book(config: pytest.Config, options: settings.Settings) -> Book:
+    from .book import Book
+
+    book = config.stash[BOOK] = Book(config, options)
+    config.pluginmanager.register(book, "bgcheck-book")
+    return book
 
 
 @pytest.hookimpl(trylast=True)
@@ -102,6 +133,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     return True
 
 
+# --- while it runs --------------------------------------------------------------------------------
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     ours = _session(item.config)
@@ -116,34 +150,58 @@ def _skipped(item: pytest.Item) -> bool:
     return any(getattr(place, "__unittest_skip__", False) for place in places)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
+# --- the end --------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    # Innermost: before the terminal's summary, and on the controller around xdist's own end.
+    stash = session.config.stash
     ours = _session(session.config)
-    if ours is None:
-        return
-    ours.close()
-    if not hasattr(session.config, "workerinput"):
-        ours.remember()
-    fails = ours.settings.unawaited == "fail" and ours.unawaited()
-    if fails and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    controller, book = stash.get(CONTROLLER, None), stash.get(BOOK, None)
+    if controller is not None:
+        controller.stop_workers()
+    try:
+        return (yield)
+    finally:
+        if ours is not None:
+            ours.link.leave(ours)
+        if controller is not None:
+            controller.clean()
+        elif ours is not None and book is not None:
+            book.troubles += ours.troubles
+            book.kept += ours.kept() if ours.settings.keep else []
+        if book is not None:
+            book.close()
+            if book.fails() and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    ours = _session(config)
-    if ours is None or not ours.started:
-        return
-    unawaited = ours.unawaited() if ours.settings.unawaited != "ignore" else []
-    kept = ours.kept() if ours.settings.keep else []
-    if not (unawaited or kept or ours.troubles):
-        return
-    terminalreporter.write_sep("=", "background checks")
-    failing = ours.settings.unawaited == "fail"
-    for line in unawaited:
-        terminalreporter.write_line(line, red=failing, yellow=not failing)
-    for line in ours.troubles:
-        terminalreporter.write_line(f"not cleaned up: {line}", red=True)
-    for line in kept:
-        terminalreporter.write_line(f"kept: {line}")
+    book = config.stash.get(BOOK, None)
+    lines = book.summary() if book is not None else []
+    if lines:
+        terminalreporter.write_sep("=", "background checks")
+        for line, colour in lines:
+            terminalreporter.write_line(line, **({colour: True} if colour else {}))
+
+
+# --- the xdist controller -------------------------------------------------------------------------
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    from .xdist import Controller
+
+    book = _open_book(config, settings.from_config(config))
+    controller = config.stash[CONTROLLER] = Controller(config, book)
+    config.pluginmanager.register(controller, "bgcheck-controller")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from .scheduling import scheduler
+
+    return scheduler(config, log, config.stash[CONTROLLER].waiting)

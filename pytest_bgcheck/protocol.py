@@ -27,6 +27,11 @@ REPLY_BUDGET = 4 << 20
 """Bytes of output in one reply, beyond which the next ended job waits for the next reply."""
 
 _START = 'source=$(printf %b "$1"); shift; eval "$source"'
+_FIND = (
+    'b=$(printf %b "$1"); cd "${b:-${TMPDIR:-/tmp}}/pytest-bgcheck-$(id -u)/$5" 2>/dev/null &&'
+    ' [ -f supervisor.sh ] && shift && exec "$2" ./supervisor.sh "$@";'
+    ' echo; echo "$4 begin none"; echo "$4 end 0"'
+)
 _ASK = (
     'cd "$(printf %b "$1")" 2>/dev/null && [ -f supervisor.sh ] && shift &&'
     ' exec "$2" ./supervisor.sh "$@"; echo; echo "$4 begin none"; echo "$4 end 0"'
@@ -35,10 +40,11 @@ _ASK = (
 
 @dataclass(frozen=True)
 class Spec:
-    """One job to start: a check under the id that it has in this run."""
+    """One job to start: a check under the id that it has in this run, and its terms' digest."""
 
     id: str
     check: Check
+    terms: str = "0"
 
 
 @dataclass(frozen=True)
@@ -56,10 +62,12 @@ class Report:
 @dataclass(frozen=True)
 class Reply:
     """A whole reply. ``directory`` is the run's on the target, told by a start; ``gone`` says that
-    it is not there any more."""
+    it is not there any more. ``started`` holds all jobs that are there, ``attached`` those of them
+    that were there before."""
 
     directory: bytes | None = None
     started: frozenset[str] = frozenset()
+    attached: frozenset[str] = frozenset()
     refused: dict[str, str] = field(default_factory=dict)
     reports: tuple[Report, ...] = ()
     left: int = 0
@@ -111,15 +119,9 @@ def specification(spec: Spec) -> str:
         lines.append(f"enter {quote(check.cwd)}")
     words = [quote(word) for word in check.argv]
     if check.script is not None:
-        words = [*_interpreter(check.script.content), f'"$job/../{script_name(spec)}"', *words]
+        words = [*_interpreter(check.script.content), '"$job/script"', *words]
     lines += [f"set -- {' '.join(words)}", 'exec "$@"', "# end"]
     return "\n".join(lines) + "\n"
-
-
-def script_name(spec: Spec) -> str:
-    """Return the file name of a job's script in the run's directory."""
-    assert spec.check.script is not None
-    return f"script-{spec.id}"
 
 
 def _interpreter(content: bytes) -> list[str]:
@@ -180,14 +182,15 @@ def check_size(spec: Spec) -> None:
 def _items(spec: Spec, room: int) -> Iterator[tuple[list[str], bool]]:
     """Yield the items of a start request for one job, and whether it is its last."""
     check = spec.check
+    script_size = 0
     if check.script is not None:
-        content, offset = check.script.content, 0
-        # Eight bytes is what encoding makes of one at the worst, and a little for the rest.
+        content = check.script.content
+        script_size = len(content)
+        # Four bytes is what encoding makes of one at the worst, and a little for the rest.
         step = room // 5
-        while offset < len(content) or offset == 0:
+        for number, offset in enumerate(range(0, script_size, step)):
             part = content[offset : offset + step]
-            yield ["file", script_name(spec), str(offset), encode(part)], False
-            offset += step
+            yield ["file", f"script-{spec.id}.{number:04d}", encode(part)], False
     text = encode(specification(spec))
     if len(text) > room - 300:
         raise WrongUse(
@@ -203,6 +206,8 @@ def _items(spec: Spec, room: int) -> Iterator[tuple[list[str], bool]]:
             str(round(check.grace_s * 100)),
             "" if check.retry_every_s is None else seconds(check.retry_every_s),
             ",".join(map(str, sorted(check.rc))),
+            spec.terms,
+            str(script_size),
         ],
         True,
     )
@@ -239,9 +244,18 @@ def cancel_request(
     return _ask(directory, "cancel", nonce, shell, *(spec.id for spec in specs))
 
 
-def clean_request(directory: bytes, nonce: str, keep: bool, shell: str = "/bin/sh") -> str:
-    """Build the end of a run: end all its processes and, unless ``keep``, remove its directory."""
-    return _ask(directory, "clean", nonce, shell, "1" if keep else "0")
+def clean_request(
+    where: bytes | str, nonce: str, run: str, keep: bool, shell: str = "/bin/sh"
+) -> str:
+    """Build the end of a run: end all its processes and, unless ``keep``, remove its directory.
+
+    ``where`` is that directory or, as a str, the base that its start was given, for a run whose
+    start was never answered.
+    """
+    if isinstance(where, bytes):
+        return _ask(where, "clean", nonce, shell, "1" if keep else "0")
+    words = [encode(where), "clean", shell, nonce, run, "1" if keep else "0"]
+    return _command(shell, _FIND, words)
 
 
 def _ask(directory: bytes, verb: str, nonce: str, shell: str, *words: str) -> str:
@@ -321,6 +335,7 @@ class _Frame:
     def read(self) -> Reply:
         directory: bytes | None = None
         started: set[str] = set()
+        attached: set[str] = set()
         refused: dict[str, str] = {}
         reports: list[Report] = []
         left = 0
@@ -330,6 +345,8 @@ class _Frame:
                 directory = self.data()
             elif kind in ("started", "attached"):
                 started.add(words[1])
+                if kind == "attached":
+                    attached.add(words[1])
             elif kind == "refused":
                 refused[words[1]] = " ".join(words[2:])
             elif kind == "left":
@@ -338,7 +355,9 @@ class _Frame:
                 reports.append(self.report(*words[1:]))
             else:
                 raise ValueError(f"an unknown record, {kind!r}")
-        return Reply(directory, frozenset(started), refused, tuple(reports), left)
+        return Reply(
+            directory, frozenset(started), frozenset(attached), refused, tuple(reports), left
+        )
 
     def record(self) -> list[str] | None:
         for line in self.lines:

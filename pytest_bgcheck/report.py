@@ -1,4 +1,4 @@
-"""What people read: results turned into text by pure functions. Imports only model."""
+"""What people read: results turned into text by pure functions. Imports only ledger and model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .ledger import JobEntry
 from .model import Check, Output, Result, State
 
 TAIL_LINES = 20
@@ -83,11 +84,13 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def unawaited(check: Check, host: str, state: State, result: Result | None) -> str:
-    told = str(state)
-    if result is not None and result.rc is not None:
-        told += f", rc {result.rc}"
-    return f"background check {check.name!r} on {host} was started, and no test awaited it ({told})"
+def unawaited(job: JobEntry) -> str:
+    told = str(job.state)
+    if job.result is not None and job.result.rc is not None:
+        told += f", rc {job.result.rc}"
+    return (
+        f"background check {job.name!r} on {job.host} was started, and no test awaited it ({told})"
+    )
 
 
 def unknown(name: str, known: Iterable[str]) -> str:

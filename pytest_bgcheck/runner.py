@@ -31,6 +31,8 @@ AWAIT_CALL_S = 45
 AWAIT_SLACK_S = 20.0
 QUESTION_CALL_S = 20.0
 CLEAN_S = 9.0
+OTHER_TERMS = "it was started already in this run, with other arguments"
+RUN_ENDED = "the run ended"
 BATCH_S = 1.0
 """How long ended jobs gather while nobody waits for one, where a call has but one reply."""
 
@@ -44,18 +46,25 @@ class Record:
     state: State = State.PENDING
     result: Result | None = None
     started_s: float | None = None
-    ended_s: float | None = None
-    awaited: bool = False
+    wanted: bool = False
 
 
 @dataclass(eq=False)
 class Target:
-    """A host, as one user: a transport and the jobs there."""
+    """A host, as one user: a transport and the jobs there.
+
+    ``key`` is a word for it that is the same in all processes of the run.
+    ``asked``: a start was asked for, so that there may be something to clean. ``elsewhere``: jobs
+    that other processes of the run have started there, with when.
+    """
 
     label: str
     identity: str
     transport: Transport
+    key: str = ""
     directory: bytes | None = None
+    asked: bool = False
+    elsewhere: dict[str, float] = field(default_factory=dict)
     starting: int = 0
     running: dict[str, Record] = field(default_factory=dict)
     waiter: bool = False
@@ -71,7 +80,9 @@ class Runner:
     """The jobs of one run, on all its targets. The methods may be called from any thread.
 
     ``run`` is the run's id (letters and digits), ``base`` the directory for files on the targets
-    (empty: theirs to say), ``forks`` the number of hosts started or cleaned at once.
+    (empty: theirs to say), ``forks`` the number of hosts started or cleaned at once. ``on_start``,
+    ``on_end`` and ``on_want`` (somebody has asked for its result) are called once for each job,
+    under the condition: they must not wait.
     """
 
     def __init__(
@@ -83,9 +94,15 @@ class Runner:
         shell: str = "/bin/sh",
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        on_start: Callable[[Record], None] = lambda record: None,
+        on_end: Callable[[Record], None] = lambda record: None,
+        on_want: Callable[[Record], None] = lambda record: None,
     ) -> None:
         self.run = run
-        self.records: dict[str, Record] = {}
+        self.records: dict[tuple[Target, str], Record] = {}
+        self._on_start = on_start
+        self._on_end = on_end
+        self._on_want = on_want
         self._base = base
         self._shell = shell
         self._clock = clock
@@ -98,24 +115,79 @@ class Runner:
 
     # --- starting -----------------------------------------------------------------------------
 
-    def submit(self, wanted: Iterable[tuple[Check, Target]]) -> list[Record]:
+    def submit(self, wanted: Iterable[tuple[protocol.Spec, Target]]) -> list[Record]:
         """Start jobs in the background; one that is known already is returned as it is."""
         batches: dict[Target, list[Record]] = {}
+        adopted: dict[Target, list[Record]] = {}
         result = []
         with self._changed:
-            for check, target in wanted:
-                id = check.id_on(target.identity, self.run)
-                record = self.records.get(id)
+            for spec, target in wanted:
+                record = self.records.get((target, spec.id))
                 if record is None:
-                    record = Record(protocol.Spec(id, check), target)
-                    self.records[id] = record
-                    batches.setdefault(target, []).append(record)
+                    record = Record(spec, target)
+                    self.records[target, spec.id] = record
+                    if self._closing:
+                        self._settle(record, Result(State.CANCELLED, detail=RUN_ENDED))
+                    elif spec.id in target.elsewhere:
+                        self._run(record, target.elsewhere[spec.id])
+                        adopted.setdefault(target, []).append(record)
+                    else:
+                        batches.setdefault(target, []).append(record)
                 result.append(record)
             for target in batches:
                 target.starting += 1
+                target.asked = True
         for target, records in batches.items():
             self._thread(self._start, target, records)
+        for target, records in adopted.items():
+            self._ensure_waiter(target, records)
         return result
+
+    def started_elsewhere(self, target: Target, directory: bytes, ids: Iterable[str]) -> None:
+        """Take note that another process of the run has started jobs on a target.
+
+        They are waited for as soon as they are submitted, without asking for their start again.
+        """
+        with self._changed:
+            target.directory = target.directory or directory
+            now = self._clock()
+            for id in ids:
+                target.elsewhere.setdefault(id, now)
+
+    def _run(self, record: Record, started_s: float) -> None:
+        record.state, record.started_s = State.RUNNING, started_s
+        record.target.running[record.spec.id] = record
+        self._on_start(record)
+
+    def _ensure_waiter(self, target: Target, attached: Sequence[Record]) -> None:
+        """Have a waiter for a target with running jobs.
+
+        One that is waiting already is woken by each end from now on; but it has not been told of
+        ``attached`` jobs, which may have ended before: these are asked about once.
+        """
+        with self._changed:
+            needed = bool(target.running) and not target.waiter and not self._closing
+            target.waiter = target.waiter or needed
+            self._changed.notify_all()
+        if needed:
+            self._thread(self._wait, target, ())
+        elif attached:
+            self._thread(self._peek, target, attached)
+
+    def _peek(self, target: Target, records: Sequence[Record]) -> None:
+        """Take the results of those jobs that have ended already."""
+        assert target.directory is not None
+        nonce = next(self._nonces)
+        specs = [record.spec for record in records]
+        request = protocol.await_request(target.directory, nonce, 0, specs, self._shell)
+        try:
+            reply = ask(target.transport, nonce, request, QUESTION_CALL_S)
+        except TargetError as error:
+            target.trouble = str(error)  # the waiter asks again
+            return
+        with self._changed:
+            if not self._closing:
+                self._take(target, records, reply)
 
     def _thread(self, work: Callable[..., None], target: Target, records: Sequence[Record]) -> None:
         def guarded() -> None:
@@ -177,15 +249,11 @@ class Runner:
             for record in records:
                 reason = reply.refused.get("*", reply.refused.get(record.spec.id))
                 if reason is not None:
+                    reason = OTHER_TERMS if reason == "terms" else reason
                     self._settle(record, Result(State.NOT_STARTED, detail=reason))
                 elif record.state is State.PENDING:
-                    record.state, record.started_s = State.RUNNING, now
-                    target.running[record.spec.id] = record
-            waiter_needed = bool(target.running) and not target.waiter
-            target.waiter = target.waiter or waiter_needed
-            self._changed.notify_all()
-        if waiter_needed:
-            self._thread(self._wait, target, ())
+                    self._run(record, now)
+        self._ensure_waiter(target, [r for r in records if r.spec.id in reply.attached])
         return True
 
     def _insist(
@@ -281,6 +349,13 @@ class Runner:
                 detail = target.trouble if failing else "the target says that it still runs"
                 self._settle(record, Result(State.UNREACHABLE, detail=detail))
 
+    def want(self, record: Record) -> None:
+        """Take note that somebody asks for a job's result."""
+        with self._changed:
+            if not record.wanted:
+                record.wanted = True
+                self._on_want(record)
+
     def wait_for(
         self, ready: Callable[[], bool], targets: Iterable[Target], timeout_s: float | None
     ) -> bool:
@@ -301,8 +376,8 @@ class Runner:
     def _settle(self, record: Record, result: Result) -> None:
         if record.result is None:
             record.result, record.state = result, result.state
-            record.ended_s = self._clock()
             record.target.running.pop(record.spec.id, None)
+            self._on_end(record)
             self._changed.notify_all()
 
     def _settle_all(self, records: Iterable[Record], state: State, detail: str) -> None:
@@ -347,14 +422,20 @@ class Runner:
 
     # --- the end ------------------------------------------------------------------------------
 
+    def stop(self, targets: Iterable[Target]) -> None:
+        """Wait for nothing any more: end the calls that are under way, and cancel what still runs
+        as far as this process is concerned. The targets are left as they are."""
+        self._stop()
+        for target in targets:
+            target.transport.close()
+        self._cancel_all()
+
     def close(self, targets: Iterable[Target], *, keep: bool = False) -> list[str]:
         """End all jobs and remove all files, in about 10 s at the most.
 
         Returns what did not work, a line for each target. Jobs that still ran are cancelled.
         """
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
+        self._stop()
         deadline = self._clock() + CLEAN_S
         troubles: list[str] = []
         threads = []
@@ -368,10 +449,18 @@ class Runner:
         late = [thread for thread in threads if thread.is_alive()]
         if late:
             troubles.append(f"{len(late)} of {len(threads)} hosts did not answer in time")
+        self._cancel_all()
+        return troubles
+
+    def _stop(self) -> None:
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+
+    def _cancel_all(self) -> None:
         with self._changed:
             for record in self.records.values():
-                self._settle(record, Result(State.CANCELLED, detail="the run ended"))
-        return troubles
+                self._settle(record, Result(State.CANCELLED, detail=RUN_ENDED))
 
     def _clean(self, target: Target, keep: bool, deadline: float, troubles: list[str]) -> None:
         def left_s() -> float:
@@ -381,13 +470,14 @@ class Runner:
             with self._changed:
                 self._changed.wait_for(lambda: target.starting == 0, left_s() / 2)
             directory = target.directory
-            if directory is None:
+            if directory is None and not target.asked:
                 return
             failures = 0
             with self._forks:
                 while True:
                     nonce = next(self._nonces)
-                    request = protocol.clean_request(directory, nonce, keep, self._shell)
+                    where = self._base if directory is None else directory
+                    request = protocol.clean_request(where, nonce, self.run, keep, self._shell)
                     try:
                         reply = ask(target.transport, nonce, request, left_s())
                         break
@@ -404,7 +494,9 @@ class Runner:
             if "*" in reply.refused:
                 troubles.append(f"{target.label}: {reply.refused['*']}")
         except TargetError as error:
-            troubles.append(f"{target.label}: {error}; {target.path} may be left there")
+            # A host that never answered has told its story in the tests' failures.
+            if target.directory is not None:
+                troubles.append(f"{target.label}: {error}; {target.path} may be left there")
         except Exception as error:
             troubles.append(f"{target.label}: internal error: {error!r}")
         finally:

@@ -1,173 +1,115 @@
-"""What one pytest session knows: its declared checks, its plan, its jobs.
+"""What one pytest session knows while it runs: its jobs, and what became of them.
 
-Between the hooks (plugin) and the threads (runner): it turns items and declarations into jobs, and
+Between the hooks (plugin) and the threads (runner): it turns declarations and hosts into jobs, and
 jobs into verdicts. Imported on first use.
 """
 
 from __future__ import annotations
 
-import datetime
-import os
-import secrets
+import math
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from . import hosts, plan, protocol, report, transport
-from .declaration import Declaration, declaration_of, declarations
+from . import hosts, ledger, report, transport
+from .collection import WANTS, Collection, ItemWants, check_size, in_order, own_host, planned
+from .declaration import Declaration
 from .errors import BgcheckError, WrongUse
+from .handles import Job
 from .hosts import HostRef
-from .job import Job
+from .link import Link
 from .model import Check
-from .runner import Runner, Target
-from .settings import Awaited, Settings, make_check, read_marks
-
-CACHE = "bgcheck/durations"
-
-
-@dataclass(frozen=True)
-class ItemWants:
-    """What a test item wants: checks by name, with the hosts that are known before it runs."""
-
-    awaited: Mapping[str, Awaited]
-    checks: Mapping[str, tuple[Check, tuple[HostRef, ...]]]
-    requested: frozenset[str]
-
-
-WANTS: pytest.StashKey[ItemWants] = pytest.StashKey()
+from .plan import PlannedJob
+from .protocol import Spec
+from .runner import OTHER_TERMS, RUN_ENDED, Record, Runner, Target
+from .settings import Awaited, Settings
+from .signals import Termination
 
 
 class Session:
     """The plugin's state of a pytest session."""
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
-        self.config = config
+    def __init__(self, session: pytest.Session, settings: Settings, link: Link) -> None:
+        self.pytest_session = session
+        self.config = config = session.config
         self.settings = settings
-        self.runner = Runner(secrets.token_hex(6), base=settings.dir, forks=settings.forks)
+        self.link = link
+        self.collection = Collection(config, settings.timeout_s)
+        self.runner = Runner(
+            link.run,
+            base=settings.dir,
+            forks=settings.forks,
+            on_start=self._on_start,
+            on_end=self._on_end,
+            on_want=lambda record: link.tell(("wanted", _key(record))),
+        )
         self.jobs: dict[str, list[Job]] = {}
-        self.planned: list[plan.PlannedJob[HostRef]] = []
+        self.planned: list[PlannedJob[HostRef]] = []
         self.troubles: list[str] = []
         self.started = False
-        self._declared: dict[tuple[Declaration, str], Check] = {}
         self._called: dict[tuple[str, str], Check] = {}
         self._targets: dict[tuple[HostRef, bool | None, str | None], Target] = {}
-        self._module_hosts: dict[object, list[HostRef]] = {}
+        self._placed: set[Target] = set()
+        self._elsewhere: dict[str, tuple[bytes, list[str]]] = {}
+        self._lock = threading.Lock()
+        self._termination = Termination()
         self._unsilence: Callable[[], None] | None = None
 
-    # --- before the run -----------------------------------------------------------------------
+    def _on_start(self, record: Record) -> None:
+        target = record.target
+        if target not in self._placed and target.directory is not None:
+            self._placed.add(target)
+            self.link.directory(target.key, target.directory)
+        self.link.tell(("started", _key(record), self.link.worker, time.time()))
 
-    def look_at(self, items: Sequence[pytest.Item]) -> None:
-        """Find out what the items want, or raise pytest.UsageError that names all that is wrong."""
-        problems: list[str] = []
-        for space, name, declaration in declarations(self.config, items):
-            try:
-                if isinstance(space, type):
-                    raise WrongUse(
-                        f"{declaration.place(name)}: it must be declared at module level, not in"
-                        f" the class {space.__name__}"
-                    )
-                check = self._check(declaration, name)
-                _check_size(check, declaration.place(name))
-            except WrongUse as error:
-                problems.append(str(error))
-        for item in items:
-            if problems:
-                break
-            try:
-                item.stash[WANTS] = self._wants(item)
-            except WrongUse as error:
-                problems.append(f"{item.nodeid}: {error}")
-        if problems:
-            raise pytest.UsageError("\n".join(dict.fromkeys(problems)))
+    def _on_end(self, record: Record) -> None:
+        assert record.result is not None
+        # That this session has ended, or that it asked wrongly, is not the job's end.
+        if record.result.detail not in (RUN_ENDED, OTHER_TERMS):
+            self.link.tell(ledger.ended(_key(record), record.result, time.time()))
 
-    def _check(self, declaration: Declaration, name: str) -> Check:
-        key = declaration, name
-        if key not in self._declared:
-            self._declared[key] = declaration.check(name, self.settings.timeout_s)
-        return self._declared[key]
-
-    def _wants(self, item: pytest.Item) -> ItemWants:
-        names = getattr(item, "fixturenames", ())
-        found = {name: self._declaration(item, name) for name in names}
-        requested = {name: check for name, check in found.items() if check is not None}
-        awaited = read_marks(item.iter_markers("bgcheck"), requested)
-        checks: dict[str, tuple[Check, tuple[HostRef, ...]]] = {}
-        for name in [*awaited, *requested]:
-            check = requested.get(name) or self._declaration(item, name)
-            if check is not None and name not in checks:
-                checks[name] = check, tuple(self._hosts(item, check))
-        return ItemWants(awaited, checks, frozenset(requested))
-
-    def _declaration(self, item: pytest.Item, name: str) -> Check | None:
-        """Return the nearest check of a name, as an item sees it."""
-        definitions = item.session._fixturemanager.getfixturedefs(name, item)
-        declaration = declaration_of(definitions[-1].func) if definitions else None
-        return None if declaration is None else self._check(declaration, name)
-
-    def _hosts(self, item: pytest.Item, check: Check) -> list[HostRef]:
-        """Return the hosts of a check for an item; none if only its set-up will tell."""
-        if check.host is not None:
-            return [hosts.pinned(check.host, self.config)]
-        own = self._own_host(item)
-        if own is not None:
-            return [own]
-        if "host" in getattr(item, "fixturenames", ()):
-            return []  # the suite overrides testinfra's fixture: known when it was set up
-        parent = item.getparent(pytest.Module)
-        module = getattr(item, "module", getattr(parent, "obj", None))
-        if module not in self._module_hosts:
-            self._module_hosts[module] = hosts.of_module(module, self.config)
-        return self._module_hosts[module]
-
-    def _own_host(self, item: pytest.Item) -> HostRef | None:
-        callspec = getattr(item, "callspec", None)
-        host = None if callspec is None else callspec.params.get("_testinfra_host")
-        if host is None:
-            host = getattr(item, "funcargs", {}).get("host")
-        return None if host is None else hosts.host_ref(host)
-
-    def in_order(self, items: Sequence[pytest.Item]) -> list[pytest.Item]:
-        """Return the items with those that await behind the others."""
-        known: dict[str, list[float]] = self._cache_get()
-
-        def expected_s(item: pytest.Item) -> float | None:
-            wants = item.stash[WANTS]
-            if not wants.awaited:
-                return None
-            times = [0.0]
-            for name in wants.awaited:
-                check, refs = wants.checks.get(name, (None, ()))
-                if check is not None:
-                    for ref in refs or [None]:
-                        label = "" if ref is None else ref.label
-                        past = known.get(f"{check.name} on {label}")
-                        times.append(sum(past) / len(past) if past else check.timeout_s)
-            return max(times)
-
-        return plan.waiting_last(items, expected_s)
+    def order(self, items: list[pytest.Item]) -> None:
+        """Move the items that await behind the others, unless the order is to be kept."""
+        if self.settings.order == "last":
+            items[:] = in_order(items, self.link.durations)
+            self.link.waiting([item.nodeid for item in items if item.stash[WANTS].awaited])
 
     def make_plan(self, items: Iterable[pytest.Item]) -> None:
-        wants = []
-        for item in items:
-            item_wants = item.stash[WANTS]
-            for name, (check, refs) in item_wants.checks.items():
-                awaits = name in item_wants.awaited
-                wants += [plan.Want(item.nodeid, check, ref, awaits) for ref in refs]
-        self.planned = plan.jobs(wants)
+        self.planned = planned(items)
 
     def start_planned(self) -> None:
+        """Start this session's share of the planned jobs: host by host, since a call starts all
+        jobs of a host. Jobs of another share are started by whoever awaits one first."""
         self.started = True
         self._unsilence = transport.silence()
-        self._submit([(job.check, job.host) for job in self.planned])
+        self._termination.install()
+        self.link.listen(self)
+        index, count = self.link.share
+        refs = list(dict.fromkeys(job.host for job in self.planned))
+        mine = set(refs[index::count])
+        share = [job for job in self.planned if job.host in mine]
+        jobs = self._submit([(job.check, job.host, True) for job in share])
+        for planned_job, job in zip(share, jobs, strict=True):
+            for test in planned_job.requested_by:
+                self.link.tell(("requested", _key(job._record), test))
 
-    def _submit(self, wanted: Sequence[tuple[Check, HostRef]]) -> list[Job]:
-        targets = [(check, self._target(check, ref)) for check, ref in wanted]
+    def _submit(self, wanted: Sequence[tuple[Check, HostRef, bool]]) -> list[Job]:
+        """Return the jobs of checks on hosts, declared or not; start those that are not known."""
+        specs = []
+        now = time.time()
+        for check, ref, declared in wanted:
+            target = self._target(check, ref)
+            terms = check.terms(self.link.salt)
+            id = check.id_on(ref.name, self.link.run, terms if declared else "")
+            specs.append((Spec(id, check, terms), target))
+            if (target, id) not in self.runner.records:
+                key = f"{id}@{target.key}"
+                self.link.tell(ledger.planned(key, id, check, target.label, now))
         result = []
-        for record in self.runner.submit(targets):
+        for record in self.runner.submit(specs):
             jobs = self.jobs.setdefault(record.spec.check.name, [])
             job = next((job for job in jobs if job._record is record), None)
             if job is None:
@@ -178,29 +120,42 @@ class Session:
 
     def _target(self, check: Check, ref: HostRef) -> Target:
         key = (ref, check.sudo, check.sudo_user)
-        if key not in self._targets:
-            self._targets[key] = Target(
-                ref.label,
-                ref.identity,
-                transport.HostTransport(ref.backend, check.sudo, check.sudo_user),
-            )
-        return self._targets[key]
+        with self._lock:
+            target = self._targets.get(key)
+            if target is None:
+                way = transport.HostTransport(ref.backend, check.sudo, check.sudo_user)
+                told = f"{ref.key}/{check.sudo}/{check.sudo_user}"
+                target = self._targets[key] = Target(ref.label, ref.identity, way, told)
+                plain = hosts.to_plain(ref)
+                plain |= {"label": ref.label, "sudo": check.sudo, "sudo_user": check.sudo_user}
+                self.link.target(told, plain)
+                if told in self._elsewhere:
+                    self.runner.started_elsewhere(target, *self._elsewhere[told])
+        return target
+
+    def started_elsewhere(self, key: str, directory: bytes, ids: Sequence[str]) -> None:
+        """Take note of jobs that another session of the run has started on a target."""
+        with self._lock:
+            self._elsewhere.setdefault(key, (directory, []))[1].extend(ids)
+            for target in self._targets.values():
+                if target.key == key:
+                    self.runner.started_elsewhere(target, directory, ids)
 
     # --- while it runs ------------------------------------------------------------------------
 
     def declared(self, declaration: Declaration, name: str, host: Any) -> Job:
         """Return the job of a declared check on a host; start it if that was not planned."""
-        check = self._check(declaration, name)
+        check = self.collection.check(declaration, name)
         if check.host is not None:
             ref = hosts.pinned(check.host, self.config)
         else:
             ref = hosts.host_ref(host)
         return self._job(check, ref)
 
-    def _job(self, check: Check, ref: HostRef) -> Job:
+    def _job(self, check: Check, ref: HostRef, declared: bool = True) -> Job:
         if not self.started:
             raise BgcheckError("no background check is started in this mode of pytest")
-        return self._submit([(check, ref)])[0]
+        return self._submit([(check, ref, declared)])[0]
 
     def start(self, check: Check, host: Any) -> Job:
         """Start a check that is not declared, once for its name and host."""
@@ -212,8 +167,8 @@ class Session:
                 f"background check {check.name!r} was started on {ref.label} already,"
                 f" with another {', '.join(different)}"
             )
-        _check_size(check, f"background check {check.name!r}")
-        return self._job(check, ref)
+        check_size(check, f"background check {check.name!r}")
+        return self._job(check, ref, declared=False)
 
     def _ref(self, host: Any) -> HostRef:
         if host is None:
@@ -237,55 +192,64 @@ class Session:
         """Wait for the jobs that an item awaits; fail the test unless all are good."""
         __tracebackhide__ = True
         wants = item.stash[WANTS]
-        begun = time.monotonic()
         units = {name: self._awaited_jobs(item, wants, name) for name in wants.awaited}
-        records = [job._record for jobs in units.values() for job in jobs]
-        for record in records:
-            record.awaited = True
+        if not units:
+            return
+        keys = []
+        for record in (job._record for jobs in units.values() for job in jobs):
+            self.runner.want(record)
+            keys.append(_key(record))
+        worker = self.link.worker
+        self.link.tell(("awaiting", worker, item.nodeid, keys, time.time()))
+        try:
+            self._await(units, wants.awaited)
+        finally:
+            self.link.tell(("waited", worker, item.nodeid, time.time()))
+
+    def _await(self, units: Mapping[str, list[Job]], awaited: Mapping[str, Awaited]) -> None:
+        """Wait until all jobs of all names are good, or those of one name are not."""
+        __tracebackhide__ = True
+        begun = time.monotonic()
+        targets = {job._record.target for jobs in units.values() for job in jobs}
         limits = {
-            name: None if awaited.timeout_s is None else begun + awaited.timeout_s
-            for name, awaited in wants.awaited.items()
+            name: math.inf if terms.timeout_s is None else begun + terms.timeout_s
+            for name, terms in awaited.items()
         }
+
+        def ended(name: str) -> bool:
+            return all(job.done() for job in units[name])
+
         left = set(units)
         while left:
-            soonest = min((limits[name] or float("inf") for name in left), default=float("inf"))
-            patience = None if soonest == float("inf") else max(0.0, soonest - time.monotonic())
-            waiting = [units[name] for name in left]
-            self.runner.wait_for(
-                lambda waiting=waiting: any(all(j.done() for j in jobs) for jobs in waiting),  # type: ignore[misc]
-                {record.target for record in records if record.result is None},
-                patience,
-            )
+            soonest = min(limits[name] for name in left)
+            patience = None if soonest == math.inf else max(0.0, soonest - time.monotonic())
+            self.runner.wait_for(lambda left=left: any(map(ended, left)), targets, patience)  # type: ignore[misc]
             now = time.monotonic()
-            over = {name for name in left if (limits[name] or float("inf")) <= now}
-            ended = {name for name in left if all(job.done() for job in units[name])}
-            bad = []
-            for name in (n for n in units if n in ended or n in over):
-                verdicts = [self._verdict(j, wants.awaited[name], now - begun) for j in units[name]]
-                bad += [verdict for verdict in verdicts if not verdict.good]
+            verdicts = {
+                name: [self._verdict(job, awaited[name], now - begun) for job in jobs]
+                for name, jobs in units.items()
+            }
+            over = [name for name in units if ended(name) or limits[name] <= now]
+            bad = [v for name in over for v in verdicts[name] if not v.good]
             if bad:
-                others = [
-                    self._verdict(job, wants.awaited[name], now - begun)
-                    for name in units
-                    for job in units[name]
-                ]
-                rest = [v for v in others if v not in bad]
+                if all(v.result is not None and v.result.detail == RUN_ENDED for v in bad):
+                    pytest.skip("the run was stopped while this test awaited its checks")
+                rest = [v for vs in verdicts.values() for v in vs if v not in bad]
                 pytest.fail(report.failure(bad, rest), pytrace=False)
-            left -= ended
+            left = {name for name in left if not ended(name)}
 
     def _awaited_jobs(self, item: pytest.Item, wants: ItemWants, name: str) -> list[Job]:
         __tracebackhide__ = True
+        own = own_host(item)
         if name in wants.checks:
             check, refs = wants.checks[name]
-            own = self._own_host(item)
             if not refs and own is None:
                 pytest.fail(f"the host of background check {name!r} is not known", pytrace=False)
             return [self._job(check, ref) for ref in refs or [own] if ref is not None]
         jobs = self.jobs.get(name, [])
-        own = self._own_host(item)
         here = [job for job in jobs if own and job._record.target.identity == own.identity]
         if not jobs:
-            known = {*self.jobs, *(name for _, name in self._declared)}
+            known = {*self.jobs, *self.collection.names()}
             pytest.fail(report.unknown(name, known), pytrace=False)
         return here or jobs
 
@@ -302,36 +266,26 @@ class Session:
 
     # --- the end ------------------------------------------------------------------------------
 
-    def unawaited(self) -> list[str]:
-        """Return a line for each job that was started and that no test awaited."""
-        return [
-            report.unawaited(r.spec.check, r.target.label, r.state, r.result)
-            for r in self.runner.records.values()
-            if not r.awaited
-        ]
+    def close(self, keys: Iterable[str] | None = None) -> None:
+        """End all jobs and leave nothing on the targets: on those of these keys, None for all. The
+        others are let go of, and left to another session."""
+        if not self.started:
+            return
+        targets = set(self._targets.values())
+        mine = {target for target in targets if keys is None or target.key in keys}
+        self.runner.stop(targets - mine)
+        self.troubles = self.runner.close(mine, keep=self.settings.keep)
+        self._termination.restore()
+        if self._unsilence is not None:
+            self._unsilence()
 
-    def close(self) -> None:
-        """End all jobs and leave nothing on the targets."""
+    def give_up(self) -> None:
+        """Wait for no job any more, and have no further test run: the run is being stopped."""
         if self.started:
-            self.troubles = self.runner.close(self._targets.values(), keep=self.settings.keep)
-            if self._unsilence is not None:
-                self._unsilence()
-
-    def remember(self) -> None:
-        """Keep each job's duration for the order of the next run."""
-        known = self._cache_get()
-        for record in self.runner.records.values():
-            result = record.result
-            if result is not None and result.duration is not None and result.rc is not None:
-                key = f"{record.spec.check.name} on {record.target.label}"
-                known[key] = [*known.get(key, []), result.duration][-3:]
-        cache = getattr(self.config, "cache", None)
-        if cache is not None and known:
-            cache.set(CACHE, known)
-
-    def _cache_get(self) -> dict[str, list[float]]:
-        cache = getattr(self.config, "cache", None)
-        return {} if cache is None else dict(cache.get(CACHE, {}))
+            with self._lock:
+                targets = list(self._targets.values())
+            self.pytest_session.shouldstop = "the run is being stopped"
+            self.runner.stop(targets)
 
     def kept(self) -> list[str]:
         """Return where files were left, a line for each target."""
@@ -342,76 +296,12 @@ class Session:
         ]
 
 
-def _check_size(check: Check, place: str) -> None:
-    try:
-        protocol.check_size(protocol.Spec("", check))
-    except WrongUse as error:
-        raise WrongUse(f"{place}: {error}") from None
+def _key(record: Record) -> str:
+    """Return a job's key in the ledger."""
+    return f"{record.spec.id}@{record.target.key}"
 
 
-class Bgcheck:
-    """The value of the ``bgcheck`` fixture: starts jobs that are not declared, and finds jobs."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def start(
-        self,
-        command: str | Sequence[str | os.PathLike[str]] | None = None,
-        *,
-        name: str,
-        host: Any = None,
-        script: str | os.PathLike[str] | None = None,
-        args: Sequence[str] | None = None,
-        timeout: float | datetime.timedelta | None = None,
-        rc: int | Iterable[int] | None = None,
-        retry_every: float | datetime.timedelta | None = None,
-        grace: float | datetime.timedelta | None = None,
-        sudo: bool | None = None,
-        sudo_user: str | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | os.PathLike[str] | None = None,
-        output_limit: int | None = None,
-    ) -> Job:
-        """Start a job in the background and return its handle at once.
-
-        ``host`` is a hostspec or a testinfra Host, by default the local one; the other arguments
-        are those of :func:`background_check`. The same name on the same host again gives the same
-        job. Raises :class:`WrongUse` for wrong arguments, and where they differ from those of the
-        job that is there.
-        """
-        given = {
-            "script": script,
-            "args": args,
-            "timeout": timeout,
-            "rc": rc,
-            "retry_every": retry_every,
-            "grace": grace,
-            "sudo": sudo,
-            "sudo_user": sudo_user,
-            "env": env,
-            "cwd": cwd,
-            "output_limit": output_limit,
-        }
-        try:
-            check = make_check(
-                name, command, given, timeout_s=self._session.settings.timeout_s, directory=Path()
-            )
-        except WrongUse as error:
-            raise WrongUse(f"background check {name!r}: {error}") from None
-        return self._session.start(check, host)
-
-    def __getitem__(self, key: str | tuple[str, str]) -> Job:
-        """Return the job of a name, or of a name and a hostspec.
-
-        Raises KeyError, which names the known checks or, where several hosts have one of that
-        name, the hosts.
-        """
-        name, host = (key, None) if isinstance(key, str) else key
-        return self._session.find(name, host)
-
-
-def describe(planned: Sequence[plan.PlannedJob[HostRef]]) -> list[str]:
+def describe(planned: Sequence[PlannedJob[HostRef]]) -> list[str]:
     """Return the plan as a tree: hosts, checks with their limits, the tests that await each."""
     lines: list[str] = []
     for label in dict.fromkeys(job.host.label for job in planned):

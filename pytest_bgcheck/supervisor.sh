@@ -5,12 +5,16 @@
 # job's one `state.*` file is its state; a state changes only by rename, which is atomic, works on a
 # full disk, and lets exactly one of several contenders win:
 #
-#   state.new                        claimed by mkdir, not yet running
+#   state.new                        claimed, not yet running
 #   state.run.START.TIMEOUT.GRACE    the check runs (centiseconds)
 #   state.end.KIND.START.GRACE       somebody ends it; KIND: timeout, cancel or lost
 #   state.exit.RC.TOOK.ATTEMPTS      final: the command ended by itself
 #   state.KIND.TOOK.ATTEMPTS.LEFT    final: timeout, cancel or lost; LEFT processes could not be killed
 #   state.refused.WHY                final: it could not be run
+#
+# A job is claimed by one `mkdir claim`, by its supervisor. Whatever comes before that is prepared in a
+# directory of the caller's own, so that any number of callers, at any speed, stopped or killed at any
+# place, start a job exactly once: whoever finds no claim may try, and whoever loses attaches.
 #
 # Each job has two processes beside the check's own:
 #
@@ -174,8 +178,15 @@ signal() {
 
 # --- the processes of a job; each runs in the job's directory ---------------------------------------
 
-# supervise TIMEOUT GRACE RETRY RCS HOME GUARD_SHELL
+# supervise NEW TIMEOUT GRACE RETRY RCS HOME GUARD_SHELL
 supervise() {
+    if ! mkdir claim 2>/dev/null; then
+        echo "$id" >&8
+        rm -rf "./$1"
+        exit 0
+    fi
+    mv "$1"/* . || exit 1
+    shift
     retry=$3 rcs=$4 home=$5 gsh=$6
     exec 9<>alive
     now
@@ -394,11 +405,12 @@ enter_root() {
 }
 
 # start NONCE BASE RUN ITEM...: make the run's directory and start jobs. An item is
-#   file NAME OFFSET DATA
-#   job start:ID SPEC TIMEOUT GRACE RETRY RCS
-# A job that is there already is left alone, so that a request can be repeated.
+#   file NAME DATA
+#   job start:ID SPEC TIMEOUT GRACE RETRY RCS TERMS SCRIPT_SIZE
+# A job that is there already is left alone, so that a request can be repeated, also while it is
+# under way: its own files carry $own.
 start() {
-    nonce=$1 run=$3 home=$PWD
+    nonce=$1 run=$3 home=$PWD own=$1.$$
     umask 077
     reply
     enter_root "$2" || { refuse "*" "$why"; finish; }
@@ -406,45 +418,43 @@ start() {
     why=$(mkdir "$run" 2>&1)
     cd "$run" || { refuse "*" "$why"; finish; }
     if [ ! -f supervisor.sh ]; then
-        why=$({ printf "%s\n" "${source-}" >"new.$nonce"; } 2>&1)
-        if ! whole "new.$nonce"; then
-            rm -f "new.$nonce"
+        why=$({ printf "%s\n" "${source-}" >"new.$own"; } 2>&1)
+        if ! whole "new.$own"; then
+            rm -f "new.$own"
             refuse "*" "cannot write to $root/$run: ${why:-no space left on device?}"
             finish
         fi
-        mv "new.$nonce" supervisor.sh
+        mv "new.$own" supervisor.sh
     fi
     record dir
     printf "%s" "$PWD" | encode
     guard_shell
     started=
-    why=$(mkfifo "up.$nonce" 2>&1) || { refuse "*" "$why"; finish; }
+    why=$(mkfifo "up.$own" 2>&1) || { refuse "*" "$why"; finish; }
     # Closed with the group; "exec 8>&-" leaves a copy open in mksh.
     # shellcheck disable=SC2094
     {
-        exec 7<"up.$nonce"
+        exec 7<"up.$own"
         while [ $# -gt 0 ]; do
             case $1 in
             file)
-                put "$2" "$3" "$4"
-                shift 4 ;;
+                { printf %b "$3" >"put.$own" && mv "put.$own" "$2"; } 2>/dev/null
+                shift 3 ;;
             job)
-                start_job "${2#start:}" "$3" "$4" "$5" "$6" "$7"
-                shift 7 ;;
+                start_job "${2#start:}" "$3" "$4" "$5" "$6" "$7" "$8" "$9"
+                shift 9 ;;
             esac
         done
-    } 8<>"up.$nonce"
+    } 8<>"up.$own"
     # Each guard says its job's id; end-of-file when the last one has, or has died.
     up=" "
     while read -r id <&7; do up="$up$id "; done
-    rm -f "up.$nonce"
+    rm -f "up.$own"
     for id in $started; do
         case $up in
         *" $id "*) record started "$id" ;;
         *)
-            (cd "$id" && signal KILL)
-            rm -rf "./$id"
-            refuse "$id" "its supervisor did not come up" ;;
+            if [ -d "$id/claim" ]; then attach "$id"; else refuse "$id" "its supervisor did not come up"; fi ;;
         esac
     done
     finish
@@ -457,35 +467,25 @@ whole() {
     [ "$last$line" = "# end" ]
 }
 
-# put NAME OFFSET DATA: write a part of a file; a part that is there already is left alone.
-put() {
-    size=0
-    [ -f "$1" ] && size=$(wc -c <"$1")
-    [ $((size)) -gt "$2" ] || printf %b "$3" >>"$1"
-    chmod 700 "$1"
-}
-
-# start_job ID SPEC TIMEOUT GRACE RETRY RCS
+# start_job ID SPEC TIMEOUT GRACE RETRY RCS TERMS SCRIPT_SIZE
 start_job() {
-    if ! why=$(mkdir "$1" 2>&1); then
-        [ -d "$1" ] || { refuse "$1" "$why"; return; }
-        claimed_alive "$1" && { record attached "$1"; return; }
-        # Whoever made it died before the check ran. Renaming it away lets one contender go on.
-        mv "$1" "dead.$nonce.$1"
-        why=$(mkdir "$1" 2>&1) || { record attached "$1"; return; }
-    fi
+    if [ -d "$1/claim" ]; then attach "$1" "$7"; return; fi
+    new=$1/new.$own
     why=$({
-        printf "" >"$1/out" && printf "" >"$1/err" && printf "" >"$1/pid.0.0" &&
-            printf %b "$2" >"$1/spec" && mkfifo "$1/alive" && printf "" >"$1/state.new"
+        { [ -d "$1" ] || mkdir "$1" || [ -d "$1" ]; } && mkdir "$new" &&
+            printf "" >"$new/out" && printf "" >"$new/err" && printf "" >"$new/pid.0.0" &&
+            printf "" >"$new/terms.$7" && mkfifo "$new/alive" && printf %b "$2" >"$new/spec" &&
+            { [ "$8" = 0 ] || { cat "script-$1".* >"$new/script" && chmod 700 "$new/script"; }; } &&
+            printf "" >"$new/state.new"
     } 2>&1)
-    # On a full disk some shells report no error: the last line tells.
-    if [ ! -f "$1/state.new" ] || ! whole "$1/spec"; then
-        rm -rf "./$1"
+    # On a full disk some shells report no error: the last line and the size tell.
+    if [ ! -f "$new/state.new" ] || ! whole "$new/spec" || ! sized "$new/script" "$8"; then
+        rm -rf "./$new"
         refuse "$1" "cannot write to $PWD: ${why:-no space left on device?}"
         return
     fi
     started="$started $1"
-    set -- "$sh" ./supervisor.sh run "$sh" "$1" "run:$1" "$3" "$4" "$5" "$6" "$home" "$gsh"
+    set -- "$sh" ./supervisor.sh run "$sh" "$1" "run:$1" "new.$own" "$3" "$4" "$5" "$6" "$home" "$gsh"
     # The first setsid makes the second a session leader, which therefore forks, and returns at
     # once: a daemon without "&", which would leave SIGINT and SIGQUIT ignored in the check.
     if [ -n "$setsid" ]; then
@@ -495,17 +495,22 @@ start_job() {
     fi
 }
 
-# claimed_alive ID: does the job that is there run, or has it run? A launcher may be between its
-# mkdir and its supervisor's first breath: that takes milliseconds, and is given seconds.
-claimed_alive() {
-    for _ in 1 2 3; do
-        set -- "$1" "$1"/state.*
-        case $2 in */state.new | */state.\*) ;; *) return 0 ;; esac
-        live
-        is_live "run:$1" && return 0
-        sleep 1
+# sized FILE SIZE: 0 is for no file at all.
+sized() { [ "$2" = 0 ] || [ "$(($(wc -c <"$1")))" = "$2" ]; }
+
+# attach ID [TERMS]: to a job that is claimed. Its supervisor takes milliseconds to its first state.
+attach() {
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        set -- "$1" "${2-}" "$1"/state.*
+        case $3 in
+        */state.new | */state.\*) nap ;;
+        *)
+            if [ -z "$2" ] || [ -e "$1/terms.$2" ]; then record attached "$1"; else refuse "$1" terms; fi
+            return ;;
+        esac
     done
-    return 1
+    live
+    if is_live "run:$1"; then record attached "$1"; else refuse "$1" "its supervisor was killed as it began"; fi
 }
 
 # await NONCE RUN SECONDS BUDGET STREAM ID=LIMIT...: report the jobs that have ended, as soon as
@@ -633,25 +638,19 @@ clean() {
     for word in bell.*; do
         [ -p "$word" ] && echo closed 1<>"$word"
     done
-    leader=0
     round=0
     while live; [ "$live" != "$newline$newline" ] && [ "$round" -lt 140 ]; do
         round=$((round + 1))
         nap
     done
-    # What a check has left running carries the run's cookie.
-    round=0
-    while tree "$run-"; [ -n "$tree" ] && [ "$round" -lt 20 ]; do
-        for pid in $tree; do kill -KILL "$pid" 2>/dev/null; done
-        round=$((round + 1))
-        nap
-    done
+    kill_strays "$run"
     reply
     # shellcheck disable=SC2086 # counted as words
     set -- $tree
     record left "$#"
+    [ "$keep" = 0 ] || printf "" >kept
+    cd .. || exit 1
     if [ "$keep" = 0 ]; then
-        cd .. || exit 1
         # Again, if a request of the same run that was under way has just made a file there.
         round=0
         while rm -rf "./$run" 2>/dev/null; [ -d "$run" ] && [ "$round" -lt 20 ]; do
@@ -659,10 +658,38 @@ clean() {
             nap
         done
         [ ! -d "$run" ] || refuse "*" "cannot remove $PWD/$run"
-        root=$PWD
-        cd / && rmdir "$root" 2>/dev/null
     fi
+    sweep
+    root=$PWD
+    cd / && rmdir "$root" 2>/dev/null
     finish
+}
+
+# kill_strays RUN: what its checks have left running carries the run's cookie.
+kill_strays() {
+    leader=0 round=0
+    while tree "$1-"; [ -n "$tree" ] && [ "$round" -lt 20 ]; do
+        for pid in $tree; do kill -KILL "$pid" 2>/dev/null; done
+        round=$((round + 1))
+        nap
+    done
+}
+
+# sweep: remove the runs, in the user's directory, that nobody ended: untouched for a day, without a
+# living supervisor, not kept on purpose, and by name and content ours.
+sweep() {
+    for old in *; do
+        case $old in *[!0-9a-f]* | "$run") continue ;; ????????????) ;; *) continue ;; esac
+        if [ ! -d "$old" ] || [ -h "$old" ] || [ ! -f "$old/supervisor.sh" ] || [ -e "$old/kept" ]; then
+            continue
+        fi
+        [ -n "$(find "$old" -prune -mtime +0 2>/dev/null)" ] || continue
+        run=$old
+        live
+        [ "$live" = "$newline$newline" ] || continue
+        kill_strays "$old"
+        rm -rf "./$old"
+    done
 }
 
 # --- what to do -------------------------------------------------------------------------------------------

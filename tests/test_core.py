@@ -78,11 +78,13 @@ def test_any_code_is_good_only_if_the_command_ended_by_itself() -> None:
 
 
 def test_a_job_has_one_id_for_each_host_and_each_difference() -> None:
+    other_rc = Check("webapp", ("/opt/check",), "/opt/check", rc=frozenset({1}))
+    other_limit = Check("webapp", ("/opt/check",), "/opt/check", timeout_s=1)
     ids = {
-        CHECK.id_on("a", "run"),
-        CHECK.id_on("b", "run"),
-        Check("webapp", ("/opt/check",), "/opt/check", rc=frozenset({1})).id_on("a", "run"),
-        Check("webapp", ("/opt/check",), "/opt/check", timeout_s=1).id_on("a", "run"),
+        CHECK.id_on("a", "run", CHECK.terms("salt")),
+        CHECK.id_on("b", "run", CHECK.terms("salt")),
+        CHECK.id_on("a", "run", other_rc.terms("salt")),
+        CHECK.id_on("a", "run", other_limit.terms("salt")),
     }
     assert len(ids) == 4
     assert all(id.startswith("run-webapp-") and id.count("-") == 2 for id in ids)

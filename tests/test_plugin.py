@@ -19,9 +19,15 @@ def run(pytester: pytest.Pytester, *args: str, **files: str) -> pytest.RunResult
     return pytester.runpytest_subprocess(*args, timeout=120)
 
 
+@pytest.fixture(autouse=True)
+def own_tmpdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for left-overs of these runs only."""
+    tmp_path.joinpath("tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+
+
 def runs_left() -> list[Path]:
-    directory = Path(os.environ.get("TMPDIR", "/tmp")) / f"pytest-bgcheck-{os.getuid()}"
-    return list(directory.iterdir()) if directory.exists() else []
+    return list(Path(os.environ["TMPDIR"]).glob("pytest-bgcheck-*"))
 
 
 # --- wrong use ----------------------------------------------------------------------------------
@@ -418,15 +424,13 @@ LONG = (
 def test_nothing_is_left_however_the_run_ends(
     pytester: pytest.Pytester, args: list[str], test: str
 ) -> None:
-    before = runs_left()
     result = run(pytester, *args, test_it=LONG + test)
     assert result.duration < 60
-    assert runs_left() == before
+    assert runs_left() == []
     assert subprocess.run(["pgrep", "-f", "^sleep 95.3"], check=False).returncode == 1
 
 
 def test_nothing_is_left_after_ctrl_c(pytester: pytest.Pytester) -> None:
-    before = runs_left()
     pytester.makepyfile(test_it=HEAD + LONG + "@pytest.mark.bgcheck('c')\ndef test_w(): pass\n")
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest"], cwd=pytester.path, start_new_session=True
@@ -437,7 +441,7 @@ def test_nothing_is_left_after_ctrl_c(pytester: pytest.Pytester) -> None:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(30) == pytest.ExitCode.INTERRUPTED
-    assert runs_left() == before
+    assert runs_left() == []
     assert subprocess.run(["pgrep", "-f", "^sleep 95.3"], check=False).returncode == 1
 
 

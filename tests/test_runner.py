@@ -10,7 +10,7 @@ from scripted import Scripted, Step, ended, frame, started
 
 from pytest_bgcheck import State, recovery, runner
 from pytest_bgcheck.errors import BadReply, Refused, Unreachable
-from pytest_bgcheck.model import Check
+from pytest_bgcheck.protocol import Spec
 from pytest_bgcheck.runner import Record, Runner, Target
 from pytest_bgcheck.settings import make_check
 
@@ -25,12 +25,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "BATCH_S", 0.01)
 
 
-def check(name: str = "c", timeout: float = 60) -> Check:
+def check(name: str = "c", timeout: float = 60) -> Spec:
     given = {"timeout": timeout, "grace": 0}
-    return make_check(name, "true", given, timeout_s=1, directory=Path())
+    made = make_check(name, "true", given, timeout_s=1, directory=Path())
+    return Spec(made.id_on("host", RUN), made)
 
 
-def finish(transport: Scripted, *checks: Check) -> tuple[Runner, list[Record]]:
+def finish(transport: Scripted, *checks: Spec) -> tuple[Runner, list[Record]]:
     """Run checks on one target to their ends."""
     target = Target("host", "host", transport)
     ours = Runner(RUN)

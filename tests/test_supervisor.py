@@ -14,7 +14,7 @@ import pytest
 from machines import SHELLS, shell_as_sh
 
 from pytest_bgcheck import protocol
-from pytest_bgcheck.model import Result, State
+from pytest_bgcheck.model import Check, Result, State
 from pytest_bgcheck.protocol import Reply, Spec
 from pytest_bgcheck.settings import make_check
 
@@ -23,6 +23,11 @@ BASIC = (
     "id", "ls", "mkdir", "mkfifo", "mv", "od",
     "printf", "ps", "rm", "rmdir", "sed", "sleep", "sh", "tail", "tr", "wc", "[", "env",
 )  # fmt: skip
+
+
+def spec_of(check: Check, run: str) -> Spec:
+    terms = check.terms("salt")
+    return Spec(check.id_on("here", run, terms), check, terms)
 
 
 class Client:
@@ -37,7 +42,7 @@ class Client:
 
     def spec(self, name: str, command: object, **given: Any) -> Spec:
         check = make_check(name, command, given, timeout_s=60, directory=self.base)
-        return self.specs.setdefault(name, Spec(check.id_on("here", self.run), check))
+        return self.specs.setdefault(name, spec_of(check, self.run))
 
     def output(self, request: str) -> bytes:
         done = subprocess.run(
@@ -105,7 +110,7 @@ class Client:
 
     def clean(self) -> None:
         if self.directory:
-            assert self.ask(protocol.clean_request, False).left == 0
+            assert self.ask(protocol.clean_request, self.run, False).left == 0
             assert not Path(os.fsdecode(self.directory)).exists()
             self.eventually(lambda: not self.processes(self.run))
 

@@ -1,0 +1,202 @@
+"""The book of a run: every job, every wait and every test once, whatever process it was in.
+
+It lives where the report is made: in the only process, or on the xdist controller. What happens is
+told to it as events of plain values, for they cross processes:
+
+    ("planned", KEY, {FIELD: VALUE, ...})       a job, with the fields of its `JobEntry`
+    ("requested", KEY, TEST)                    a test requests its handle without awaiting it
+    ("started", KEY, WORKER, AT)                its target has confirmed its start
+    ("ended", KEY, {FIELD: VALUE, ...}, AT)     its end is known
+    ("wanted", KEY)                             a test that ran asked for its result
+    ("awaiting", WORKER, TEST, [KEY, ...], AT)  a test begins to wait for these jobs
+    ("waited", WORKER, TEST, AT)                its wait is over
+
+Several workers tell of the same job, in any order: what was told first stands, but what a target
+has proven is better than that it could not be asked.
+
+Times (``*_at``) are seconds since the epoch by the clock of whoever told them. Pure; imports only
+model.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .model import Check, Result, State
+
+Event = tuple[Any, ...]
+
+SHOWN = 4096
+"""Bytes of a stream's head, and of its tail, that are told."""
+
+PROVEN = frozenset({State.SUCCEEDED, State.FAILED, State.TIMED_OUT, State.LOST})
+
+
+@dataclass
+class Wait:
+    """One test's wait for one job; ``seconds`` is None while it lasts."""
+
+    test: str
+    worker: str
+    began_at: float
+    seconds: float | None = None
+
+
+@dataclass
+class JobEntry:
+    """What the run knows of a job.
+
+    ``worker`` had it started: an xdist worker's id, else empty. ``planned_at``, ``started_at`` and
+    ``ended_at``: when it was planned, its start was confirmed, and its end was known here.
+    ``duration_s`` is what it took on the target. ``result`` has no more than `SHOWN` bytes of head
+    and of tail. ``wanted``: a test that ran has asked for its result.
+    """
+
+    key: str
+    id: str = ""
+    name: str = ""
+    host: str = ""
+    command: str = ""
+    timeout_s: float = 0.0
+    grace_s: float = 0.0
+    accepted: tuple[int, ...] = ()
+    planned_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    worker: str = ""
+    state: State = State.PENDING
+    result: Result | None = None
+    wanted: bool = False
+    requested_by: list[str] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
+
+    @property
+    def first_awaited_at(self) -> float | None:
+        return min((wait.began_at for wait in self.waits), default=None)
+
+    @property
+    def duration_s(self) -> float | None:
+        return None if self.result is None else self.result.duration
+
+
+@dataclass
+class TestEntry:
+    """A test's span on its worker (empty without xdist), over all its phases and reruns."""
+
+    __test__ = False
+
+    test: str
+    worker: str
+    started_at: float
+    ended_at: float
+    outcome: str
+
+
+class Ledger:
+    """All jobs and tests of a run. Any thread may tell; ``listeners`` hear each event after it."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, JobEntry] = {}
+        self.tests: dict[tuple[str, str], TestEntry] = {}
+        self.listeners: list[Callable[[Event], None]] = []
+        self._lock = threading.RLock()
+
+    def tell(self, event: Event) -> None:
+        with self._lock:
+            kind, *rest = event
+            getattr(self, f"_{kind}")(*rest)
+            for listen in self.listeners:
+                listen(event)
+
+    def test(self, test: str, worker: str, start: float, stop: float, outcome: str) -> None:
+        """Add a phase of a test; what was not "passed" stands as the outcome of all."""
+        with self._lock:
+            entry = self.tests.setdefault(
+                (worker, test), TestEntry(test, worker, start, stop, outcome)
+            )
+            entry.ended_at = max(entry.ended_at, stop)
+            if outcome != "passed":
+                entry.outcome = outcome
+
+    def close(self, at: float) -> None:
+        """End the book: waits that nobody ended, and jobs that the run's end has cancelled."""
+        with self._lock:
+            for worker in {w.worker for job in self.jobs.values() for w in job.waits}:
+                self.worker_gone(worker, at)
+            for job in self.jobs.values():
+                if not job.state.final:
+                    result = Result(State.CANCELLED, detail="the run ended")
+                    self.tell(("ended", job.key, result.to_plain(), at))
+
+    def worker_gone(self, worker: str, at: float) -> None:
+        """End the waits of a worker that can tell of no more."""
+        with self._lock:
+            waits = [w for job in self.jobs.values() for w in job.waits if w.worker == worker]
+            for test in {wait.test for wait in waits if wait.seconds is None}:
+                self.tell(("waited", worker, test, at))
+
+    # --- events, one method each --------------------------------------------------------------
+
+    def _planned(self, key: str, facts: dict[str, Any]) -> None:
+        job = self._job(key)
+        if job.planned_at is None:
+            self.jobs[key] = replace(job, **{**facts, "accepted": tuple(facts["accepted"])})
+
+    def _requested(self, key: str, test: str) -> None:
+        job = self._job(key)
+        if test not in job.requested_by:
+            job.requested_by.append(test)
+
+    def _started(self, key: str, worker: str, at: float) -> None:
+        job = self._job(key)
+        if job.started_at is None:
+            job.started_at, job.worker = at, worker
+            if not job.state.final:
+                job.state = State.RUNNING
+
+    def _ended(self, key: str, result: dict[str, Any], at: float) -> None:
+        job = self._job(key)
+        told = Result.from_plain(result)
+        if not job.state.final or (told.state in PROVEN and job.state not in PROVEN):
+            job.state, job.result, job.ended_at = told.state, told, at
+
+    def _wanted(self, key: str) -> None:
+        self._job(key).wanted = True
+
+    def _awaiting(self, worker: str, test: str, keys: list[str], at: float) -> None:
+        for key in keys:
+            job = self._job(key)
+            job.wanted = True
+            job.waits.append(Wait(test, worker, at))
+
+    def _waited(self, worker: str, test: str, at: float) -> None:
+        for job in self.jobs.values():
+            for wait in job.waits:
+                if (wait.worker, wait.test, wait.seconds) == (worker, test, None):
+                    wait.seconds = max(0.0, at - wait.began_at)
+
+    def _job(self, key: str) -> JobEntry:
+        return self.jobs.setdefault(key, JobEntry(key))
+
+
+def planned(key: str, id: str, check: Check, host: str, at: float) -> Event:
+    """Return the event that enters a job into the book."""
+    facts = {
+        "id": id,
+        "name": check.name,
+        "host": host,
+        "command": check.command,
+        "timeout_s": check.timeout_s,
+        "grace_s": check.grace_s,
+        "accepted": sorted(check.rc),
+        "planned_at": at,
+    }
+    return "planned", key, facts
+
+
+def ended(key: str, result: Result, at: float) -> Event:
+    """Return the event of a job's end, with what is shown of its output."""
+    return "ended", key, result.shortened(SHOWN).to_plain(), at

@@ -1,0 +1,94 @@
+"""What a session shares with the other processes of its run, and how it tells them.
+
+Without xdist there are none: the session's own ledger is told. Imports nothing that knows xdist.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import secrets
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .ledger import Event, Ledger
+
+if TYPE_CHECKING:
+    from .session import Session
+
+
+class Link(Protocol):
+    """The way from a session to the run's ledger.
+
+    ``run`` and ``salt`` are the run's own; ``worker`` is an xdist worker's id or empty; ``share``:
+    this is the i-th of n sessions that share out the starts; ``durations`` are those of earlier
+    runs.
+    """
+
+    run: str
+    salt: str
+    worker: str
+    share: tuple[int, int]
+    durations: Mapping[str, Sequence[float]]
+
+    def tell(self, event: Event) -> None:
+        """Pass an event on to the ledger. Does not wait."""
+
+    def target(self, key: str, plain: Mapping[str, Any]) -> None:
+        """Say that there may be files of the run on a target."""
+
+    def directory(self, key: str, directory: bytes) -> None:
+        """Say where on a target they are."""
+
+    def waiting(self, tests: Sequence[str]) -> None:
+        """Say which of the collected tests await."""
+
+    def listen(self, session: Session) -> None:
+        """Pass on to a session, from now on, what the others of the run say."""
+
+    def leave(self, session: Session) -> None:
+        """End a session whose tests have run."""
+
+
+class Alone:
+    """The link of the only process of a run."""
+
+    worker = ""
+    share = (0, 1)
+
+    def __init__(self, ledger: Ledger, durations: Mapping[str, Sequence[float]]) -> None:
+        self.run, self.salt = new_run()
+        self.durations = durations
+        self.tell = ledger.tell
+
+    def target(self, key: str, plain: Mapping[str, Any]) -> None:
+        pass
+
+    def directory(self, key: str, directory: bytes) -> None:
+        pass
+
+    def waiting(self, tests: Sequence[str]) -> None:
+        pass
+
+    def listen(self, session: Session) -> None:
+        pass
+
+    def leave(self, session: Session) -> None:
+        session.close()
+
+
+def new_run() -> tuple[str, str]:
+    """Return an id for a run, and the salt for what must not be guessed from names."""
+    return secrets.token_hex(6), secrets.token_hex(16)
+
+
+@functools.cache
+def here() -> str:
+    """Return which computer this is, and which user: whose the local host is."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        boot = ""
+    return f"{os.getuid()}@{socket.gethostname()}/{boot}"

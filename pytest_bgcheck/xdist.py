@@ -1,0 +1,260 @@
+"""What only exists because of xdist's workers: the controller's part, and a worker's link to it.
+
+Each worker gets, from the controller, the run's id and a channel. Over it go the ledger's events,
+the hosts that are to be cleaned, and hints about what other workers have started, which save a
+call: the targets decide, not the hints. What arrives is heard in execnet's receiver threads, which
+must not wait; so everything is sent by a thread of its own.
+
+The controller cleans, once for all workers and whatever became of them. Only hosts that it cannot
+reach because they are of another place (the local host of a worker on another computer) are left to
+the last worker there.
+
+Imports nothing of xdist.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .book import Book
+from .ledger import Event
+from .link import here, new_run
+from .signals import Termination
+
+if TYPE_CHECKING:
+    from .session import Session
+
+FLUSH_S = 2.0
+"""How long the end waits for what is to be sent or answered: a broken line must not hold it."""
+
+
+class Outbox:
+    """Sends in a thread of its own, in order; what cannot be sent any more is dropped."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+        self._queue: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="bgcheck-outbox", daemon=True)
+        self._thread.start()
+
+    def put(self, *message: Any) -> None:
+        self._queue.put(message)
+
+    def _work(self) -> None:
+        while (message := self._queue.get()) is not None:
+            try:
+                self._channel.send(message)
+            except (OSError, EOFError):
+                return
+
+    def flush(self) -> None:
+        """Send what there is, and end."""
+        self._queue.put(None)
+        self._thread.join(FLUSH_S)
+
+
+class WorkerLink:
+    """A worker's link to the ledger on the controller. See `pytest_bgcheck.link.Link`."""
+
+    def __init__(self, workerinput: Mapping[str, Any]) -> None:
+        told = workerinput["bgcheck"]
+        self.run, self.salt = told["run"], told["salt"]
+        self.share = told["share"], told["count"]
+        self._place = told["place"]
+        self.durations = told["durations"]
+        self.worker = workerinput["workerid"]
+        self._started = told["started"]
+        self._channel = workerinput["bgcheck_channel"]
+        self._outbox = Outbox(self._channel)
+        self._answers: queue.SimpleQueue[Sequence[str]] = queue.SimpleQueue()
+
+    def tell(self, event: Event) -> None:
+        self._outbox.put("event", event)
+
+    def target(self, key: str, plain: Mapping[str, Any]) -> None:
+        self._outbox.put("target", key, dict(plain))
+
+    def directory(self, key: str, directory: bytes) -> None:
+        self._outbox.put("directory", key, directory)
+
+    def waiting(self, tests: Sequence[str]) -> None:
+        # Not by the outbox: it must arrive before xdist's own word that this worker has collected.
+        self._channel.send(("waiting", list(tests)))
+
+    def listen(self, session: Session) -> None:
+        """From now on pass on to a session what the controller says."""
+        for key, (directory, ids) in self._started.items():
+            session.started_elsewhere(key, directory, ids)
+
+        def heard(message: tuple[Any, ...]) -> None:
+            match message:
+                case ("started", key, directory, ids):
+                    session.started_elsewhere(key, directory, ids)
+                case ("stop",):
+                    session.give_up()
+                case ("clean", keys):
+                    self._answers.put(keys)
+
+        self._channel.setcallback(heard)
+
+    def leave(self, session: Session) -> None:
+        """End a session whose tests have run. The controller cleans, unless it cannot reach this
+        worker's local hosts: then the last worker here does."""
+        keys: Sequence[str] = ()
+        if here() != self._place:
+            self._outbox.put("leaving", here())
+            try:
+                keys = self._answers.get(timeout=FLUSH_S)
+            except queue.Empty:
+                pass
+        session.close(keys)
+        if keys:
+            self._outbox.put("cleaned", list(keys), session.troubles)
+        self._outbox.flush()
+
+
+class Controller:
+    """The controller's part of a run: a plugin of its own."""
+
+    def __init__(self, config: pytest.Config, book: Book) -> None:
+        self.book = book
+        self.waiting: dict[str, None] = {}
+        self._config = config
+        self._run, self._salt = new_run()
+        self._lock = threading.RLock()
+        self._outboxes: dict[str, Outbox] = {}
+        self._shares: dict[str, int] = {}
+        self._targets: dict[str, Mapping[str, Any]] = {}
+        self._directories: dict[str, bytes] = {}
+        self._started: dict[str, list[str]] = {}
+        self._cleaned: set[str] = set()
+        self._places: dict[str, str] = {}
+        self._stopped = False
+        self._termination = Termination()
+        self._termination.install()
+
+    # --- workers come and go --------------------------------------------------------------------
+
+    def pytest_configure_node(self, node: Any) -> None:
+        worker = node.gateway.id
+        with self._lock:
+            # A replacement takes the share of the one that died.
+            taken = set(self._shares.values())
+            share = next(n for n in range(len(taken) + 1) if n not in taken)
+            self._shares[worker] = share
+            channel = node.gateway.newchannel()
+            node.workerinput["bgcheck_channel"] = channel
+            node.workerinput["bgcheck"] = {
+                "run": self._run,
+                "salt": self._salt,
+                "share": share,
+                "count": node.workerinput["workercount"],
+                "place": here(),
+                "durations": {k: list(v) for k, v in self.book.durations().items()},
+                "started": {k: self._hint(k) for k in self._started if k in self._directories},
+            }
+            self._outboxes[worker] = Outbox(channel)
+        channel.setcallback(lambda message: self._heard(worker, message))
+
+    def pytest_testnodedown(self, node: Any) -> None:
+        worker = node.gateway.id
+        with self._lock:
+            self._shares.pop(worker, None)
+            self._places.pop(worker, None)
+            self._outboxes.pop(worker, None)
+        self.book.ledger.worker_gone(worker, time.time())
+
+    def _heard(self, worker: str, message: tuple[Any, ...]) -> None:
+        try:
+            with self._lock:
+                getattr(self, f"_heard_{message[0]}")(worker, *message[1:])
+        except Exception as error:  # an error here would end execnet's receiver thread
+            self.book.troubles.append(f"internal error: {message[0]} of {worker}: {error!r}")
+
+    def _heard_waiting(self, worker: str, tests: Sequence[str]) -> None:
+        self.waiting.update(dict.fromkeys(tests))
+
+    def _heard_event(self, worker: str, event: Event) -> None:
+        self.book.ledger.tell(event)
+        if event[0] == "started":
+            id, _, key = event[1].partition("@")
+            ids = self._started.setdefault(key, [])
+            if id not in ids:
+                ids.append(id)
+                self._tell_others(worker, key, [id])
+
+    def _heard_target(self, worker: str, key: str, plain: Mapping[str, Any]) -> None:
+        self._targets.setdefault(key, plain)
+        if plain["place"]:
+            self._places[worker] = plain["place"]
+
+    def _heard_directory(self, worker: str, key: str, directory: bytes) -> None:
+        self._directories.setdefault(key, directory)
+
+    def _heard_leaving(self, worker: str, place: str) -> None:
+        self._places.pop(worker, None)
+        keys = []
+        if place not in self._places.values():
+            keys = [key for key, plain in self._targets.items() if plain["place"] == place]
+        self._outboxes[worker].put("clean", keys)
+
+    def _heard_cleaned(self, worker: str, keys: Sequence[str], troubles: Sequence[str]) -> None:
+        self._cleaned.update(keys)
+        self.book.troubles += troubles
+
+    def _hint(self, key: str) -> tuple[bytes, list[str]]:
+        return self._directories[key], self._started[key]
+
+    def _tell_others(self, worker: str, key: str, ids: Sequence[str]) -> None:
+        if key in self._directories:
+            for other, outbox in self._outboxes.items():
+                if other != worker:
+                    outbox.put("started", key, self._directories[key], list(ids))
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def pytest_runtest_logfinish(self) -> None:
+        # -x and --maxfail: xdist lets its workers finish what they hold; they must not sit out the
+        # checks that they wait for.
+        if getattr(self._config.pluginmanager.getplugin("dsession"), "shouldstop", False):
+            self.stop_workers()
+
+    def stop_workers(self) -> None:
+        """Have no worker wait for a job any more."""
+        with self._lock:
+            if not self._stopped:
+                self._stopped = True
+                for outbox in self._outboxes.values():
+                    outbox.put("stop")
+
+    def clean(self) -> None:
+        """End all jobs and leave nothing on the targets: one call a host, whoever had it."""
+        self._termination.restore()
+        if not self._targets:
+            return
+        from . import hosts, transport
+        from .runner import Runner, Target
+
+        settings = self.book.settings
+        targets = []
+        for key, plain in self._targets.items():
+            if plain["place"] not in ("", here()):
+                if key not in self._cleaned:
+                    self.book.troubles.append(f"{plain['label']}: of a worker that is gone")
+                continue
+            ref = hosts.from_plain(plain)
+            way = transport.HostTransport(ref.backend, plain["sudo"], plain["sudo_user"])
+            directory = self._directories.get(key)
+            targets.append(Target(ref.label, ref.identity, way, key, directory, asked=True))
+        runner = Runner(self._run, base=settings.dir, forks=settings.forks)
+        unsilence = transport.silence()
+        self.book.troubles += runner.close(targets, keep=settings.keep)
+        unsilence()
+        if settings.keep:
+            self.book.kept += [f"{t.label}: {t.path}" for t in targets if t.directory]
