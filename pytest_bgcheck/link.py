@@ -39,8 +39,8 @@ class Link(Protocol):
     def target(self, key: str, plain: Mapping[str, Any]) -> None:
         """Say that there may be files of the run on a target."""
 
-    def directory(self, key: str, directory: bytes) -> None:
-        """Say where on a target they are."""
+    def started(self, key: str, directory: bytes, id: str, terms: str) -> None:
+        """Say that a job was started on a target, and where the run's directory is there."""
 
     def waiting(self, tests: Sequence[str]) -> None:
         """Say which of the collected tests await."""
@@ -66,7 +66,7 @@ class Alone:
     def target(self, key: str, plain: Mapping[str, Any]) -> None:
         pass
 
-    def directory(self, key: str, directory: bytes) -> None:
+    def started(self, key: str, directory: bytes, id: str, terms: str) -> None:
         pass
 
     def waiting(self, tests: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from . import protocol, recovery
@@ -55,7 +55,7 @@ class Target:
 
     ``key`` is a word for it that is the same in all processes of the run.
     ``asked``: a start was asked for, so that there may be something to clean. ``elsewhere``: jobs
-    that other processes of the run have started there, with when.
+    that other processes of the run have started there, with their terms and when.
     """
 
     label: str
@@ -64,7 +64,7 @@ class Target:
     key: str = ""
     directory: bytes | None = None
     asked: bool = False
-    elsewhere: dict[str, float] = field(default_factory=dict)
+    elsewhere: dict[str, tuple[str, float]] = field(default_factory=dict)
     starting: int = 0
     running: dict[str, Record] = field(default_factory=dict)
     waiter: bool = False
@@ -128,8 +128,8 @@ class Runner:
                     self.records[target, spec.id] = record
                     if self._closing:
                         self._settle(record, Result(State.CANCELLED, detail=RUN_ENDED))
-                    elif spec.id in target.elsewhere:
-                        self._run(record, target.elsewhere[spec.id])
+                    elif target.elsewhere.get(spec.id, ("", 0))[0] == spec.terms:
+                        self._run(record, target.elsewhere[spec.id][1])
                         adopted.setdefault(target, []).append(record)
                     else:
                         batches.setdefault(target, []).append(record)
@@ -143,16 +143,17 @@ class Runner:
             self._ensure_waiter(target, records)
         return result
 
-    def started_elsewhere(self, target: Target, directory: bytes, ids: Iterable[str]) -> None:
+    def started_elsewhere(self, target: Target, directory: bytes, terms: Mapping[str, str]) -> None:
         """Take note that another process of the run has started jobs on a target.
 
-        They are waited for as soon as they are submitted, without asking for their start again.
+        They are waited for as soon as they are submitted, without asking for their start again;
+        but not if they are submitted with other terms, for the target to refuse.
         """
         with self._changed:
             target.directory = target.directory or directory
             now = self._clock()
-            for id in ids:
-                target.elsewhere.setdefault(id, now)
+            for id, digest in terms.items():
+                target.elsewhere.setdefault(id, (digest, now))
 
     def _run(self, record: Record, started_s: float) -> None:
         record.state, record.started_s = State.RUNNING, started_s

@@ -57,8 +57,9 @@ class WaitingLast(LoadScheduling):  # type: ignore[misc]
 
     def _send_tests(self, node: Any, num: int) -> None:
         # A crashed worker's tests come back at the end of those that are pending.
-        ordinary = itertools.islice((n for n in self.pending if n not in self._await), num)
-        tests = list(ordinary) or self.pending[:num]
+        ordinary = (n for n in self.pending if n not in self._await)
+        waiting = (n for n in self.pending if n in self._await)
+        tests = list(itertools.islice(itertools.chain(ordinary, waiting), num))
         if tests:
             self.pending[:] = [n for n in self.pending if n not in tests]
             self.node2pending[node].extend(tests)

@@ -52,17 +52,15 @@ class Session:
         self.started = False
         self._called: dict[tuple[str, str], Check] = {}
         self._targets: dict[tuple[HostRef, bool | None, str | None], Target] = {}
-        self._placed: set[Target] = set()
-        self._elsewhere: dict[str, tuple[bytes, list[str]]] = {}
+        self._elsewhere: dict[str, tuple[bytes, dict[str, str]]] = {}
         self._lock = threading.Lock()
         self._termination = Termination()
         self._unsilence: Callable[[], None] | None = None
 
     def _on_start(self, record: Record) -> None:
-        target = record.target
-        if target not in self._placed and target.directory is not None:
-            self._placed.add(target)
-            self.link.directory(target.key, target.directory)
+        target, spec = record.target, record.spec
+        assert target.directory is not None
+        self.link.started(target.key, target.directory, spec.id, spec.terms)
         self.link.tell(("started", _key(record), self.link.worker, time.time()))
 
     def _on_end(self, record: Record) -> None:
@@ -133,13 +131,13 @@ class Session:
                     self.runner.started_elsewhere(target, *self._elsewhere[told])
         return target
 
-    def started_elsewhere(self, key: str, directory: bytes, ids: Sequence[str]) -> None:
-        """Take note of jobs that another session of the run has started on a target."""
+    def started_elsewhere(self, key: str, directory: bytes, terms: Mapping[str, str]) -> None:
+        """Take note of jobs, and their terms, that another session has started on a target."""
         with self._lock:
-            self._elsewhere.setdefault(key, (directory, []))[1].extend(ids)
+            self._elsewhere.setdefault(key, (directory, {}))[1].update(terms)
             for target in self._targets.values():
                 if target.key == key:
-                    self.runner.started_elsewhere(target, directory, ids)
+                    self.runner.started_elsewhere(target, directory, terms)
 
     # --- while it runs ------------------------------------------------------------------------
 

@@ -450,11 +450,11 @@ start() {
     up=" "
     while read -r id <&7; do up="$up$id "; done
     rm -f "up.$own"
-    for id in $started; do
+    for word in $started; do
+        id=${word%%=*} terms=${word##*=}
         case $up in
-        *" $id "*) record started "$id" ;;
-        *)
-            if [ -d "$id/claim" ]; then attach "$id"; else refuse "$id" "its supervisor did not come up"; fi ;;
+        *" $id "*) if [ -e "$id/terms.$terms" ]; then record started "$id"; else attach "$id" "$terms"; fi ;;
+        *) if [ -d "$id/claim" ]; then attach "$id" "$terms"; else refuse "$id" "its supervisor did not come up"; fi ;;
         esac
     done
     finish
@@ -484,7 +484,7 @@ start_job() {
         refuse "$1" "cannot write to $PWD: ${why:-no space left on device?}"
         return
     fi
-    started="$started $1"
+    started="$started $1=$7"
     set -- "$sh" ./supervisor.sh run "$sh" "$1" "run:$1" "new.$own" "$3" "$4" "$5" "$6" "$home" "$gsh"
     # The first setsid makes the second a session leader, which therefore forks, and returns at
     # once: a daemon without "&", which would leave SIGINT and SIGQUIT ignored in the check.
@@ -498,14 +498,14 @@ start_job() {
 # sized FILE SIZE: 0 is for no file at all.
 sized() { [ "$2" = 0 ] || [ "$(($(wc -c <"$1")))" = "$2" ]; }
 
-# attach ID [TERMS]: to a job that is claimed. Its supervisor takes milliseconds to its first state.
+# attach ID TERMS: to a job that is claimed. Its supervisor takes milliseconds to its first state.
 attach() {
     for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-        set -- "$1" "${2-}" "$1"/state.*
+        set -- "$1" "$2" "$1"/state.*
         case $3 in
         */state.new | */state.\*) nap ;;
         *)
-            if [ -z "$2" ] || [ -e "$1/terms.$2" ]; then record attached "$1"; else refuse "$1" terms; fi
+            if [ -e "$1/terms.$2" ]; then record attached "$1"; else refuse "$1" terms; fi
             return ;;
         esac
     done

@@ -80,8 +80,8 @@ class WorkerLink:
     def target(self, key: str, plain: Mapping[str, Any]) -> None:
         self._outbox.put("target", key, dict(plain))
 
-    def directory(self, key: str, directory: bytes) -> None:
-        self._outbox.put("directory", key, directory)
+    def started(self, key: str, directory: bytes, id: str, terms: str) -> None:
+        self._outbox.put("started", key, directory, id, terms)
 
     def waiting(self, tests: Sequence[str]) -> None:
         # Not by the outbox: it must arrive before xdist's own word that this worker has collected.
@@ -89,13 +89,13 @@ class WorkerLink:
 
     def listen(self, session: Session) -> None:
         """From now on pass on to a session what the controller says."""
-        for key, (directory, ids) in self._started.items():
-            session.started_elsewhere(key, directory, ids)
+        for key, (directory, terms) in self._started.items():
+            session.started_elsewhere(key, directory, terms)
 
         def heard(message: tuple[Any, ...]) -> None:
             match message:
-                case ("started", key, directory, ids):
-                    session.started_elsewhere(key, directory, ids)
+                case ("started", key, directory, id, terms):
+                    session.started_elsewhere(key, directory, {id: terms})
                 case ("stop",):
                     session.give_up()
                 case ("clean", keys):
@@ -131,8 +131,7 @@ class Controller:
         self._outboxes: dict[str, Outbox] = {}
         self._shares: dict[str, int] = {}
         self._targets: dict[str, Mapping[str, Any]] = {}
-        self._directories: dict[str, bytes] = {}
-        self._started: dict[str, list[str]] = {}
+        self._started: dict[str, tuple[bytes, dict[str, str]]] = {}
         self._cleaned: set[str] = set()
         self._places: dict[str, str] = {}
         self._stopped = False
@@ -157,7 +156,7 @@ class Controller:
                 "count": node.workerinput["workercount"],
                 "place": here(),
                 "durations": {k: list(v) for k, v in self.book.durations().items()},
-                "started": {k: self._hint(k) for k in self._started if k in self._directories},
+                "started": {key: (where, dict(t)) for key, (where, t) in self._started.items()},
             }
             self._outboxes[worker] = Outbox(channel)
         channel.setcallback(lambda message: self._heard(worker, message))
@@ -182,20 +181,19 @@ class Controller:
 
     def _heard_event(self, worker: str, event: Event) -> None:
         self.book.ledger.tell(event)
-        if event[0] == "started":
-            id, _, key = event[1].partition("@")
-            ids = self._started.setdefault(key, [])
-            if id not in ids:
-                ids.append(id)
-                self._tell_others(worker, key, [id])
 
     def _heard_target(self, worker: str, key: str, plain: Mapping[str, Any]) -> None:
         self._targets.setdefault(key, plain)
         if plain["place"]:
             self._places[worker] = plain["place"]
 
-    def _heard_directory(self, worker: str, key: str, directory: bytes) -> None:
-        self._directories.setdefault(key, directory)
+    def _heard_started(self, worker: str, key: str, directory: bytes, id: str, terms: str) -> None:
+        known = self._started.setdefault(key, (directory, {}))[1]
+        if id not in known:
+            known[id] = terms
+            for other, outbox in self._outboxes.items():
+                if other != worker:
+                    outbox.put("started", key, directory, id, terms)
 
     def _heard_leaving(self, worker: str, place: str) -> None:
         self._places.pop(worker, None)
@@ -207,15 +205,6 @@ class Controller:
     def _heard_cleaned(self, worker: str, keys: Sequence[str], troubles: Sequence[str]) -> None:
         self._cleaned.update(keys)
         self.book.troubles += troubles
-
-    def _hint(self, key: str) -> tuple[bytes, list[str]]:
-        return self._directories[key], self._started[key]
-
-    def _tell_others(self, worker: str, key: str, ids: Sequence[str]) -> None:
-        if key in self._directories:
-            for other, outbox in self._outboxes.items():
-                if other != worker:
-                    outbox.put("started", key, self._directories[key], list(ids))
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -250,7 +239,7 @@ class Controller:
                 continue
             ref = hosts.from_plain(plain)
             way = transport.HostTransport(ref.backend, plain["sudo"], plain["sudo_user"])
-            directory = self._directories.get(key)
+            directory = self._started.get(key, (None,))[0]
             targets.append(Target(ref.label, ref.identity, way, key, directory, asked=True))
         runner = Runner(self._run, base=settings.dir, forks=settings.forks)
         unsilence = transport.silence()

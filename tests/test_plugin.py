@@ -8,8 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import leftovers
 import pytest
 from machines import require
+
+pytestmark = pytest.mark.usefixtures("own_tmpdir")
 
 HEAD = "import pytest\nfrom pytest_bgcheck import background_check\n"
 
@@ -17,17 +20,6 @@ HEAD = "import pytest\nfrom pytest_bgcheck import background_check\n"
 def run(pytester: pytest.Pytester, *args: str, **files: str) -> pytest.RunResult:
     pytester.makepyfile(**{name: HEAD + text for name, text in files.items()})
     return pytester.runpytest_subprocess(*args, timeout=120)
-
-
-@pytest.fixture(autouse=True)
-def own_tmpdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for left-overs of these runs only."""
-    tmp_path.joinpath("tmp").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-
-
-def runs_left() -> list[Path]:
-    return list(Path(os.environ["TMPDIR"]).glob("pytest-bgcheck-*"))
 
 
 # --- wrong use ----------------------------------------------------------------------------------
@@ -426,7 +418,7 @@ def test_nothing_is_left_however_the_run_ends(
 ) -> None:
     result = run(pytester, *args, test_it=LONG + test)
     assert result.duration < 60
-    assert runs_left() == []
+    assert leftovers.directories() == []
     assert subprocess.run(["pgrep", "-f", "^sleep 95.3"], check=False).returncode == 1
 
 
@@ -441,7 +433,7 @@ def test_nothing_is_left_after_ctrl_c(pytester: pytest.Pytester) -> None:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(30) == pytest.ExitCode.INTERRUPTED
-    assert runs_left() == []
+    assert leftovers.directories() == []
     assert subprocess.run(["pgrep", "-f", "^sleep 95.3"], check=False).returncode == 1
 
 
