@@ -79,6 +79,20 @@ def pytest_collection_modifyitems(
     # Only now: pytest goes on to pytest_collection_finish after a usage error.
     config.stash[SESSION] = ours
     ours.order(items)
+    if ours.link.share[0] == 0:  # once, however many workers collect
+        _warn(items)
+
+
+def _warn(items: Sequence[pytest.Item]) -> None:
+    from .companions import short_timeout
+
+    for item in items:
+        text = short_timeout(item)
+        if text is not None:
+            try:
+                item.warn(pytest.PytestWarning(text))
+            except pytest.PytestWarning as error:  # -W error
+                raise pytest.UsageError(str(error)) from None
 
 
 def _link(config: pytest.Config, options: settings.Settings) -> Any:

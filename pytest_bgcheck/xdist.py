@@ -73,6 +73,7 @@ class WorkerLink:
         self._channel = workerinput["bgcheck_channel"]
         self._outbox = Outbox(self._channel)
         self._answers: queue.SimpleQueue[Sequence[str]] = queue.SimpleQueue()
+        self._outbox.put("place", here())
 
     def tell(self, event: Event) -> None:
         self._outbox.put("event", event)
@@ -184,8 +185,9 @@ class Controller:
 
     def _heard_target(self, worker: str, key: str, plain: Mapping[str, Any]) -> None:
         self._targets.setdefault(key, plain)
-        if plain["place"]:
-            self._places[worker] = plain["place"]
+
+    def _heard_place(self, worker: str, place: str) -> None:
+        self._places[worker] = place
 
     def _heard_started(self, worker: str, key: str, directory: bytes, id: str, terms: str) -> None:
         known = self._started.setdefault(key, (directory, {}))[1]
@@ -196,10 +198,12 @@ class Controller:
                     outbox.put("started", key, directory, id, terms)
 
     def _heard_leaving(self, worker: str, place: str) -> None:
-        self._places.pop(worker, None)
-        keys = []
-        if place not in self._places.values():
+        self._places[worker] = ""
+        # A worker that has just replaced another may be of any place.
+        if place not in (self._places.get(other, place) for other in self._shares):
             keys = [key for key, plain in self._targets.items() if plain["place"] == place]
+        else:
+            keys = []
         self._outboxes[worker].put("clean", keys)
 
     def _heard_cleaned(self, worker: str, keys: Sequence[str], troubles: Sequence[str]) -> None:

@@ -10,6 +10,9 @@ import pytest
 pytest_plugins = ("pytester", "machines.fixtures")
 
 
+KEPT = ("PYTEST_CURRENT_TEST", "PYTEST_ADDOPTS")
+
+
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """Fail a test that leaves a supervisor behind."""
@@ -24,8 +27,10 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(*leftovers.MARK.split("="))
     for name in ("CI", "BUILD_NUMBER"):  # pytest cuts no line there
         monkeypatch.delenv(name, raising=False)
+    # Each is switched on by the tests that are about it.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly -p no:asyncio")
     for name in list(os.environ):
-        if name.startswith(("PYTEST_", "ANSIBLE_")) and name != "PYTEST_CURRENT_TEST":
+        if name.startswith(("PYTEST_", "ANSIBLE_")) and name not in KEPT:
             monkeypatch.delenv(name)
 
 

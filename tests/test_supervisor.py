@@ -7,6 +7,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +214,38 @@ def test_a_repeated_start_runs_once(client: Client) -> None:
     assert client.start(spec).started == client.start(spec).started == {spec.id}
     client.results(spec)
     assert client.base.joinpath("f").read_text() == "run\n"
+
+
+def test_contending_starts_run_once(client: Client) -> None:
+    spec = client.spec("c", "echo run >>f; sleep 0.3", cwd=str(client.base))
+    with ThreadPoolExecutor(5) as pool:
+        replies = list(pool.map(client.start, [spec] * 5))
+    assert [reply.started for reply in replies] == [{spec.id}] * 5
+    client.results(spec)
+    assert client.base.joinpath("f").read_text() == "run\n"
+
+
+def test_a_caller_that_died_on_its_way_leaves_the_job_to_the_next(client: Client) -> None:
+    spec = client.spec("c", "true")
+    client.start(client.spec("other", "true"))
+    unclaimed = Path(os.fsdecode(client.directory)) / spec.id
+    unclaimed.joinpath("new.of-a-dead-caller").mkdir(parents=True)
+    assert client.start(spec).started == {spec.id}
+    assert client.results(spec)["c"].rc == 0
+
+
+def test_a_supervisor_that_died_as_it_claimed_the_job_is_told(client: Client) -> None:
+    spec = client.spec("c", "true")
+    client.start(client.spec("other", "true"))
+    Path(os.fsdecode(client.directory)).joinpath(spec.id, "claim").mkdir(parents=True)
+    assert client.start(spec).refused == {spec.id: "its supervisor was killed as it began"}
+
+
+def test_a_start_with_other_terms_is_refused(client: Client) -> None:
+    spec = client.spec("c", "sleep 0.2")
+    client.start(spec)
+    assert client.start(replace(spec, terms="other")).refused == {spec.id: "terms"}
+    assert client.results(spec)["c"].rc == 0
 
 
 def test_a_killed_supervisor_is_lost_and_its_tree_killed(client: Client) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import leftovers
 import pytest
-from machines import SSHServer
+from machines import SSHServer, tool
 from machines.processes import all_processes
+from machines.requirements import require_root
 
 pytest.importorskip("xdist")
 
@@ -145,6 +146,35 @@ def test_workers_on_another_computer_share_the_jobs(
     assert {"over True", "over False"} <= set(result.outlines)
     assert runs(count) == {"third": 1}
     assert nothing_is_left()
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A python that runs under another host name, with files of its own."""
+    require_root("a host name of its own")
+    unshare = tool("unshare", "util-linux")
+    tmp_path.joinpath("elsewhere").mkdir()
+    path = tmp_path / "python-elsewhere"
+    path.write_text(
+        f"#!/bin/sh\nexport TMPDIR={tmp_path}/elsewhere\n"
+        f'exec {unshare} --uts sh -c \'hostname elsewhere; exec "$@"\' sh {sys.executable} "$@"\n'
+    )
+    path.chmod(0o755)
+    return path
+
+
+def test_the_local_host_of_another_computer_is_cleaned_by_its_own_workers(
+    pytester: pytest.Pytester, count: Path, elsewhere: Path, tmp_path: Path
+) -> None:
+    pytester.makepyfile(HEAD + ONCE)
+    tx = ["--tx=2*popen", f"--tx=2*popen//python={elsewhere}"]
+    result = pytester.runpytest_subprocess("--dist=each", *tx, timeout=120)
+    result.assert_outcomes(passed=4 * ONCE_TESTS)
+    # Two computers: each has its own local host.
+    assert set(runs(count).values()) == {2}
+    result.stdout.no_fnmatch_line("*not cleaned up*")
+    assert nothing_is_left()
+    assert not list(tmp_path.joinpath("elsewhere").glob("pytest-bgcheck-*"))
 
 
 def test_a_repeated_testrunuid_is_another_run(pytester: pytest.Pytester, count: Path) -> None:
