@@ -200,11 +200,9 @@ class Controller:
     def _heard_leaving(self, worker: str, place: str) -> None:
         self._places[worker] = ""
         # A worker that has just replaced another may be of any place.
-        if place not in (self._places.get(other, place) for other in self._shares):
-            keys = [key for key, plain in self._targets.items() if plain["place"] == place]
-        else:
-            keys = []
-        self._outboxes[worker].put("clean", keys)
+        others = {self._places.get(other, place) for other in self._shares}
+        own = [key for key, plain in self._targets.items() if plain["place"] == place]
+        self._outboxes[worker].put("clean", [] if place in others else own)
 
     def _heard_cleaned(self, worker: str, keys: Sequence[str], troubles: Sequence[str]) -> None:
         self._cleaned.update(keys)

@@ -39,3 +39,8 @@ def test_monitoring_passes_over_ssh(pytester: pytest.Pytester, ssh_server: SSHSe
 def test_hosts_passes_on_two_hosts(pytester: pytest.Pytester, ssh_server: SSHServer) -> None:
     options = ["--hosts=ssh://target,ssh://target2", f"--ssh-config={ssh_server.client_config}"]
     run(pytester, "hosts", *options).assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize("options", ["-n0", "-n4"])
+def test_xdist_passes(pytester: pytest.Pytester, options: str) -> None:
+    run(pytester, "xdist", options).assert_outcomes(passed=17)
