@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from . import report
-from .collection import Durations, duration_key
 from .ledger import JobEntry, Ledger
+from .plan import Durations, duration_key
 from .settings import Settings
+from .signals import Termination
 
 CACHE = "bgcheck/durations"
 KEPT_DURATIONS = 3
@@ -26,6 +27,7 @@ class Book:
         self.ledger = Ledger()
         self.troubles: list[str] = []
         self.kept: list[str] = []
+        self._termination = Termination()
         self._cache = getattr(config, "cache", None)
 
     def durations(self) -> Durations:
@@ -35,6 +37,10 @@ class Book:
             known = self._cache.get(CACHE, {})
         return known
 
+    def open(self) -> None:
+        """Jobs are going to be started: from now on the run must not end without its end."""
+        self._termination.install()
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.start:  # xdist's report of a crashed worker has no time
             worker = getattr(report, "worker_id", "")
@@ -42,6 +48,7 @@ class Book:
 
     def close(self) -> None:
         """Close the ledger, and keep each job's duration for the order of the next run."""
+        self._termination.restore()
         self.ledger.close(time.time())
         known = {key: list(past) for key, past in self.durations().items()}
         for job in self._jobs():

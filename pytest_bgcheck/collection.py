@@ -29,13 +29,6 @@ class ItemWants:
 
 WANTS: pytest.StashKey[ItemWants] = pytest.StashKey()
 
-Durations = Mapping[str, Sequence[float]]
-"""Seconds that the last runs of a job took, by `duration_key`."""
-
-
-def duration_key(check: str, host: str) -> str:
-    return f"{check} on {host}"
-
 
 class Collection:
     """The declared checks and the wants of the items of one pytest session."""
@@ -123,12 +116,12 @@ def own_host(item: pytest.Item) -> HostRef | None:
     return None if host is None else hosts.host_ref(host)
 
 
-def in_order(items: Sequence[pytest.Item], durations: Durations) -> list[pytest.Item]:
+def in_order(items: Sequence[pytest.Item], durations: plan.Durations) -> list[pytest.Item]:
     """Return the items with those that await behind the others, soonest expected first."""
     return plan.waiting_last(items, _expected_s(durations))
 
 
-def _expected_s(durations: Durations) -> Callable[[pytest.Item], float | None]:
+def _expected_s(durations: plan.Durations) -> Callable[[pytest.Item], float | None]:
     def expected_s(item: pytest.Item) -> float | None:
         wants = item.stash[WANTS]
         if not wants.awaited:
@@ -138,7 +131,7 @@ def _expected_s(durations: Durations) -> Callable[[pytest.Item], float | None]:
             check, refs = wants.checks.get(name, (None, ()))
             if check is not None:
                 for label in [ref.label for ref in refs] or [""]:
-                    past = durations.get(duration_key(check.name, label))
+                    past = durations.get(plan.duration_key(check.name, label))
                     times.append(sum(past) / len(past) if past else check.timeout_s)
         return max(times)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .ledger import Event, Ledger
+from .plan import Durations
 
 if TYPE_CHECKING:
     from .session import Session
@@ -31,7 +32,7 @@ class Link(Protocol):
     salt: str
     worker: str
     share: tuple[int, int]
-    durations: Mapping[str, Sequence[float]]
+    durations: Durations
 
     def tell(self, event: Event) -> None:
         """Pass an event on to the ledger. Does not wait."""
@@ -58,7 +59,7 @@ class Alone:
     worker = ""
     share = (0, 1)
 
-    def __init__(self, ledger: Ledger, durations: Mapping[str, Sequence[float]]) -> None:
+    def __init__(self, ledger: Ledger, durations: Durations) -> None:
         self.run, self.salt = new_run()
         self.durations = durations
         self.tell = ledger.tell

@@ -5,7 +5,7 @@ The host of a job is any hashable value here: the plan only compares it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -43,6 +43,15 @@ def jobs(wants: Iterable[Want[HostT]]) -> list[PlannedJob[HostT]]:
         if want.test not in tests:
             tests.append(want.test)
     return list(planned.values())
+
+
+Durations = Mapping[str, Sequence[float]]
+"""Seconds that the last runs of a job took, by `duration_key`."""
+
+
+def duration_key(check: str, host: str) -> str:
+    """Return what a job is remembered by, from run to run; ``host``: its label."""
+    return f"{check} on {host}"
 
 
 ItemT = TypeVar("ItemT")

@@ -104,11 +104,11 @@ def _link(config: pytest.Config, options: settings.Settings) -> Any:
         return WorkerLink(workerinput)
     from .link import Alone
 
-    book = _open_book(config, options)
+    book = _new_book(config, options)
     return Alone(book.ledger, book.durations())
 
 
-def _open_book(config: pytest.Config, options: settings.Settings) -> Book:
+def _new_book(config: pytest.Config, options: settings.Settings) -> Book:
     from .book import Book
 
     book = config.stash[BOOK] = Book(config, options)
@@ -126,6 +126,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     failed = session.testsfailed and not option.continue_on_collection_errors
     idle = option.collectonly or option.setuponly or option.setupplan or ours.settings.plan
     if not (failed or idle):
+        book = session.config.stash.get(BOOK, None)
+        if book is not None:
+            book.open()
         ours.start_planned()
 
 
@@ -209,7 +212,8 @@ def pytest_terminal_summary(
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     from .xdist import Controller
 
-    book = _open_book(config, settings.from_config(config))
+    book = _new_book(config, settings.from_config(config))
+    book.open()
     controller = config.stash[CONTROLLER] = Controller(config, book)
     config.pluginmanager.register(controller, "bgcheck-controller")
 

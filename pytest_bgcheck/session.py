@@ -26,7 +26,6 @@ from .plan import PlannedJob
 from .protocol import Spec
 from .runner import OTHER_TERMS, RUN_ENDED, Record, Runner, Target
 from .settings import Awaited, Settings
-from .signals import Termination
 
 
 class Session:
@@ -53,8 +52,8 @@ class Session:
         self._called: dict[tuple[str, str], Check] = {}
         self._targets: dict[tuple[HostRef, bool | None, str | None], Target] = {}
         self._elsewhere: dict[str, tuple[bytes, dict[str, str]]] = {}
+        self._joined: set[HostRef] = set()
         self._lock = threading.Lock()
-        self._termination = Termination()
         self._unsilence: Callable[[], None] | None = None
 
     def _on_start(self, record: Record) -> None:
@@ -79,16 +78,20 @@ class Session:
         self.planned = planned(items)
 
     def start_planned(self) -> None:
-        """Start this session's share of the planned jobs: host by host, since a call starts all
-        jobs of a host. Jobs of another share are started by whoever awaits one first."""
+        """Start this session's share of the planned jobs, whole hosts: one call starts all jobs of
+        a host. Another share's jobs are started by whoever wants one before that session does."""
         self.started = True
         self._unsilence = transport.silence()
-        self._termination.install()
         self.link.listen(self)
         index, count = self.link.share
         refs = list(dict.fromkeys(job.host for job in self.planned))
-        mine = set(refs[index::count])
-        share = [job for job in self.planned if job.host in mine]
+        self._join(refs[index::count])
+
+    def _join(self, refs: Iterable[HostRef]) -> None:
+        """Start, or attach to, all planned jobs of some hosts."""
+        new = set(refs) - self._joined
+        self._joined |= new
+        share = [job for job in self.planned if job.host in new]
         jobs = self._submit([(job.check, job.host, True) for job in share])
         for planned_job, job in zip(share, jobs, strict=True):
             for test in planned_job.requested_by:
@@ -153,6 +156,8 @@ class Session:
     def _job(self, check: Check, ref: HostRef, declared: bool = True) -> Job:
         if not self.started:
             raise BgcheckError("no background check is started in this mode of pytest")
+        # A test wants one; the host's others are not far, and come with the same call.
+        self._join([ref])
         return self._submit([(check, ref, declared)])[0]
 
     def start(self, check: Check, host: Any) -> Job:
@@ -175,6 +180,8 @@ class Session:
 
     def find(self, name: str, host: str | None = None) -> Job:
         """Return a job by name, and by host where several have it. Raises KeyError."""
+        if self.started:
+            self._join(job.host for job in self.planned if job.check.name == name)
         jobs = self.jobs.get(name, [])
         if not jobs:
             raise KeyError(report.unknown(name, self.jobs))
@@ -273,7 +280,6 @@ class Session:
         mine = {target for target in targets if keys is None or target.key in keys}
         self.runner.stop(targets - mine)
         self.troubles = self.runner.close(mine, keep=self.settings.keep)
-        self._termination.restore()
         if self._unsilence is not None:
             self._unsilence()
 

@@ -25,7 +25,6 @@ import pytest
 from .book import Book
 from .ledger import Event
 from .link import here, new_run
-from .signals import Termination
 
 if TYPE_CHECKING:
     from .session import Session
@@ -136,8 +135,6 @@ class Controller:
         self._cleaned: set[str] = set()
         self._places: dict[str, str] = {}
         self._stopped = False
-        self._termination = Termination()
-        self._termination.install()
 
     # --- workers come and go --------------------------------------------------------------------
 
@@ -226,7 +223,6 @@ class Controller:
 
     def clean(self) -> None:
         """End all jobs and leave nothing on the targets: one call a host, whoever had it."""
-        self._termination.restore()
         if not self._targets:
             return
         from . import hosts, transport

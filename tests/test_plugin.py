@@ -422,7 +422,8 @@ def test_nothing_is_left_however_the_run_ends(
     assert subprocess.run(["pgrep", "-f", "^sleep 95.3"], check=False).returncode == 1
 
 
-def test_nothing_is_left_after_ctrl_c(pytester: pytest.Pytester) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_nothing_is_left_after_a_signal(pytester: pytest.Pytester, name: str) -> None:
     pytester.makepyfile(test_it=HEAD + LONG + "@pytest.mark.bgcheck('c')\ndef test_w(): pass\n")
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest"], cwd=pytester.path, start_new_session=True
@@ -431,7 +432,7 @@ def test_nothing_is_left_after_ctrl_c(pytester: pytest.Pytester) -> None:
     while subprocess.run(["pgrep", "-f", "^sleep 95.3"], check=False).returncode:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, getattr(signal, name))
     assert process.wait(30) == pytest.ExitCode.INTERRUPTED
     assert leftovers.directories() == []
     assert subprocess.run(["pgrep", "-f", "^sleep 95.3"], check=False).returncode == 1

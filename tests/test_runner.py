@@ -206,3 +206,60 @@ def test_what_could_not_be_cleaned_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     ours, (record,) = finish(transport)
     (trouble,) = ours.close([record.target])
     assert trouble == f"host: no route to host; /d/{RUN} may be left there"
+
+
+def test_a_job_started_by_another_process_is_awaited_without_asking_for_its_start() -> None:
+    transport = Scripted(waits=[ended("exit.0.5.1")])
+    target = Target("host", "host", transport)
+    ours, spec = Runner(RUN), check()
+    ours.started_elsewhere(target, f"/d/{RUN}".encode(), {spec.id: spec.terms})
+    (record,) = ours.submit([(spec, target)])
+    assert ours.wait_for(lambda: record.state is State.SUCCEEDED, [target], 30)
+    assert transport.calls == ["await"]
+
+
+def test_a_job_started_by_another_process_with_other_terms_is_refused() -> None:
+    spec = check()
+    transport = Scripted(start=[frame(f"dir\n2f64\n.\nrefused {spec.id} terms")])
+    target = Target("host", "host", transport)
+    ours = Runner(RUN)
+    ours.started_elsewhere(target, f"/d/{RUN}".encode(), {spec.id: "others"})
+    (record,) = ours.submit([(spec, target)])
+    assert ours.wait_for(lambda: record.result is not None, [target], 30)
+    assert record.result is not None
+    assert (record.state, record.result.detail) == (State.NOT_STARTED, runner.OTHER_TERMS)
+
+
+def test_a_job_that_ended_before_it_was_attached_to_is_known_though_a_wait_is_under_way() -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def long_wait(request: str) -> str:
+        begun.set()
+        assert over.wait(30)
+        return frame()
+
+    transport = Scripted(start=[started], waits=[long_wait, ended("exit.0.5.1")])
+    target = Target("host", "host", transport)
+    ours, late = Runner(RUN), check("late")
+    ours.submit([(check(), target)])
+    assert begun.wait(30)
+    ours.started_elsewhere(target, f"/d/{RUN}".encode(), {late.id: late.terms})
+    (record,) = ours.submit([(late, target)])
+    assert ours.wait_for(lambda: record.state is State.SUCCEEDED, [target], 30)
+    over.set()
+
+
+def test_a_host_whose_start_was_never_answered_is_cleaned_all_the_same() -> None:
+    lost = threading.Event()
+
+    def no_reply(request: str) -> str:
+        lost.set()
+        raise Unreachable("connection reset")
+
+    transport = Scripted(start=[no_reply], clean=[frame("left 0")])
+    target = Target("host", "host", transport)
+    ours = Runner(RUN)
+    ours.submit([(check(), target)])
+    assert lost.wait(30)
+    assert ours.close([target]) == []
+    assert transport.calls[-1] == "clean"

@@ -199,6 +199,16 @@ def test_one_name_with_other_arguments_in_another_worker_is_an_error(
     assert sum(runs(count).values()) == 1
 
 
+def test_a_job_is_found_in_every_worker(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        HEAD + "c = background_check('echo $PYTEST_BGCHECK_JOB')\n"
+        "@pytest.mark.bgcheck('c')\ndef test_awaited(): pass\n"
+        "def test_found(bgcheck):\n"
+        "    job = bgcheck['c']\n    assert job.stdout == f'{job.id}\\n'\n"
+    )
+    pytester.runpytest_subprocess("-n3", "--dist=each").assert_outcomes(passed=6)
+
+
 STRESS = """
 for i in range(24):
     exec(f"c{i} = background_check('echo c{i} >>$COUNT; sleep 0.{i % 10}; sleep {i // 8}')")
@@ -294,6 +304,25 @@ def test_the_controller_tells_of_a_job_once(pytester: pytest.Pytester) -> None:
     assert result.stdout.str().count(line) == 1
 
 
+def test_few_calls_are_made_to_a_host(
+    pytester: pytest.Pytester, own_tmpdir: Path, ssh_server: SSHServer
+) -> None:
+    pytester.makepyfile(
+        HEAD + "for i in range(12):\n"
+        "    exec(f'c{i} = background_check(\"sleep 2\")')\n"
+        "    exec(f'@pytest.mark.bgcheck(\"c{i}\")\\ndef test_c{i}(host): pass')\n"
+    )
+    before = ssh_server.connections()
+    result = pytester.runpytest_subprocess(
+        "-n3", "--hosts=ssh://target", f"--ssh-config={ssh_server.client_config}",
+        f"--bgcheck-dir={own_tmpdir}",
+    )  # fmt: skip
+    result.assert_outcomes(passed=12)
+    # One starts all, each worker waits in one call (and may have to ask for its start), one cleans.
+    assert 3 <= ssh_server.connections() - before <= 1 + 3 * 2 + 1
+    assert nothing_is_left()
+
+
 def test_a_suite_that_uses_nothing_of_it_runs_as_ever(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("import pytest\n@pytest.mark.parametrize('n', range(9))\ndef test(n): pass")
     for dist in ("load", "worksteal"):
@@ -344,6 +373,18 @@ def test_sigterm_leaves_nothing(long_run: Run) -> None:
     status, output = long_run.end()
     assert status == pytest.ExitCode.INTERRUPTED
     assert "Terminated: SIGTERM" in output
+
+
+def test_a_worker_that_is_ended_by_sigterm_is_replaced(
+    pytester: pytest.Pytester, count: Path
+) -> None:
+    pytester.makepyfile(HEAD + LONG.replace("95.4", "6"))
+    with Run(pytester, "-n2") as run:
+        eventually(lambda: {"test_a", "test_b"} <= set(runs(count)))
+        os.kill(run.workers()[0], signal.SIGTERM)
+        _, output = run.end()
+    assert "1 failed, 2 passed" in output
+    assert (runs(count)["a"], runs(count)["b"]) == (1, 1)
 
 
 def test_sigterm_to_all_leaves_nothing(long_run: Run) -> None:
