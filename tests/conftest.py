@@ -10,9 +10,6 @@ import pytest
 pytest_plugins = ("pytester", "machines.fixtures")
 
 
-KEPT = ("PYTEST_CURRENT_TEST", "PYTEST_ADDOPTS")
-
-
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """Fail a test that leaves a supervisor behind."""
@@ -27,10 +24,8 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(*leftovers.MARK.split("="))
     for name in ("CI", "BUILD_NUMBER"):  # pytest cuts no line there
         monkeypatch.delenv(name, raising=False)
-    # Each is switched on by the tests that are about it.
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly -p no:asyncio")
     for name in list(os.environ):
-        if name.startswith(("PYTEST_", "ANSIBLE_")) and name not in KEPT:
+        if name.startswith(("PYTEST_", "ANSIBLE_")) and name != "PYTEST_CURRENT_TEST":
             monkeypatch.delenv(name)
 
 
@@ -41,3 +36,10 @@ def own_tmpdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.mkdir()
     monkeypatch.setenv("TMPDIR", str(path))
     return path
+
+
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Keep plugins that change every run out of the runs under test, but for tests about them."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly -p no:asyncio")
+    return pytester

@@ -23,7 +23,7 @@ def needs(package: str) -> None:
 
 
 @pytest.fixture
-def switched_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def switched_on(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTEST_ADDOPTS")
 
 
@@ -50,7 +50,7 @@ def test_a_random_order_keeps_those_that_await_last(
         "@pytest.mark.bgcheck('c')\ndef test_c(): pass\n"
         "@pytest.mark.parametrize('n', range(20))\ndef test(n): pass\n"
     )
-    result = pytester.runpytest_subprocess("-p", "no:asyncio", "-v", workers, "-p", "randomly")
+    result = pytester.runpytest_subprocess("-p", "no:asyncio", "-v", workers)
     result.assert_outcomes(passed=21)
     result.stdout.fnmatch_lines(["Using --randomly-seed=*"])
     tests = [line for line in result.outlines if "PASSED" in line]
