@@ -1,4 +1,4 @@
-"""What people read: results turned into text by pure functions. Imports only ledger and model."""
+"""What people read: results turned into text by pure functions. Imports only model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .ledger import JobEntry
 from .model import Check, Output, Result, State
 
 TAIL_LINES = 20
@@ -84,13 +83,8 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def unawaited(job: JobEntry) -> str:
-    told = str(job.state)
-    if job.result is not None and job.result.rc is not None:
-        told += f", rc {job.result.rc}"
-    return (
-        f"background check {job.name!r} on {job.host} was started, and no test awaited it ({told})"
-    )
+def bytes_of(size: int) -> str:
+    return "1 byte" if size == 1 else f"{size:,} bytes"
 
 
 def unknown(name: str, known: Iterable[str]) -> str:
@@ -156,8 +150,7 @@ def _stream(name: str, output: Output) -> list[str]:
     tail = "" if len("\n".join(shown)) == len(text) else f", the last {len(shown)} lines"
     if len(shown) == 1 and tail:
         tail = f", the last {len(shown[0]):,} characters"
-    size = "1 byte" if output.size == 1 else f"{output.size:,} bytes"
-    return [f"  {name} ({size}{tail}):", *(f"    {line}" for line in shown)]
+    return [f"  {name} ({bytes_of(output.size)}{tail}):", *(f"    {line}" for line in shown)]
 
 
 def _standing(verdict: Verdict) -> str:

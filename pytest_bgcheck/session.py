@@ -54,6 +54,7 @@ class Session:
         self._targets: dict[tuple[HostRef, bool | None, str | None], Target] = {}
         self._placed: set[Target] = set()
         self._elsewhere: dict[str, tuple[bytes, list[str]]] = {}
+        self._ended_at: dict[str, float] = {}
         self._lock = threading.Lock()
         self._termination = Termination()
         self._unsilence: Callable[[], None] | None = None
@@ -69,7 +70,8 @@ class Session:
         assert record.result is not None
         # That this session has ended, or that it asked wrongly, is not the job's end.
         if record.result.detail not in (RUN_ENDED, OTHER_TERMS):
-            self.link.tell(ledger.ended(_key(record), record.result, time.time()))
+            now = self._ended_at[_key(record)] = time.time()
+            self.link.tell(ledger.ended(_key(record), record.result, now))
 
     def order(self, items: list[pytest.Item]) -> None:
         """Move the items that await behind the others, unless the order is to be kept."""
@@ -199,12 +201,14 @@ class Session:
         for record in (job._record for jobs in units.values() for job in jobs):
             self.runner.want(record)
             keys.append(_key(record))
-        worker = self.link.worker
-        self.link.tell(("awaiting", worker, item.nodeid, keys, time.time()))
+        worker, began = self.link.worker, time.time()
+        self.link.tell(("awaiting", worker, item.nodeid, keys, began))
         try:
             self._await(units, wants.awaited)
         finally:
-            self.link.tell(("waited", worker, item.nodeid, time.time()))
+            over = time.time()
+            waited = {k: max(0.0, min(over, self._ended_at.get(k, over)) - began) for k in keys}
+            self.link.tell(("waited", worker, item.nodeid, over, waited))
 
     def _await(self, units: Mapping[str, list[Job]], awaited: Mapping[str, Awaited]) -> None:
         """Wait until all jobs of all names are good, or those of one name are not."""

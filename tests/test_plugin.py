@@ -10,13 +10,7 @@ from pathlib import Path
 
 import pytest
 from machines import require
-
-HEAD = "import pytest\nfrom pytest_bgcheck import background_check\n"
-
-
-def run(pytester: pytest.Pytester, *args: str, **files: str) -> pytest.RunResult:
-    pytester.makepyfile(**{name: HEAD + text for name, text in files.items()})
-    return pytester.runpytest_subprocess(*args, timeout=120)
+from suites import HEAD, run
 
 
 @pytest.fixture(autouse=True)
