@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from . import report_summary
+from . import publish, report_summary
 from .collection import Durations, duration_key
 from .figures import Figures, Run, figures
 from .ledger import JobEntry, Ledger
@@ -28,6 +28,7 @@ class Book:
         self.figures: Figures | None = None
         self.troubles: list[str] = []
         self.kept: list[str] = []
+        self.unwritten: list[str] = []
         self._started_at = started_at
         self._idle = config.option.collectonly or settings.plan
         self._cache = getattr(config, "cache", None)
@@ -49,13 +50,16 @@ class Book:
         self.ledger.test(report.nodeid, worker, report.when or "", start, stop, outcome)
 
     def close(self, exit_status: int) -> None:
-        """Close the ledger, sum it up, and keep each job's duration for the next run."""
+        """Close the ledger, write the reports, and keep each job's duration for the next run."""
         now = time.time()
         self.ledger.close(now)
         if self._idle:
             return
         run = Run(self._started_at, now, exit_status)
         self.figures = figures(self.ledger, run)
+        self.unwritten = publish.write_all(
+            self.settings, self.ledger, run, self.figures, self.troubles
+        )
         known = {key: list(past) for key, past in self.durations().items()}
         for job in self._jobs():
             if job.result is not None and job.result.rc is not None and job.duration_s is not None:
@@ -85,6 +89,7 @@ class Book:
                 lines.insert(0, (report_summary.headline(told), "red" if told.bad else ""))
         lines += [(f"not cleaned up: {line}", "red") for line in self.troubles]
         lines += [(f"kept: {line}", "") for line in self.kept]
+        lines += [(f"report not written: {line}", "red") for line in self.unwritten]
         return lines
 
     def _jobs(self) -> list[JobEntry]:

@@ -40,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARK)
     config.stash[SESSION] = None
     config.stash[STARTED] = time.time()
+    settings.from_config(config)  # a wrong option is told before anything else happens
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +75,8 @@ def pytest_collection_modifyitems(
 ) -> None:
     options = settings.from_config(config)
     if not _used(config, items):
+        if options.reports and not hasattr(config, "workerinput"):
+            _open_book(config, options)
         return
     from .session import Session
 
