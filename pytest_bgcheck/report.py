@@ -73,6 +73,8 @@ def duration(seconds: float | None) -> str:
     """Return seconds for people: 0.25 s, 12.4 s, 6 min 5 s, 2 h 3 min."""
     if seconds is None:
         return "an unknown time"
+    if seconds < 0.005:
+        return "0 s"
     if seconds < 1:
         return f"{seconds:.2f} s"
     if seconds < 60:
