@@ -26,8 +26,8 @@ HINTS = {
 class Verdict:
     """How a job stands for one test that awaits it.
 
-    ``accepted``: the exit codes that this test takes, None for any. ``waited_s`` says how long the
-    test had waited when ``result`` was None, that is, when its patience was over.
+    ``accepted``: the exit codes that this test takes, None for any. ``waited_s``: how long the test
+    has waited for it; where ``result`` is None its patience was over.
     """
 
     check: Check
@@ -119,6 +119,8 @@ def _block(verdict: Verdict) -> list[str]:
     if result is None:
         lines.append(f"  it may run for {duration(check.timeout_s)} and goes on")
         return lines
+    if verdict.waited_s is not None:
+        lines.append(f"  this test waited {duration(verdict.waited_s)} for it")
     if result.state is State.TIMED_OUT:
         lines.append(f"  its limit on the target: timeout={check.timeout_s:g}")
     if result.attempts > 1:
@@ -144,11 +146,21 @@ def one_line(command: str) -> str:
     return text if len(text) <= 300 else f"{text[:300]}... ({len(command):,} characters)"
 
 
+def shown_whole(output: Output) -> bool:
+    """Return whether a failure shows all that was written."""
+    text, shown = _tail(output)
+    return not output.cut and len("\n".join(shown)) == len(text)
+
+
+def _tail(output: Output) -> tuple[str, list[str]]:
+    text = printable(output.text()).rstrip("\n")
+    return text, text[-TAIL_CHARACTERS:].split("\n")[-TAIL_LINES:]
+
+
 def _stream(name: str, output: Output) -> list[str]:
     if not output.size:
         return [f"  {name}: empty"]
-    text = printable(output.text()).rstrip("\n")
-    shown = text[-TAIL_CHARACTERS:].split("\n")[-TAIL_LINES:]
+    text, shown = _tail(output)
     tail = "" if len("\n".join(shown)) == len(text) else f", the last {len(shown)} lines"
     if len(shown) == 1 and tail:
         tail = f", the last {len(shown[0]):,} characters"
