@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from . import report
+from . import publish, report_summary
+from .figures import Figures, Run, figures
 from .ledger import JobEntry, Ledger
 from .plan import Durations, duration_key
 from .settings import Settings
@@ -22,12 +23,16 @@ KEPT_DURATIONS = 3
 class Book:
     """The ledger of a run, and the end of it. A plugin of its own."""
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings, started_at: float) -> None:
         self.settings = settings
         self.ledger = Ledger()
+        self.figures: Figures | None = None
         self.troubles: list[str] = []
         self.kept: list[str] = []
+        self.unwritten: list[str] = []
         self._termination = Termination()
+        self._started_at = started_at
+        self._idle = config.option.collectonly or settings.plan
         self._cache = getattr(config, "cache", None)
 
     def durations(self) -> Durations:
@@ -42,14 +47,26 @@ class Book:
         self._termination.install()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.start:  # xdist's report of a crashed worker has no time
-            worker = getattr(report, "worker_id", "")
-            self.ledger.test(report.nodeid, worker, report.start, report.stop, report.outcome)
+        worker = getattr(report, "worker_id", "")
+        start, stop = report.start, report.stop
+        if not start:  # xdist's own report of the test in which a worker crashed
+            worker = report.node.gateway.id if hasattr(report, "node") else worker
+            start = stop = time.time()
+        outcome = report.outcome
+        self.ledger.test(report.nodeid, worker, report.when or "", start, stop, outcome)
 
-    def close(self) -> None:
-        """Close the ledger, and keep each job's duration for the order of the next run."""
+    def close(self, exit_status: int) -> None:
+        """Close the ledger, write the reports, and keep each job's duration for the next run."""
+        now = time.time()
         self._termination.restore()
-        self.ledger.close(time.time())
+        self.ledger.close(now)
+        if self._idle:
+            return
+        run = Run(self._started_at, now, exit_status)
+        self.figures = figures(self.ledger, run)
+        self.unwritten = publish.write_all(
+            self.settings, self.ledger, run, self.figures, self.troubles
+        )
         known = {key: list(past) for key, past in self.durations().items()}
         for job in self._jobs():
             if job.result is not None and job.result.rc is not None and job.duration_s is not None:
@@ -58,22 +75,28 @@ class Book:
         if self._cache is not None and known:
             self._cache.set(CACHE, known)
 
-    def unawaited(self) -> list[JobEntry]:
-        """Return the jobs that were started and that no test awaited that ran."""
-        return [job for job in self._jobs() if not job.wanted]
-
     def fails(self) -> bool:
         """Return whether the run fails, whatever its tests say."""
-        return self.settings.unawaited == "fail" and bool(self.unawaited())
+        if self.settings.unawaited != "fail":
+            return False
+        return any(not job.wanted for job in self._jobs())
 
-    def summary(self) -> list[tuple[str, str]]:
+    def summary(self, width: int, verbosity: int) -> list[tuple[str, str]]:
         """Return the lines for the terminal, each with its colour."""
-        lines = []
-        if self.settings.unawaited != "ignore":
-            colour = "red" if self.settings.unawaited == "fail" else "yellow"
-            lines += [(report.unawaited(job), colour) for job in self.unawaited()]
+        lines: list[tuple[str, str]] = []
+        told = self.figures
+        if told is not None and told.jobs:
+            if told.bad:
+                lines += [(line, "red") for line in report_summary.table(told.bad, width)]
+            lines += [(report_summary.near_limit(job), "yellow") for job in told.near_limit]
+            if self.settings.unawaited != "ignore":
+                colour = "red" if self.settings.unawaited == "fail" else "yellow"
+                lines += [(report_summary.unawaited(job), colour) for job in told.unawaited]
+            if lines or verbosity >= 0:
+                lines.insert(0, (report_summary.headline(told), "red" if told.bad else ""))
         lines += [(f"not cleaned up: {line}", "red") for line in self.troubles]
         lines += [(f"kept: {line}", "") for line in self.kept]
+        lines += [(f"report not written: {line}", "red") for line in self.unwritten]
         return lines
 
     def _jobs(self) -> list[JobEntry]:

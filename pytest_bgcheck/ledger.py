@@ -9,7 +9,7 @@ told to it as events of plain values, for they cross processes:
     ("ended", KEY, {FIELD: VALUE, ...}, AT)     its end is known
     ("wanted", KEY)                             a test that ran asked for its result
     ("awaiting", WORKER, TEST, [KEY, ...], AT)  a test begins to wait for these jobs
-    ("waited", WORKER, TEST, AT)                its wait is over
+    ("waited", WORKER, TEST, AT, {KEY: S, ...}) its wait is over; how long it waited for each job
 
 Several workers tell of the same job, in any order: what was told first stands, but what a target
 has proven is better than that it could not be asked.
@@ -32,17 +32,28 @@ Event = tuple[Any, ...]
 SHOWN = 4096
 """Bytes of a stream's head, and of its tail, that are told."""
 
+UNFINISHED = "unfinished"
+"""The outcome of a test that did not come to its end."""
+
 PROVEN = frozenset({State.SUCCEEDED, State.FAILED, State.TIMED_OUT, State.LOST})
 
 
 @dataclass
 class Wait:
-    """One test's wait for one job; ``seconds`` is None while it lasts."""
+    """One test's wait for one job; ``seconds`` is None while it lasts.
+
+    It is over when the job has ended, or the test's patience, or the test: a test that awaits
+    several jobs waits for each of them from the same moment on.
+    """
 
     test: str
     worker: str
     began_at: float
     seconds: float | None = None
+
+    @property
+    def over_at(self) -> float | None:
+        return None if self.seconds is None else self.began_at + self.seconds
 
 
 @dataclass
@@ -78,13 +89,31 @@ class JobEntry:
         return min((wait.began_at for wait in self.waits), default=None)
 
     @property
+    def verdict_seen_at(self) -> float | None:
+        """When the first test that awaited it knew how it had ended."""
+        if self.ended_at is None:
+            return None
+        over = (wait.over_at for wait in self.waits if wait.over_at is not None)
+        return min((at for at in over if at >= self.ended_at - 1e-3), default=None)
+
+    @property
+    def bad(self) -> bool:
+        """True if it did not succeed, and not only because nobody asked for it before the end."""
+        if not self.state.final or self.state is State.SUCCEEDED:
+            return False
+        return self.wanted or self.state is not State.CANCELLED
+
+    @property
     def duration_s(self) -> float | None:
         return None if self.result is None else self.result.duration
 
 
 @dataclass
 class TestEntry:
-    """A test's span on its worker (empty without xdist), over all its phases and reruns."""
+    """A test's span on its worker (empty without xdist), over all its phases and reruns.
+
+    ``outcome``: passed, failed, skipped (so is a test that failed as expected), or unfinished.
+    """
 
     __test__ = False
 
@@ -111,14 +140,18 @@ class Ledger:
             for listen in self.listeners:
                 listen(event)
 
-    def test(self, test: str, worker: str, start: float, stop: float, outcome: str) -> None:
-        """Add a phase of a test; what was not "passed" stands as the outcome of all."""
+    def test(
+        self, test: str, worker: str, when: str, start: float, stop: float, outcome: str
+    ) -> None:
+        """Add a phase of a test. It has passed when its call has; what is worse stands."""
         with self._lock:
             entry = self.tests.setdefault(
-                (worker, test), TestEntry(test, worker, start, stop, outcome)
+                (worker, test), TestEntry(test, worker, start, stop, UNFINISHED)
             )
             entry.ended_at = max(entry.ended_at, stop)
-            if outcome != "passed":
+            if when == "setup" and outcome == "passed":
+                entry.outcome = UNFINISHED  # a rerun starts anew
+            elif outcome != "passed" or (when == "call" and entry.outcome == UNFINISHED):
                 entry.outcome = outcome
 
     def close(self, at: float) -> None:
@@ -130,13 +163,21 @@ class Ledger:
                 if not job.state.final:
                     result = Result(State.CANCELLED, detail="the run ended")
                     self.tell(("ended", job.key, result.to_plain(), at))
+            # The report of a test that was interrupted has no call phase, or never came.
+            for wait in (wait for job in self.jobs.values() for wait in job.waits):
+                over = wait.over_at if wait.over_at is not None else at
+                entry = self.tests.setdefault(
+                    (wait.worker, wait.test),
+                    TestEntry(wait.test, wait.worker, wait.began_at, over, UNFINISHED),
+                )
+                entry.ended_at = max(entry.ended_at, over)
 
     def worker_gone(self, worker: str, at: float) -> None:
         """End the waits of a worker that can tell of no more."""
         with self._lock:
             waits = [w for job in self.jobs.values() for w in job.waits if w.worker == worker]
             for test in {wait.test for wait in waits if wait.seconds is None}:
-                self.tell(("waited", worker, test, at))
+                self.tell(("waited", worker, test, at, {}))
 
     # --- events, one method each --------------------------------------------------------------
 
@@ -172,11 +213,12 @@ class Ledger:
             job.wanted = True
             job.waits.append(Wait(test, worker, at))
 
-    def _waited(self, worker: str, test: str, at: float) -> None:
+    def _waited(self, worker: str, test: str, at: float, seconds: dict[str, float]) -> None:
         for job in self.jobs.values():
             for wait in job.waits:
                 if (wait.worker, wait.test, wait.seconds) == (worker, test, None):
-                    wait.seconds = max(0.0, at - wait.began_at)
+                    over = at if job.ended_at is None else min(at, job.ended_at)
+                    wait.seconds = seconds.get(job.key, max(0.0, over - wait.began_at))
 
     def _job(self, key: str) -> JobEntry:
         return self.jobs.setdefault(key, JobEntry(key))

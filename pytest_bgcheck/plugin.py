@@ -6,6 +6,7 @@ a check's fixture or the ``bgcheck`` fixture.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ MARK = (
 )
 
 BOOK: pytest.StashKey[Book] = pytest.StashKey()
+STARTED: pytest.StashKey[float] = pytest.StashKey()
 CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
 
 
@@ -37,6 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARK)
     config.stash[SESSION] = None
+    config.stash[STARTED] = time.time()
+    settings.from_config(config)  # a wrong option is told before anything else happens
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +75,8 @@ def pytest_collection_modifyitems(
 ) -> None:
     options = settings.from_config(config)
     if not _used(config, items):
+        if options.reports and not hasattr(config, "workerinput"):
+            _new_book(config, options)
         return
     from .session import Session
 
@@ -111,7 +117,7 @@ def _link(config: pytest.Config, options: settings.Settings) -> Any:
 def _new_book(config: pytest.Config, options: settings.Settings) -> Book:
     from .book import Book
 
-    book = config.stash[BOOK] = Book(config, options)
+    book = config.stash[BOOK] = Book(config, options, config.stash[STARTED])
     config.pluginmanager.register(book, "bgcheck-book")
     return book
 
@@ -189,7 +195,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
             book.troubles += ours.troubles
             book.kept += ours.kept() if ours.settings.keep else []
         if book is not None:
-            book.close()
+            book.close(int(session.exitstatus))
             if book.fails() and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -198,11 +204,13 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     book = config.stash.get(BOOK, None)
-    lines = book.summary() if book is not None else []
-    if lines:
+    if book is None:
+        return
+    lines = book.summary(terminalreporter._tw.fullwidth, config.option.verbose)
+    if len(lines) > 1:
         terminalreporter.write_sep("=", "background checks")
-        for line, colour in lines:
-            terminalreporter.write_line(line, **({colour: True} if colour else {}))
+    for line, colour in lines:
+        terminalreporter.write_line(line, **({colour: True} if colour else {}))
 
 
 # --- the xdist controller -------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What people read: results turned into text by pure functions. Imports only ledger and model."""
+"""What people read: results turned into text by pure functions. Imports only model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .ledger import JobEntry
 from .model import Check, Output, Result, State
 
 TAIL_LINES = 20
@@ -27,8 +26,8 @@ HINTS = {
 class Verdict:
     """How a job stands for one test that awaits it.
 
-    ``accepted``: the exit codes that this test takes, None for any. ``waited_s`` says how long the
-    test had waited when ``result`` was None, that is, when its patience was over.
+    ``accepted``: the exit codes that this test takes, None for any. ``waited_s``: how long the test
+    has waited for it; where ``result`` is None its patience was over.
     """
 
     check: Check
@@ -74,6 +73,8 @@ def duration(seconds: float | None) -> str:
     """Return seconds for people: 0.25 s, 12.4 s, 6 min 5 s, 2 h 3 min."""
     if seconds is None:
         return "an unknown time"
+    if seconds < 0.005:
+        return "0 s"
     if seconds < 1:
         return f"{seconds:.2f} s"
     if seconds < 60:
@@ -84,13 +85,8 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def unawaited(job: JobEntry) -> str:
-    told = str(job.state)
-    if job.result is not None and job.result.rc is not None:
-        told += f", rc {job.result.rc}"
-    return (
-        f"background check {job.name!r} on {job.host} was started, and no test awaited it ({told})"
-    )
+def bytes_of(size: int) -> str:
+    return "1 byte" if size == 1 else f"{size:,} bytes"
 
 
 def unknown(name: str, known: Iterable[str]) -> str:
@@ -123,6 +119,8 @@ def _block(verdict: Verdict) -> list[str]:
     if result is None:
         lines.append(f"  it may run for {duration(check.timeout_s)} and goes on")
         return lines
+    if verdict.waited_s is not None:
+        lines.append(f"  this test waited {duration(verdict.waited_s)} for it")
     if result.state is State.TIMED_OUT:
         lines.append(f"  its limit on the target: timeout={check.timeout_s:g}")
     if result.attempts > 1:
@@ -148,16 +146,25 @@ def one_line(command: str) -> str:
     return text if len(text) <= 300 else f"{text[:300]}... ({len(command):,} characters)"
 
 
+def shown_whole(output: Output) -> bool:
+    """Return whether a failure shows all that was written."""
+    text, shown = _tail(output)
+    return not output.cut and len("\n".join(shown)) == len(text)
+
+
+def _tail(output: Output) -> tuple[str, list[str]]:
+    text = printable(output.text()).rstrip("\n")
+    return text, text[-TAIL_CHARACTERS:].split("\n")[-TAIL_LINES:]
+
+
 def _stream(name: str, output: Output) -> list[str]:
     if not output.size:
         return [f"  {name}: empty"]
-    text = printable(output.text()).rstrip("\n")
-    shown = text[-TAIL_CHARACTERS:].split("\n")[-TAIL_LINES:]
+    text, shown = _tail(output)
     tail = "" if len("\n".join(shown)) == len(text) else f", the last {len(shown)} lines"
     if len(shown) == 1 and tail:
         tail = f", the last {len(shown[0]):,} characters"
-    size = "1 byte" if output.size == 1 else f"{output.size:,} bytes"
-    return [f"  {name} ({size}{tail}):", *(f"    {line}" for line in shown)]
+    return [f"  {name} ({bytes_of(output.size)}{tail}):", *(f"    {line}" for line in shown)]
 
 
 def _standing(verdict: Verdict) -> str:

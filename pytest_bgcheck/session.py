@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from . import hosts, ledger, report, transport
+from . import hosts, ledger, report, report_item, transport
 from .collection import WANTS, Collection, ItemWants, check_size, in_order, own_host, planned
 from .declaration import Declaration
 from .errors import BgcheckError, WrongUse
@@ -53,6 +53,7 @@ class Session:
         self._targets: dict[tuple[HostRef, bool | None, str | None], Target] = {}
         self._elsewhere: dict[str, tuple[bytes, dict[str, str]]] = {}
         self._joined: set[HostRef] = set()
+        self._ended_at: dict[str, float] = {}
         self._lock = threading.Lock()
         self._unsilence: Callable[[], None] | None = None
 
@@ -66,7 +67,8 @@ class Session:
         assert record.result is not None
         # That this session has ended, or that it asked wrongly, is not the job's end.
         if record.result.detail not in (RUN_ENDED, OTHER_TERMS):
-            self.link.tell(ledger.ended(_key(record), record.result, time.time()))
+            now = self._ended_at[_key(record)] = time.time()
+            self.link.tell(ledger.ended(_key(record), record.result, now))
 
     def order(self, items: list[pytest.Item]) -> None:
         """Move the items that await behind the others, unless the order is to be kept."""
@@ -204,14 +206,44 @@ class Session:
         for record in (job._record for jobs in units.values() for job in jobs):
             self.runner.want(record)
             keys.append(_key(record))
-        worker = self.link.worker
-        self.link.tell(("awaiting", worker, item.nodeid, keys, time.time()))
+        worker, began = self.link.worker, time.time()
+        self.link.tell(("awaiting", worker, item.nodeid, keys, began))
         try:
-            self._await(units, wants.awaited)
+            self._await(units, wants.awaited, began)
         finally:
-            self.link.tell(("waited", worker, item.nodeid, time.time()))
+            over = time.time()
+            waited = {key: self._waited_s(key, began, over) for key in keys}
+            self.link.tell(("waited", worker, item.nodeid, over, waited))
+            self._tell_report(item, units, wants.awaited, began, over)
 
-    def _await(self, units: Mapping[str, list[Job]], awaited: Mapping[str, Awaited]) -> None:
+    def _waited_s(self, key: str, began: float, now: float) -> float:
+        """Return how long a test has waited for a job: until its end, if it has ended."""
+        return max(0.0, min(now, self._ended_at.get(key, now)) - began)
+
+    def _tell_report(
+        self,
+        item: pytest.Item,
+        units: Mapping[str, list[Job]],
+        awaited: Mapping[str, Awaited],
+        began: float,
+        over: float,
+    ) -> None:
+        """Say in the test's own report what its checks did."""
+        verdicts = [
+            self._verdict(job, awaited[name], began, over)
+            for name, jobs in units.items()
+            for job in jobs
+        ]
+        if self.settings.junit_properties:
+            # A rerun tells anew.
+            old = [p for p in item.user_properties if not p[0].startswith(report_item.PREFIX)]
+            item.user_properties[:] = [*old, *report_item.properties(verdicts)]
+        for title, text in report_item.sections(verdicts):
+            item.add_report_section("call", title, text)
+
+    def _await(
+        self, units: Mapping[str, list[Job]], awaited: Mapping[str, Awaited], began: float
+    ) -> None:
         """Wait until all jobs of all names are good, or those of one name are not."""
         __tracebackhide__ = True
         begun = time.monotonic()
@@ -231,7 +263,7 @@ class Session:
             self.runner.wait_for(lambda left=left: any(map(ended, left)), targets, patience)  # type: ignore[misc]
             now = time.monotonic()
             verdicts = {
-                name: [self._verdict(job, awaited[name], now - begun) for job in jobs]
+                name: [self._verdict(job, awaited[name], began, time.time()) for job in jobs]
                 for name, jobs in units.items()
             }
             over = [name for name in units if ended(name) or limits[name] <= now]
@@ -258,8 +290,9 @@ class Session:
             pytest.fail(report.unknown(name, known), pytrace=False)
         return here or jobs
 
-    def _verdict(self, job: Job, awaited: Awaited, waited_s: float) -> report.Verdict:
+    def _verdict(self, job: Job, awaited: Awaited, began: float, now: float) -> report.Verdict:
         record = job._record
+        waited_s = self._waited_s(_key(record), began, now)
         check = record.spec.check
         accepted = check.rc if awaited.rc is None else (awaited.rc or None)
         kept = ""

@@ -6,6 +6,7 @@ A message says which of them was wrong. May import pytest, model and errors.
 from __future__ import annotations
 
 import datetime
+import importlib.util
 import math
 import os
 import re
@@ -41,6 +42,9 @@ class Settings:
     forks: int
     plan: bool
     keep: bool
+    reports: tuple[Path, ...] = ()
+    github_summary: bool = True
+    junit_properties: bool = True
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -61,6 +65,13 @@ def add_options(parser: pytest.Parser) -> None:
     both("forks", "hosts spoken to at once to start and to clean up (default: 32)", metavar="N")
     group.addoption("--bgcheck-plan", action="store_true", dest="bgcheck_plan",
                     help="show checks, hosts and awaiting tests; start nothing")  # fmt: skip
+    group.addoption("--bgcheck-report", action="append", dest="bgcheck_report", metavar="PATH",
+                    help="write a report of the run, .json or .html by its ending; repeatable;"
+                    " .html needs pytest-bgcheck[report]")  # fmt: skip
+    parser.addini("bgcheck_github_summary", "on GitHub, add to the step's summary and annotate"
+                  " checks that did not succeed", type="bool", default=True)  # fmt: skip
+    parser.addini("bgcheck_junit_properties", "tell in the JUnit report, as properties of each"
+                  " test, what its checks did", type="bool", default=True)  # fmt: skip
     group.addoption("--bgcheck-keep", action="store_true", dest="bgcheck_keep",
                     help="leave the run's files on the targets")  # fmt: skip
 
@@ -105,7 +116,23 @@ def from_config(config: pytest.Config) -> Settings:
         forks=int(number("forks", 32, int)),
         plan=config.getoption("bgcheck_plan"),
         keep=config.getoption("bgcheck_keep"),
+        reports=_reports(config),
+        github_summary=config.getini("bgcheck_github_summary"),
+        junit_properties=config.getini("bgcheck_junit_properties"),
     )
+
+
+def _reports(config: pytest.Config) -> tuple[Path, ...]:
+    given = config.getoption("bgcheck_report") or ()
+    paths = [config.invocation_params.dir / path for path in given]
+    for path in paths:
+        if path.suffix not in (".json", ".html"):
+            raise pytest.UsageError(f"--bgcheck-report: {path.name!r} is neither .json nor .html")
+        if path.suffix == ".html" and importlib.util.find_spec("jinja2") is None:
+            raise pytest.UsageError(
+                f"--bgcheck-report: {path.name} needs jinja2: pip install 'pytest-bgcheck[report]'"
+            )
+    return tuple(paths)
 
 
 # --- one check ----------------------------------------------------------------------------------

@@ -11,15 +11,9 @@ from pathlib import Path
 import leftovers
 import pytest
 from machines import require
+from suites import HEAD, run
 
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
-
-HEAD = "import pytest\nfrom pytest_bgcheck import background_check\n"
-
-
-def run(pytester: pytest.Pytester, *args: str, **files: str) -> pytest.RunResult:
-    pytester.makepyfile(**{name: HEAD + text for name, text in files.items()})
-    return pytester.runpytest_subprocess(*args, timeout=120)
 
 
 # --- wrong use ----------------------------------------------------------------------------------

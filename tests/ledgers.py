@@ -1,0 +1,75 @@
+"""Ledgers of runs that never were."""
+
+import random
+
+from pytest_bgcheck import ledger
+from pytest_bgcheck.ledger import Ledger
+from pytest_bgcheck.model import Check, Output, Result, State
+
+ZERO = 1_700_000_000.0
+"""When all of them begin."""
+
+HOSTILE = (
+    "</pre></dialog><script>document.title='pwned'</script>"
+    "<img src=x onerror=\"document.title='pwned'\"> {{ 7*7 }} \x1b[31mred\x1b[0m \x00\x07 \u202e\n"
+)
+
+
+class Told:
+    """A ledger that is told of jobs and tests in few words; times are seconds from `ZERO`."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+
+    def job(
+        self, name: str, host: str, start: float, took: float, state: State = State.SUCCEEDED,
+        rc: int | None = 0, limit: float = 360, out: bytes = b"", worker: str = "",
+    ) -> str:  # fmt: skip
+        check = Check(name, ("x",), f"/opt/{name} --all", timeout_s=limit)
+        key = f"{name}@{host}"
+        output = Output(len(out), out)
+        result = Result(state, rc, took, 1, stdout_kept=output).shortened(ledger.SHOWN)
+        at = ZERO + start
+        self.ledger.tell(ledger.planned(key, f"run-{name}-{host}", check, host, at - 0.1))
+        self.ledger.tell(("started", key, worker, at))
+        self.ledger.tell(("ended", key, result.to_plain(), at + took))
+        return key
+
+    def test(
+        self, test: str, start: float, stop: float, awaits: list[str] | None = None,
+        worker: str = "", outcome: str = "passed",
+    ) -> None:  # fmt: skip
+        """A test that waits, from its start on, until the last of its jobs has ended."""
+        if awaits:
+            ends = [self.ledger.jobs[key].ended_at or ZERO for key in awaits]
+            self.ledger.tell(("awaiting", worker, test, awaits, ZERO + start))
+            over = max([ZERO + start, *ends])
+            self.ledger.tell(("waited", worker, test, over, {}))
+        self.ledger.test(test, worker, "setup", ZERO + start, ZERO + start, "passed")
+        self.ledger.test(test, worker, "call", ZERO + start, ZERO + stop, outcome)
+
+
+def large(jobs: int, hosts: int = 20, workers: int = 4) -> Ledger:
+    """Return a run of many jobs with hostile output, each awaited by a test."""
+    dice = random.Random(jobs)
+    told = Told()
+    ends = []
+    for n in range(jobs):
+        state, rc = dice.choice([(State.SUCCEEDED, 0)] * 20 + [(State.FAILED, 3)])
+        took = dice.uniform(5, 300)
+        host = f"ssh://web{n % hosts}.example.org"
+        out = (HOSTILE * dice.choice([1, 30, 400])).encode() + dice.randbytes(500)
+        key = told.job(f"check_of_the_subsystem_{n}", host, 1.0, took, state, rc, out=out)
+        ends.append((1.0 + took, key))
+    free = [0.0] * workers
+    for n in range(2 * jobs):
+        worker = n % workers
+        told.test(f"tests/test_web.py::test_ordinary[{n}]", free[worker], free[worker] + 0.1,
+                  worker=f"gw{worker}")  # fmt: skip
+        free[worker] += 0.1
+    for end, key in sorted(ends):
+        worker = free.index(min(free))
+        stop = max(free[worker], end) + 0.05
+        told.test(f"tests/test_web.py::test_{key}", free[worker], stop, [key], f"gw{worker}")
+        free[worker] = stop
+    return told.ledger
