@@ -1,0 +1,85 @@
+"""What it takes to run ten times, and a hundred times, as many jobs: on one host, on many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .contenders import Contender, interleaved
+from .lab import Lab, Run, Target, Task
+from .playbooks import BEST
+
+NAME = "scaling"
+TITLE = "Scaling: jobs of 1 s"
+US, XDIST, ANSIBLE = "pytest-bgcheck", "pytest -n 20 that blocks", f"{BEST.name}, forks 100"
+LARGEST_MB = 120
+MEASURES = ("wall", "CPU here", "CPU there", "memory here")
+
+
+def run(lab: Lab) -> None:
+    record = lab.record
+    jobs = (10, 100) if lab.quick else (10, 100, 1000)
+    largest, most = (10, 1) if lab.quick else (100, 10)  # for the peers
+    for number in jobs:
+        _compare(lab, f"{number} jobs on 1 host", lab.ssh, number, number <= largest)
+    hosts = (1, 10) if lab.quick else (1, 10, 100)
+    for number in hosts:
+        with lab.hosts(number) as target:
+            _compare(lab, f"10 jobs on each of {number} hosts", target, 10, number <= most)
+    record.note(
+        NAME,
+        "Memory here is the peak of all processes together, shared pages counted once. CPU there is"
+        " that of sshd and all that descends from its sessions. The hosts are addresses of loopback"
+        " in front of one sshd, so all of them share this computer's cores with the contender. The"
+        " peers were left out of the largest size, which takes them minutes.",
+    )
+    for unit, sizes in (("jobs on 1 host", jobs), ("hosts", hosts)):
+        cases = [
+            f"{n} {unit}" if unit != "hosts" else f"10 jobs on each of {n} hosts" for n in sizes
+        ]
+        ratios = {
+            measure: record.median(NAME, cases[-1], US, measure)
+            / record.median(NAME, cases[-2], US, measure)
+            for measure in MEASURES
+        }
+        told = ", ".join(f"{measure} x {ratio:.1f}" for measure, ratio in ratios.items())
+        record.aim(
+            NAME,
+            f"{sizes[-2]} to {sizes[-1]} {unit}: grows at most linearly",
+            told,
+            max(ratios.values()) <= sizes[-1] / sizes[-2],
+        )
+    largest = record.median(NAME, f"{jobs[-1]} jobs on 1 host", US, "largest process")
+    record.aim(
+        NAME,
+        f"{jobs[-1]} jobs in one process under {LARGEST_MB} MB",
+        f"{largest:.0f} MB",
+        largest < LARGEST_MB,
+    )
+
+
+def _compare(lab: Lab, case: str, target: Target, number: int, peers: bool) -> None:
+    task = Task(target, ["sleep 1"] * number, memory=True)
+
+    def contender(name: str, do: Callable[[], Run], rounds: int) -> Contender:
+        def once() -> None:
+            before = lab.count_there()
+            usage = do().usage
+            there_s = lab.count_there().cpu_s - before.cpu_s
+            for measure, unit, value in (
+                ("wall", "s", usage.wall_s),
+                ("CPU here", "s", usage.cpu_s),
+                ("CPU there", "s", there_s),
+                ("memory here", "MB", usage.tree_mb),
+                ("largest process", "MB", usage.largest_mb),
+            ):
+                lab.record.add(NAME, case, name, measure, unit, value)
+
+        return Contender(name, once, rounds)
+
+    contenders = [contender(US, lambda: lab.pytest("background", task), lab.repeats(2))]
+    if peers:
+        contenders += [
+            contender(XDIST, lambda: lab.pytest("blocking", task, "-n20"), 1),
+            contender(ANSIBLE, lambda: lab.ansible(BEST, task), 1),
+        ]
+    interleaved(lab.record, NAME, lab.repeats(2), contenders)
