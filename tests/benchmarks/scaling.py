@@ -12,6 +12,7 @@ NAME = "scaling"
 TITLE = "Scaling: jobs of 1 s"
 US, XDIST, ANSIBLE = "pytest-bgcheck", "pytest -n 20 that blocks", f"{BEST.name}, forks 100"
 LARGEST_MB = 120
+JOBS, HOSTS = "jobs on one host", "hosts with 10 jobs each"
 MEASURES = ("wall", "CPU here", "CPU there", "memory here")
 
 
@@ -20,11 +21,11 @@ def run(lab: Lab) -> None:
     jobs = (10, 100) if lab.quick else (10, 100, 1000)
     largest, most = (10, 1) if lab.quick else (100, 10)  # for the peers
     for number in jobs:
-        _compare(lab, f"{number} jobs on 1 host", lab.ssh, number, number <= largest)
+        _compare(lab, _case(number, JOBS), lab.ssh, number, number <= largest)
     hosts = (1, 10) if lab.quick else (1, 10, 100)
     for number in hosts:
         with lab.hosts(number) as target:
-            _compare(lab, f"10 jobs on each of {number} hosts", target, 10, number <= most)
+            _compare(lab, _case(number, HOSTS), target, 10, number <= most)
     record.note(
         NAME,
         "Memory here is the peak of all processes together, shared pages counted once. CPU there is"
@@ -32,10 +33,8 @@ def run(lab: Lab) -> None:
         " in front of one sshd, so all of them share this computer's cores with the contender. The"
         " peers were left out of the largest size, which takes them minutes.",
     )
-    for unit, sizes in (("jobs on 1 host", jobs), ("hosts", hosts)):
-        cases = [
-            f"{n} {unit}" if unit != "hosts" else f"10 jobs on each of {n} hosts" for n in sizes
-        ]
+    for unit, sizes in ((JOBS, jobs), (HOSTS, hosts)):
+        cases = [_case(n, unit) for n in sizes]
         ratios = {
             measure: record.median(NAME, cases[-1], US, measure)
             / record.median(NAME, cases[-2], US, measure)
@@ -48,13 +47,17 @@ def run(lab: Lab) -> None:
             told,
             max(ratios.values()) <= sizes[-1] / sizes[-2],
         )
-    largest = record.median(NAME, f"{jobs[-1]} jobs on 1 host", US, "largest process")
+    process_mb = record.median(NAME, _case(jobs[-1], JOBS), US, "largest process")
     record.aim(
         NAME,
         f"{jobs[-1]} jobs in one process under {LARGEST_MB} MB",
-        f"{largest:.0f} MB",
-        largest < LARGEST_MB,
+        f"{process_mb:.0f} MB",
+        process_mb < LARGEST_MB,
     )
+
+
+def _case(number: int, unit: str) -> str:
+    return f"{number} {unit}"
 
 
 def _compare(lab: Lab, case: str, target: Target, number: int, peers: bool) -> None:
