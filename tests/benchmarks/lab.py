@@ -206,6 +206,9 @@ def lab(quick: bool, record: Record) -> Iterator[Lab]:
         )
         server = SSHServer(
             names=["127.*"],
+            # So that bash takes its own start for a nested one and reads no .bashrc: what its
+            # owner does there at each call is no business of the contenders.
+            config=["SetEnv SHLVL=1"],
             runner=[sys.executable, str(_HERE / "meter.py")],
         )
         stack.enter_context(server)

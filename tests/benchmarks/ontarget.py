@@ -12,11 +12,11 @@ from machines.processes import all_processes, tree
 from .commands import Failed
 from .contenders import Contender, interleaved
 from .lab import Lab, Run, Task
-from .playbooks import AS_IT_STANDS, BEST
+from .playbooks import AS_IT_STANDS
 
 NAME = "target"
 TITLE = "On the target and on the line: 20 jobs on one ssh host"
-US = "pytest-bgcheck"
+US, ANSIBLE = "pytest-bgcheck", AS_IT_STANDS.name
 JOBS = 20
 CPU, PROCESSES = "CPU of a waiting job", "processes of a waiting job"
 SENT, RECEIVED, BYTES = "sent", "received", "sent and received"
@@ -29,17 +29,7 @@ def run(lab: Lab) -> None:
         Contender(
             US, lambda: _waiting(lab, US, window_s, 6, lambda t: lab.pytest("background", t))
         ),
-        *[
-            Contender(
-                play.name,
-                lambda play=play: _waiting(  # type: ignore[misc]
-                    lab, play.name, window_s, 30, lambda t: lab.ansible(play, t)
-                ),
-                1,
-            )
-            for play in (AS_IT_STANDS, BEST)
-            if not lab.quick
-        ],
+        Contender(ANSIBLE, lambda: _waiting(lab, ANSIBLE, window_s, 30, _ansible(lab)), 1),
     ]
     interleaved(record, NAME, lab.repeats(2), waiting)
     _bytes(lab)
@@ -54,6 +44,10 @@ def run(lab: Lab) -> None:
     record.aim(NAME, "at most 3 processes a job", f"{processes:.2g}", processes <= 3)
     kilobytes = record.median(NAME, "ssh", US, BYTES)
     record.aim(NAME, "under 20 kB for 20 jobs", f"{kilobytes:.1f} kB", kilobytes < 20)
+
+
+def _ansible(lab: Lab) -> Callable[[Task], Run]:
+    return lambda task: lab.ansible(AS_IT_STANDS, task)
 
 
 def _waiting(
@@ -124,11 +118,6 @@ def _bytes(lab: Lab) -> None:
 
         contenders = [
             Contender(US, lambda: counted(US, lambda: lab.pytest("background", task))),
-            Contender(BEST.name, lambda: counted(BEST.name, lambda: lab.ansible(BEST, task)), 1),
+            Contender(ANSIBLE, lambda: counted(ANSIBLE, lambda: _ansible(lab)(task)), 1),
         ]
-        if not lab.quick:
-            name = AS_IT_STANDS.name
-            contenders.append(
-                Contender(name, lambda: counted(name, lambda: lab.ansible(AS_IT_STANDS, task)), 1)
-            )
         interleaved(lab.record, NAME, lab.repeats(2), contenders)

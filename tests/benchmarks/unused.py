@@ -33,7 +33,7 @@ def run(lab: Lab) -> None:
         interleaved(
             record,
             NAME,
-            lab.repeats(25, 5),
+            lab.repeats(15, 5),
             [
                 Contender(WITH, lambda: once(WITH)),
                 Contender(WITHOUT, lambda: once(WITHOUT, "-p", "no:bgcheck")),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from .commands import Busy
 from .contenders import Contender, interleaved
 from .lab import Lab, Run, Target, Task
-from .playbooks import BEST, PATIENT, Play
+from .playbooks import BEST, Play
 
 NAME = "wakeup"
 TITLE = "Wake-up: from the check's end to the test's first line"
@@ -34,9 +34,9 @@ def run(lab: Lab) -> None:
             if not busy and target in (lab.local, lab.shared):
                 contenders += [_polling(lab, case, target, s) for s in (0.1, 1.0)]
         if not busy:
-            contenders += [_ansible(lab, play) for play in (BEST, PATIENT)[: lab.repeats(2)]]
+            contenders.append(_ansible(lab, BEST))
         with Busy() if busy else nullcontext():
-            interleaved(record, NAME, lab.repeats(2 if busy else 3), contenders)
+            interleaved(record, NAME, lab.repeats(1 if busy else 3), contenders)
     for case, limit_ms in (("local", 3), ("ssh, shared connection", 10), ("docker", 80)):
         median = record.median(NAME, f"{case}, idle", US, "wake-up")
         record.aim(NAME, f"p50, {case}: at most {limit_ms} ms", f"{median:.1f} ms",

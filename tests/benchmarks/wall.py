@@ -28,8 +28,8 @@ def run(lab: Lab) -> None:
     )
     lab.record.note(
         NAME,
-        "Ansible shares connections by its own default; where the line is shared they are there"
-        " already, for it as for the others.",
+        "What takes long was measured once. Ansible shares connections by its own default; where"
+        " the line is shared they are there already, for it as for the others.",
     )
 
 
@@ -51,11 +51,8 @@ def _case(lab: Lab, case: str, target: Target, aim: float, warm: bool = False) -
         all_s = first_s + (CHECKS - 1) * (third_s - first_s) / 2
         record.add(NAME, case, "one after the other", "wall", "s", all_s)
 
-    # On the first line twice, on the others once: these take minutes.
-    slow = 1 if lab.quick or target != lab.ssh else 2
-
     def ansible(play: Play) -> Contender:
-        return timed(record, NAME, case, play.name, lambda: lab.ansible(play, task, warm), slow)
+        return timed(record, NAME, case, play.name, lambda: lab.ansible(play, task, warm), 1)
 
     others = [
         ansible(BEST),
@@ -63,7 +60,7 @@ def _case(lab: Lab, case: str, target: Target, aim: float, warm: bool = False) -
         ansible(AS_IT_STANDS),
         timed(
             record, NAME, case, "nohup, polled each second",
-            lambda: lab.pytest("polling", task), slow,
+            lambda: lab.pytest("polling", task), 1,
         ),
         Contender("one after the other", serial, 1),
     ]  # fmt: skip
@@ -76,7 +73,7 @@ def _case(lab: Lab, case: str, target: Target, aim: float, warm: bool = False) -
             timed(record, NAME, case, US, lambda: lab.pytest("background", task)),
             timed(
                 record, NAME, case, "pytest -n 20 that blocks",
-                lambda: lab.pytest("blocking", task, "-n20"), slow,
+                lambda: lab.pytest("blocking", task, "-n20"), 1,
             ),
             *(others[:target == lab.ssh] if lab.quick else others),
         ],
