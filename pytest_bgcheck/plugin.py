@@ -6,13 +6,14 @@ a check's fixture or the ``bgcheck`` fixture.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 
 from . import settings
-from .declaration import SESSION, declarations
+from .settings import SESSION
 
 if TYPE_CHECKING:
     from .session import Bgcheck, Session
@@ -48,10 +49,14 @@ def _session(config: pytest.Config) -> Session | None:
 
 def _used(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
     """Return whether any item has to do with background checks."""
-    if any(True for _ in declarations(config, items)):
-        return True
+    # Where nobody has imported it, nothing can be declared.
+    if f"{__package__}.declaration" in sys.modules:
+        from .declaration import declarations
+
+        if any(True for _ in declarations(config, items)):
+            return True
     return any(
-        "bgcheck" in getattr(item, "fixturenames", ()) or next(item.iter_markers("bgcheck"), None)
+        "bgcheck" in getattr(item, "fixturenames", ()) or item.get_closest_marker("bgcheck")
         for item in items
     )
 
@@ -67,6 +72,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ours.look_at(items)
     # Only now: pytest goes on to pytest_collection_finish after a usage error.
     config.stash[SESSION] = ours
+    config.pluginmanager.register(Awaiting(), "bgcheck-awaiting")
     if options.order == "last":
         items[:] = ours.in_order(items)
 
@@ -102,12 +108,15 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     return True
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    ours = _session(item.config)
-    if ours is not None and not _skipped(item):
-        ours.await_item(item)
-    return (yield)
+class Awaiting:
+    """The hook that each test passes through, registered only where there is something to await."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        ours = _session(item.config)
+        if ours is not None and not _skipped(item):
+            ours.await_item(item)
+        return (yield)
 
 
 def _skipped(item: pytest.Item) -> bool:
