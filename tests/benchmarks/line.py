@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 from machines.machine import Machine
 
@@ -74,29 +75,33 @@ class Line(Machine):
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
+        await server.wait_closed()
 
     async def _connected(self, here: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._open.add(task)
         self.connected.append(time.time())
+        writers = [back]
         try:
-            # The server sees the connection when the third packet of its set-up arrives; what the
-            # client sends meanwhile waits in the reader.
-            await asyncio.sleep(self._round_trip_s)
             up, down = _Way(self._round_trip_s), _Way(self._round_trip_s)
-            await asyncio.sleep(self._round_trip_s / 2)
+            # The server sees the connection when the third packet of its set-up arrives; what the
+            # client sends meanwhile waits in the reader, though it could have left before.
+            await asyncio.sleep(self._round_trip_s * 1.5)
+            up.ahead_s = self._round_trip_s / 2
             there, on = await asyncio.open_connection("127.0.0.1", self._server_port)
-            up.ahead_s = self._round_trip_s / 2  # it could have left when the client was connected
+            writers.append(on)
             await asyncio.gather(
                 self._carry(here, on, up, "sent"), self._carry(there, back, down, "received")
             )
-            on.close()
         except OSError:
             pass  # either end has broken off: so does the other
         finally:
+            for writer in writers:
+                writer.close()
+                with suppress(OSError):
+                    await writer.wait_closed()
             self._open.discard(task)
-            back.close()
 
     async def _carry(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, way: _Way, counter: str
