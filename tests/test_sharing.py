@@ -1,12 +1,14 @@
 """One ssh connection for all calls to a target."""
 
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import testinfra
 from machines import SSHServer
+from machines.machine import wait_until
 from machines.processes import with_argument
 
 from pytest_bgcheck.transport import HostTransport
@@ -80,3 +82,16 @@ def test_where_no_socket_fits_each_call_connects(
     calls.close()
     assert ssh_server.connections() == before + 2
     assert not list(long.iterdir())
+
+
+def test_a_server_that_allows_one_session_at_a_time_gets_more_connections(own_tmp: Path) -> None:
+    with SSHServer(config=["MaxSessions 1"]) as server:
+        calls = transport(server)
+        calls.call("true", 20)
+        first = threading.Thread(target=calls.call, args=("sleep 3.0147", 20))
+        first.start()
+        assert wait_until(lambda: bool(with_argument("sleep 3.0147")), 10)
+        assert calls.call("echo out", 20).stdout == b"out\n"
+        assert server.connections() == 2
+        first.join()
+        calls.close()
