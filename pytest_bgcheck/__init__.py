@@ -1,21 +1,21 @@
 """Background checks on the targets of an infrastructure test suite. The public names."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .declaration import background_check
-from .errors import (
-    BadReply,
-    BgcheckError,
-    Refused,
-    StillRunning,
-    TargetError,
-    Unreachable,
-    WrongUse,
-)
-from .model import Result, State
-
 if TYPE_CHECKING:
+    from .declaration import background_check
+    from .errors import (
+        BadReply,
+        BgcheckError,
+        Refused,
+        StillRunning,
+        TargetError,
+        Unreachable,
+        WrongUse,
+    )
     from .handles import Bgcheck, Job
+    from .model import Result, State
 
 __all__ = [
     "BadReply",
@@ -32,15 +32,19 @@ __all__ = [
     "background_check",
 ]
 
+_ROOMS = {
+    "Bgcheck": "handles",
+    "Job": "handles",
+    "Result": "model",
+    "State": "model",
+    "background_check": "declaration",
+}
+
 
 def __getattr__(name: str) -> Any:
-    # Not imported with the package: a suite that uses no background checks pays for neither.
-    if name == "Job":
-        from .handles import Job
-
-        return Job
-    if name == "Bgcheck":
-        from .handles import Bgcheck
-
-        return Bgcheck
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Not imported with the package: a suite that uses no background checks pays for none of it.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_ROOMS.get(name, 'errors')}", __name__), name)
+    globals()[name] = value
+    return value

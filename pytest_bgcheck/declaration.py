@@ -15,13 +15,10 @@ import pytest
 
 from .errors import WrongUse
 from .model import Check
-from .settings import make_check
+from .settings import SESSION, make_check
 
 if TYPE_CHECKING:
     from .handles import Job
-
-SESSION: pytest.StashKey[Any] = pytest.StashKey()
-"""Where the plugin keeps its session on the config; here, so that fixtures find it."""
 
 _KEY = "_pytest_bgcheck"
 _FIXTURE = type(pytest.fixture(lambda: None))

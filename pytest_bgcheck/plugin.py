@@ -6,6 +6,7 @@ a check's fixture or the ``bgcheck`` fixture.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import settings
-from .declaration import SESSION, declarations
+from .settings import SESSION
 
 if TYPE_CHECKING:
     from .book import Book
@@ -58,10 +59,14 @@ def _session(config: pytest.Config) -> Session | None:
 
 def _used(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
     """Return whether any item has to do with background checks."""
-    if any(True for _ in declarations(config, items)):
-        return True
+    # Where nobody has imported it, nothing can be declared.
+    if f"{__package__}.declaration" in sys.modules:
+        from .declaration import declarations
+
+        if any(True for _ in declarations(config, items)):
+            return True
     return any(
-        "bgcheck" in getattr(item, "fixturenames", ()) or next(item.iter_markers("bgcheck"), None)
+        "bgcheck" in getattr(item, "fixturenames", ()) or item.get_closest_marker("bgcheck")
         for item in items
     )
 
@@ -84,6 +89,7 @@ def pytest_collection_modifyitems(
     ours.collection.look_at(items)
     # Only now: pytest goes on to pytest_collection_finish after a usage error.
     config.stash[SESSION] = ours
+    config.pluginmanager.register(Awaiting(), "bgcheck-awaiting")
     ours.order(items)
     if ours.link.share[0] == 0:  # once, however many workers collect
         _warn(items)
@@ -159,12 +165,15 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 # --- while it runs --------------------------------------------------------------------------------
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    ours = _session(item.config)
-    if ours is not None and not _skipped(item):
-        ours.await_item(item)
-    return (yield)
+class Awaiting:
+    """The hook that each test passes through, registered only where there is something to await."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        ours = _session(item.config)
+        if ours is not None and not _skipped(item):
+            ours.await_item(item)
+        return (yield)
 
 
 def _skipped(item: pytest.Item) -> bool:

@@ -13,12 +13,17 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from .errors import WrongUse
-from .model import Check, Script
+
+if TYPE_CHECKING:
+    from .model import Check, Script
+
+SESSION: pytest.StashKey[Any] = pytest.StashKey()
+"""Where the plugin keeps its session on the config; here, so that declared fixtures find it."""
 
 DEFAULT_TIMEOUT_S = 360.0
 LONGEST_S = 10 * 86400.0
@@ -166,6 +171,8 @@ def make_check(
         argv = _words("command", command, least=1)
         shown = " ".join(argv)
     sudo, sudo_user = _sudo(given)
+    from .model import Check  # not by those who only read the options
+
     return Check(
         name=name,
         argv=argv,
@@ -261,6 +268,8 @@ def _script(value: object, directory: Path) -> Script:
         raise WrongUse(f"script cannot be read: {path}: {error.strerror}") from None
     if not content:
         raise WrongUse(f"script is empty: {path}")
+    from .model import Script
+
     return Script(os.fspath(value), content)
 
 

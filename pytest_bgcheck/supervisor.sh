@@ -90,8 +90,8 @@ hear() {
         } &
         timer=$!
         read -r heard <&4
+        # Not waited for: that would be a millisecond before each result.
         kill "$timer" 2>/dev/null
-        wait "$timer" 2>/dev/null
     fi
     return 0
 }
@@ -201,13 +201,13 @@ supervise() {
         # killed by signal n: 256 + n in ksh93, 384 + n in yash, 128 + n elsewhere
         [ "$rc" -gt 384 ] && rc=$((rc - 128))
         [ "$rc" -gt 256 ] && rc=$((rc - 128))
-        mv pid.* "pid.0.$attempt"
         if [ -e refused.cwd ]; then
             mv state.run.* state.refused.cwd && ring "$id"
             exit 0
         fi
         case ",$rcs," in *",$rc,"*) break ;; esac
         [ -n "$retry" ] || break
+        mv pid.* "pid.0.$attempt"
         set -- state.run.*
         [ -e "$1" ] || exit 0
         # By env: where sleep is a builtin (ksh) this would be our own process, not to be ended.
@@ -217,8 +217,13 @@ supervise() {
         attempt=$((attempt + 1))
     done
     since "$start"
-    # The guard may have claimed the job in this instant: then its verdict stands.
-    mv state.run.* "state.exit.$rc.$took.$attempt" && ring "$id"
+    # First of all: somebody waits. The guard may have claimed the job in this instant: then its
+    # verdict stands, and what it will kill must not be a process that has our check's number now.
+    if mv state.run.* "state.exit.$rc.$took.$attempt"; then
+        ring "$id"
+    else
+        mv pid.* "pid.0.$attempt"
+    fi
     exit 0
 }
 
@@ -322,8 +327,8 @@ nap() { sleep 0.05 2>/dev/null || sleep 1; }
 # login shell prints stands outside it, and whatever a check printed is encoded.
 
 reply() {
-    enc=hex
-    if command -v base64 >/dev/null 2>&1; then enc=base64; fi
+    enc=hex encoder="od -An -v -tx1"
+    if command -v base64 >/dev/null 2>&1; then enc=base64 encoder=base64; fi
     records=0
     printf "\n%s begin %s\n" "$nonce" "$enc"
 }
@@ -341,7 +346,7 @@ finish() {
 }
 
 encode() {
-    case $enc in base64) base64 ;; *) od -An -v -tx1 ;; esac
+    $encoder
     echo .
 }
 
@@ -353,12 +358,12 @@ refuse() {
 # blob NAME FILE LIMIT: a file whole, or its head and its tail; counted first, since it may grow.
 blob() {
     size=0
-    [ -f "$2" ] && size=$(wc -c <"$2")
+    [ -s "$2" ] && size=$(wc -c <"$2")
     size=$((size))
     if [ "$size" -le "$3" ]; then
         record "$1" "$size" "$size" 0
-        [ "$size" -eq 0 ] && { echo .; return; }
-        head -c "$size" "$2" | encode
+        [ "$size" -eq 0 ] || head -c "$size" "$2" | $encoder
+        echo .
     else
         head=$(($3 / 2)) tail=$(($3 - $3 / 2))
         record "$1" "$size" "$head" "$tail"
@@ -520,41 +525,58 @@ attach() {
 await() {
     call=$1 run=$2 expire=$3 budget=$4 stream=$5
     shift 5
-    nonce=$call frames=0 asked=" $*"
+    nonce=$call frames=0 waiting=$#
     bell=bell.$call
     now
     begun=$now
     if mkfifo "$bell"; then
         exec 4<>"$bell"
         live
-        while [ $# -gt 0 ]; do
-            ended="" rest=""
-            for word in "$@"; do
-                if has_ended "${word%%=*}"; then ended="$ended $word"; else rest="$rest $word"; fi
-            done
-            live=
-            if [ -n "$ended" ]; then
-                [ "$stream" = 1 ] || break
-                report_ended
-                # shellcheck disable=SC2086 # ids and numbers
-                set -- $ended $rest
-                continue
+        ended=
+        for word in "$@"; do
+            key_of "${word%%=*}"
+            if has_ended "${word%%=*}"; then
+                ended="$ended $word"
+                eval "waits_$key="
+            else
+                eval "waits_$key=\$word"
             fi
+        done
+        live=
+        while :; do
+            while [ -n "$ended" ]; do
+                [ "$stream" = 1 ] || break 2
+                report_ended
+            done
+            [ "$waiting" -gt 0 ] || break
             since "$begun"
             [ "$took" -lt $((expire * 100)) ] || break
             hear $((expire * 100 - took)) "$bell"
-            # Another word is "closed", or a job that was started since: then let the caller ask anew.
-            case $heard in
-            "" | timer) ;;
-            *) case $asked in *" $heard="*) ;; *) break ;; esac ;;
-            esac
             [ -p "$bell" ] || break
+            case $heard in "" | timer) continue ;; esac
+            key_of "$heard"
+            case $key in *[!0-9A-Za-z_]*) break ;; esac
+            # Unset is "closed", or a job that was started since: then let the caller ask anew.
+            # Empty is one that has been reported already.
+            eval "word=\${waits_$key-unknown} waits_$key="
+            case $word in
+            "") ;;
+            unknown) break ;;
+            *) if has_ended "$heard"; then ended=" $word"; else eval "waits_$key=\$word"; fi ;;
+            esac
         done
         rm -f "$bell"
     fi
     [ "$stream" = 0 ] || ended=
     report_ended
     exit 0
+}
+
+# key_of ID: set $key to what may end the name of a variable. There is a variable for each job that
+# is waited for, since a list would have to be searched at each end.
+key_of() {
+    key=${1#*-}
+    key=${key%%-*}_${key##*-}
 }
 
 # report_ended: a frame with jobs of $ended, which keeps those for which there is no room in it.
@@ -566,6 +588,7 @@ report_ended() {
     for word in $ended; do
         if [ "$spent" -lt "$budget" ]; then
             report "${word%%=*}" "${word##*=}"
+            waiting=$((waiting - 1))
         else
             over="$over $word"
         fi

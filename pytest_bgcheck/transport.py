@@ -27,6 +27,7 @@ from testinfra.backend.base import BaseBackend, CommandResult
 
 from . import protocol
 from .errors import BadReply, Refused, TargetError, Unreachable
+from .sharing import SharedConnection
 
 _HOPELESS = re.compile(
     r"no such container|cannot connect to the docker daemon|is not running"
@@ -126,6 +127,7 @@ class HostTransport:
         self._become = sudo is not False
         # safe-ssh prints its output at its end, by its design.
         self.streams = backend.get_connection_type() in _SUBPROCESS - {"safe-ssh"}
+        self._shared = SharedConnection()
         self._idle: list[_Connection] = []
         self._busy: set[_Connection] = set()
         self._lock = threading.Lock()
@@ -145,7 +147,11 @@ class HostTransport:
             )
             self._busy.add(connection)
         try:
+            connection.share(self._shared)
             answer = connection.run(request, timeout_s, on_output)
+        except BaseException:
+            self._shared.broken()
+            raise
         finally:
             with self._lock:
                 self._busy.discard(connection)
@@ -161,6 +167,7 @@ class HostTransport:
             self._idle.clear()
         for connection in ending:
             connection.close()
+        self._shared.close()
 
 
 _SUBPROCESS = frozenset(
@@ -184,6 +191,9 @@ class _Connection:
         self._closed = False
         self._timeout_s = 0.0
         self._on_output: Callable[[bytes], None] | None = None
+
+    def share(self, shared: SharedConnection) -> None:
+        shared.apply(self._backend)
 
     def run(
         self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None

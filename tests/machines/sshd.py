@@ -74,14 +74,24 @@ class SSHServer(Machine):
 
     ``directory``: where its files go, and stay; if None, a temporary one that goes with it.
     ``config``: lines of sshd_config, no Match block; they win over those of this server.
+    ``names``: patterns, as in ssh_config, of further names to get in as.
+    ``runner``: a command that runs the server, to be put before its own and to end with it.
     """
 
     port: int
     directory: Path
 
-    def __init__(self, directory: Path | None = None, config: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path | None = None,
+        config: Sequence[str] = (),
+        names: Sequence[str] = (),
+        runner: Sequence[str] = (),
+    ) -> None:
         self._given = directory
         self._config = tuple(config)
+        self._hosts = (*_HOSTS, *names)
+        self._runner = tuple(runner)
         self._listener: subprocess.Popen[bytes] | None = None
         self._orphans: list[Process] = []
 
@@ -142,7 +152,7 @@ class SSHServer(Machine):
             path.write_text(server)
             run_checked(self._sshd, "-t", "-f", str(path))  # says what is wrong with `config`
 
-        blocks = [_CLIENT_CONFIG.format(hosts=hosts, **fields) for hosts in _HOSTS]
+        blocks = [_CLIENT_CONFIG.format(hosts=hosts, **fields) for hosts in self._hosts]
         sharing = _SHARING.format(**fields)
         self.client_config.write_text("\n".join(blocks))
         self.shared_config.write_text("\n".join(block + sharing for block in blocks))
@@ -158,7 +168,7 @@ class SSHServer(Machine):
 
         config = str(self.directory / "sshd_config")
         listener = subprocess.Popen(
-            (self._sshd, "-D", "-f", config, "-E", str(self.log)),
+            (*self._runner, self._sshd, "-D", "-f", config, "-E", str(self.log)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -188,17 +198,17 @@ class SSHServer(Machine):
 
     def kill_sessions(self) -> None:
         """Kill the sessions there are, as a broken line does: what runs in them is not told."""
-        sessions = [process for process in tree(self._pid) if process.pid != self._pid]
+        sessions = [process for process in tree(self.pid) if process.pid != self.pid]
         self._orphans += [process for process in sessions if not _is_sshd(process)]
         kill(filter(_is_sshd, sessions))
 
     def pause(self) -> None:
         """Stop the listener and the sessions: connections hang, new ones too, none breaks."""
-        freeze(self._pid, only=_is_sshd)
+        freeze(self.pid, only=_is_sshd)
 
     def resume(self) -> None:
         """Let the server go on after a `pause`."""
-        for process in filter(_is_sshd, tree(self._pid)):
+        for process in filter(_is_sshd, tree(self.pid)):
             process.send(signal.SIGCONT)
 
     def stop(self) -> None:
@@ -219,15 +229,16 @@ class SSHServer(Machine):
         del self.directory
 
     @property
-    def _pid(self) -> int:
+    def pid(self) -> int:
+        """The process from which all sessions descend: the listener, or its ``runner``."""
         if self._listener is None:
             raise RuntimeError("the SSH server is not running")
         return self._listener.pid
 
     def _kill_listener(self, sessions_only: bool) -> None:
-        found = freeze(self._pid, only=_is_sshd if sessions_only else lambda _: True)
+        found = freeze(self.pid, only=_is_sshd if sessions_only else lambda _: True)
         if sessions_only:
-            self._orphans += [p for p in tree(self._pid) if not _is_sshd(p)]
+            self._orphans += [p for p in tree(self.pid) if not _is_sshd(p)]
         kill(found)
         assert self._listener is not None
         self._listener.wait()
@@ -235,19 +246,19 @@ class SSHServer(Machine):
 
     def _end_masters(self) -> None:
         for path in self.directory.glob("m-*"):
-            _end_master(path)
-            path.unlink(missing_ok=True)
+            end_master(path)
 
 
-def _end_master(control_path: Path) -> None:
+def end_master(control_path: Path) -> None:
+    """End the ControlMaster that listens on this socket, and remove the socket."""
     ssh = ("ssh", "-F", "/dev/null", "-S", str(control_path), "-O")
     said = re.search(r"pid=(\d+)", run(*ssh, "check", "target").stderr)
     master = find(int(said[1])) if said else None
-    if master is None:
-        return
-    run(*ssh, "exit", "target")
-    if not wait_until(lambda: not master.is_running(), 5):
-        kill([master])
+    if master is not None:
+        run(*ssh, "exit", "target")
+        if not wait_until(lambda: not master.is_running(), 5):
+            kill([master])
+    control_path.unlink(missing_ok=True)
 
 
 def _is_sshd(process: Process) -> bool:
