@@ -320,8 +320,9 @@ def test_few_calls_are_made_to_a_host(
         f"--bgcheck-dir={own_tmpdir}",
     )  # fmt: skip
     result.assert_outcomes(passed=12)
-    # Each worker has one connection, and one cleans.
-    assert ssh_server.connections() - before <= 3 + 1
+    # Each worker asks for all starts, unless it has heard of them, and for all ends; one cleans.
+    # Each call connects by itself here: this TMPDIR is too long for the socket of a shared one.
+    assert ssh_server.connections() - before <= 3 * 2 + 1
     assert nothing_is_left()
 
 
