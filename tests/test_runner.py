@@ -102,7 +102,10 @@ def test_a_refused_host_is_asked_once_for_all_its_checks() -> None:
     assert transport.calls == ["start"]
 
 
-def test_a_dead_host_is_unreachable_when_the_checks_time_is_over() -> None:
+def test_a_dead_host_is_unreachable_when_the_checks_time_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recovery, "MARGIN_S", 0.2)
     transport = Scripted(start=[Unreachable("connection timed out")])
     _, (record,) = finish(transport, check(timeout=0.2))
     assert record.result is not None
@@ -220,10 +223,11 @@ def test_a_job_started_by_another_process_is_awaited_without_asking_for_its_star
 
 def test_a_job_started_by_another_process_with_other_terms_is_refused() -> None:
     spec = check()
-    transport = Scripted(start=[frame(f"dir\n2f64\n.\nrefused {spec.id} terms")])
+    where = f"/d/{RUN}".encode()
+    transport = Scripted(start=[frame(f"dir\n{where.hex()}\n.\nrefused {spec.id} terms")])
     target = Target("host", "host", transport)
     ours = Runner(RUN)
-    ours.started_elsewhere(target, f"/d/{RUN}".encode(), {spec.id: "others"})
+    ours.started_elsewhere(target, where, {spec.id: "others"})
     (record,) = ours.submit([(spec, target)])
     assert ours.wait_for(lambda: record.result is not None, [target], 30)
     assert record.result is not None
