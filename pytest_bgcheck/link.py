@@ -46,6 +46,9 @@ class Link(Protocol):
     def waiting(self, tests: Sequence[str]) -> None:
         """Say which of the collected tests await."""
 
+    def wrong_use(self, message: str) -> None:
+        """Say that the suite is wrong, and that this session therefore ends."""
+
     def listen(self, session: Session) -> None:
         """Pass on to a session, from now on, what the others of the run say."""
 
@@ -71,6 +74,9 @@ class Alone:
         pass
 
     def waiting(self, tests: Sequence[str]) -> None:
+        pass
+
+    def wrong_use(self, message: str) -> None:
         pass
 
     def listen(self, session: Session) -> None:

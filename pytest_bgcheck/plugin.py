@@ -86,7 +86,11 @@ def pytest_collection_modifyitems(
     from .session import Session
 
     ours = Session(session, options, _link(config, options))
-    ours.collection.look_at(items)
+    try:
+        ours.collection.look_at(items)
+    except pytest.UsageError as error:
+        ours.link.wrong_use(str(error))
+        raise
     # Only now: pytest goes on to pytest_collection_finish after a usage error.
     config.stash[SESSION] = ours
     config.pluginmanager.register(Awaiting(), "bgcheck-awaiting")

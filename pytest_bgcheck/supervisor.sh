@@ -306,8 +306,11 @@ suspects() {
     set -- $suspects
     suspects=
     for pid in "$@"; do
-        grep -qs -e PYTEST_BGCHECK_JOB= -e PATH= -e HOME= "/proc/$pid/environ" || ! exists "$pid" ||
-            suspects="$suspects-$pid"
+        of=/proc/$pid/environ
+        grep -qs -e PYTEST_BGCHECK_JOB= -e PATH= -e HOME= "$of" && continue
+        # A daemon that writes its title over its environment has not emptied it.
+        grep -qs "" "$of" && ! LC_ALL=C grep -qs "^[A-Za-z_][A-Za-z_0-9]*=" "$of" && continue
+        ! exists "$pid" || suspects="$suspects-$pid"
     done
 }
 

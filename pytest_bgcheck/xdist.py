@@ -87,6 +87,10 @@ class WorkerLink:
         # Not by the outbox: it must arrive before xdist's own word that this worker has collected.
         self._channel.send(("waiting", list(tests)))
 
+    def wrong_use(self, message: str) -> None:
+        # Nor this: it must arrive before xdist's word that this worker has ended.
+        self._channel.send(("wrong_use", message))
+
     def listen(self, session: Session) -> None:
         """From now on pass on to a session what the controller says."""
         for key, (directory, terms) in self._started.items():
@@ -135,6 +139,7 @@ class Controller:
         self._cleaned: set[str] = set()
         self._places: dict[str, str] = {}
         self._stopped = False
+        self._wrong_use = ""
 
     # --- workers come and go --------------------------------------------------------------------
 
@@ -166,6 +171,9 @@ class Controller:
             self._places.pop(worker, None)
             self._outboxes.pop(worker, None)
         self.book.ledger.worker_gone(worker, time.time())
+        if self._wrong_use:
+            # xdist would know nothing but that a worker has ended before its time.
+            raise pytest.UsageError(self._wrong_use)
 
     def _heard(self, worker: str, message: tuple[Any, ...]) -> None:
         try:
@@ -176,6 +184,9 @@ class Controller:
 
     def _heard_waiting(self, worker: str, tests: Sequence[str]) -> None:
         self.waiting.update(dict.fromkeys(tests))
+
+    def _heard_wrong_use(self, worker: str, message: str) -> None:
+        self._wrong_use = message
 
     def _heard_event(self, worker: str, event: Event) -> None:
         self.book.ledger.tell(event)
