@@ -4,6 +4,7 @@ is made of it at the end.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 
@@ -13,6 +14,7 @@ from . import publish, report_summary
 from .figures import Figures, Run, figures
 from .ledger import JobEntry, Ledger
 from .plan import Durations, duration_key
+from .progress import Progress
 from .settings import Settings
 from .signals import Termination
 
@@ -23,7 +25,9 @@ KEPT_DURATIONS = 3
 class Book:
     """The ledger of a run, and the end of it. A plugin of its own."""
 
-    def __init__(self, config: pytest.Config, settings: Settings, started_at: float) -> None:
+    def __init__(
+        self, config: pytest.Config, settings: Settings, started_at: float, alone: bool
+    ) -> None:
         self.settings = settings
         self.ledger = Ledger()
         self.figures: Figures | None = None
@@ -34,6 +38,11 @@ class Book:
         self._started_at = started_at
         self._idle = config.option.collectonly or settings.plan
         self._cache = getattr(config, "cache", None)
+        self._progress: Progress | None = None
+        reporter = config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None and config.option.verbose >= 0 and not self._idle:
+            self._progress = Progress(config, reporter, self.ledger, alone)
+            config.pluginmanager.register(self._progress, "bgcheck-progress")
 
     def durations(self) -> Durations:
         """Return how long the jobs of earlier runs took."""
@@ -55,11 +64,17 @@ class Book:
         outcome = report.outcome
         self.ledger.test(report.nodeid, worker, report.when or "", start, stop, outcome)
 
+    def idle(self) -> float:
+        """Use the time in which a test of this process waits; return when to do so again."""
+        return math.inf if self._progress is None else self._progress.idle()
+
     def close(self, exit_status: int) -> None:
         """Close the ledger, write the reports, and keep each job's duration for the next run."""
         now = time.time()
         self._termination.restore()
         self.ledger.close(now)
+        if self._progress is not None:
+            self._progress.close()
         if self._idle:
             return
         run = Run(self._started_at, now, exit_status)

@@ -7,6 +7,7 @@ a check's fixture or the ``bgcheck`` fixture.
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -117,13 +118,13 @@ def _link(config: pytest.Config, options: settings.Settings) -> Any:
     from .link import Alone
 
     book = _new_book(config, options)
-    return Alone(book.ledger, book.durations())
+    return Alone(book.ledger, book.durations(), book.idle)
 
 
-def _new_book(config: pytest.Config, options: settings.Settings) -> Book:
+def _new_book(config: pytest.Config, options: settings.Settings, alone: bool = True) -> Book:
     from .book import Book
 
-    book = config.stash[BOOK] = Book(config, options, config.stash[STARTED])
+    book = config.stash[BOOK] = Book(config, options, config.stash[STARTED], alone)
     config.pluginmanager.register(book, "bgcheck-book")
     return book
 
@@ -213,13 +214,18 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     book = config.stash.get(BOOK, None)
-    if book is None:
+    if book is None or config.option.no_summary:
         return
-    lines = book.summary(terminalreporter._tw.fullwidth, config.option.verbose)
+    writer = config.get_terminal_writer()
+    width, tty = writer.fullwidth, writer._file.isatty()
+    lines = book.summary(width, config.option.verbose)
     if len(lines) > 1:
         terminalreporter.write_sep("=", "background checks")
     for line, colour in lines:
-        terminalreporter.write_line(line, **({colour: True} if colour else {}))
+        # A log keeps its lines whole.
+        pieces = textwrap.wrap(line, width, subsequent_indent="  ") if len(line) > width else []
+        for piece in pieces if tty and pieces else [line]:
+            terminalreporter.write_line(piece, **({colour: True} if colour else {}))
 
 
 # --- the xdist controller -------------------------------------------------------------------------
@@ -229,7 +235,7 @@ def pytest_terminal_summary(
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     from .xdist import Controller
 
-    book = _new_book(config, settings.from_config(config))
+    book = _new_book(config, settings.from_config(config), alone=False)
     book.open()
     controller = config.stash[CONTROLLER] = Controller(config, book)
     config.pluginmanager.register(controller, "bgcheck-controller")

@@ -259,7 +259,8 @@ class Session:
         left = set(units)
         while left:
             soonest = min(limits[name] for name in left)
-            patience = None if soonest == math.inf else max(0.0, soonest - time.monotonic())
+            wake = min(soonest, time.monotonic() + self.link.idle())
+            patience = None if wake == math.inf else max(0.0, wake - time.monotonic())
             self.runner.wait_for(lambda left=left: any(map(ended, left)), targets, patience)  # type: ignore[misc]
             now = time.monotonic()
             verdicts = {
