@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from . import publish, report_summary
+from .announce import Announcer
 from .figures import Figures, Run, figures
 from .ledger import JobEntry, Ledger
 from .plan import Durations, duration_key
@@ -38,6 +39,8 @@ class Book:
         self._started_at = started_at
         self._idle = config.option.collectonly or settings.plan
         self._cache = getattr(config, "cache", None)
+        self._announcer = Announcer(config, self.ledger)
+        config.pluginmanager.register(self._announcer, "bgcheck-announcer")
         self._progress: Progress | None = None
         reporter = config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None and config.option.verbose >= 0 and not self._idle:
@@ -66,6 +69,7 @@ class Book:
 
     def idle(self) -> float:
         """Use the time in which a test of this process waits; return when to do so again."""
+        self._announcer.tell()
         return math.inf if self._progress is None else self._progress.idle()
 
     def close(self, exit_status: int) -> None:
@@ -75,6 +79,7 @@ class Book:
         self.ledger.close(now)
         if self._progress is not None:
             self._progress.close()
+        self._announcer.tell()
         if self._idle:
             return
         run = Run(self._started_at, now, exit_status)
