@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from . import publish, report_summary
+from . import publish, report_github, report_summary
 from .announce import Announcer
 from .figures import Figures, Run, figures
 from .ledger import JobEntry, Ledger
@@ -118,6 +118,12 @@ class Book:
         lines += [(f"kept: {line}", "") for line in self.kept]
         lines += [(f"report not written: {line}", "red") for line in self.unwritten]
         return lines
+
+    def annotations(self) -> list[str]:
+        """Return what GitHub takes from a log for annotations, nothing elsewhere."""
+        if self.figures is None or not self.settings.github_summary:
+            return []
+        return report_github.commands(self.figures) if publish.on_github() else []
 
     def _jobs(self) -> list[JobEntry]:
         """Return the jobs that were asked to start."""

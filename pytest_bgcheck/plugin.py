@@ -44,7 +44,10 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    if config.option.bgcheck_plan and hasattr(config.option, "dist"):
+        config.option.dist = "no"  # no workers for what runs no test, as with --collect-only
     config.addinivalue_line("markers", MARK)
     config.stash[SESSION] = None
     config.stash[STARTED] = time.time()
@@ -158,11 +161,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
         ours = _session(session.config)
-        lines = ["no background checks"]
-        if ours is not None and ours.planned:
-            from .session import describe
-
-            lines = describe(ours.planned)
+        lines = ["no background checks"] if ours is None else ours.plan_lines()
         reporter.write_line("")
         for line in lines:
             reporter.write_line(line)
@@ -232,6 +231,8 @@ def pytest_terminal_summary(
         pieces = textwrap.wrap(line, width, subsequent_indent="  ") if len(line) > width else []
         for piece in pieces if tty and pieces else [line]:
             terminalreporter.write_line(piece, **({colour: True} if colour else {}))
+    for line in book.annotations():
+        terminalreporter.write_line(line)
 
 
 # --- the xdist controller -------------------------------------------------------------------------
