@@ -4,15 +4,18 @@ is made of it at the end.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 
 import pytest
 
-from . import publish, report_summary
+from . import publish, report_github, report_summary
+from .announce import Announcer
 from .figures import Figures, Run, figures
 from .ledger import JobEntry, Ledger
 from .plan import Durations, duration_key
+from .progress import Progress
 from .settings import Settings
 from .signals import Termination
 
@@ -23,7 +26,9 @@ KEPT_DURATIONS = 3
 class Book:
     """The ledger of a run, and the end of it. A plugin of its own."""
 
-    def __init__(self, config: pytest.Config, settings: Settings, started_at: float) -> None:
+    def __init__(
+        self, config: pytest.Config, settings: Settings, started_at: float, alone: bool
+    ) -> None:
         self.settings = settings
         self.ledger = Ledger()
         self.figures: Figures | None = None
@@ -34,6 +39,13 @@ class Book:
         self._started_at = started_at
         self._idle = config.option.collectonly or settings.plan
         self._cache = getattr(config, "cache", None)
+        self._announcer = Announcer(config, self.ledger)
+        config.pluginmanager.register(self._announcer, "bgcheck-announcer")
+        self._progress: Progress | None = None
+        reporter = config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None and config.option.verbose >= 0 and not self._idle:
+            self._progress = Progress(config, reporter, self.ledger, alone)
+            config.pluginmanager.register(self._progress, "bgcheck-progress")
 
     def durations(self) -> Durations:
         """Return how long the jobs of earlier runs took."""
@@ -55,11 +67,19 @@ class Book:
         outcome = report.outcome
         self.ledger.test(report.nodeid, worker, report.when or "", start, stop, outcome)
 
+    def idle(self) -> float:
+        """Use the time in which a test of this process waits; return when to do so again."""
+        self._announcer.tell()
+        return math.inf if self._progress is None else self._progress.idle()
+
     def close(self, exit_status: int) -> None:
         """Close the ledger, write the reports, and keep each job's duration for the next run."""
         now = time.time()
         self._termination.restore()
         self.ledger.close(now)
+        if self._progress is not None:
+            self._progress.close()
+        self._announcer.tell()
         if self._idle:
             return
         run = Run(self._started_at, now, exit_status)
@@ -98,6 +118,12 @@ class Book:
         lines += [(f"kept: {line}", "") for line in self.kept]
         lines += [(f"report not written: {line}", "red") for line in self.unwritten]
         return lines
+
+    def annotations(self) -> list[str]:
+        """Return what GitHub takes from a log for annotations, nothing elsewhere."""
+        if self.figures is None or not self.settings.github_summary:
+            return []
+        return report_github.commands(self.figures) if publish.on_github() else []
 
     def _jobs(self) -> list[JobEntry]:
         """Return the jobs that were asked to start."""

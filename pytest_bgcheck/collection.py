@@ -73,6 +73,10 @@ class Collection:
         """Return the names of all declared checks that the items could see."""
         return {name for _, name in self._declared}
 
+    def checks(self) -> list[Check]:
+        """Return all declared checks that the items could see."""
+        return list(self._declared.values())
+
     def _wants(self, item: pytest.Item) -> ItemWants:
         names = getattr(item, "fixturenames", ())
         found = {name: self._declaration(item, name) for name in names}
@@ -131,8 +135,8 @@ def _expected_s(durations: plan.Durations) -> Callable[[pytest.Item], float | No
             check, refs = wants.checks.get(name, (None, ()))
             if check is not None:
                 for label in [ref.label for ref in refs] or [""]:
-                    past = durations.get(plan.duration_key(check.name, label))
-                    times.append(sum(past) / len(past) if past else check.timeout_s)
+                    past_s = plan.past_s(durations, check.name, label)
+                    times.append(check.timeout_s if past_s is None else past_s)
         return max(times)
 
     return expected_s

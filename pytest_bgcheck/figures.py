@@ -41,7 +41,8 @@ class Step:
 @dataclass(frozen=True)
 class Figures:
     """``checks_s``: what all checks took on their targets, ``waited_s``: what all tests waited,
-    ``path``: what the run's end had to wait for, the first step first."""
+    ``path``: what the run's end had to wait for, the first step first. ``tolerated``: those of the
+    ``bad`` jobs that were awaited by tests that passed, and by no other."""
 
     jobs: int
     hosts: int
@@ -51,6 +52,7 @@ class Figures:
     waited_s: float
     path: Sequence[Step]
     bad: Sequence[JobEntry]
+    tolerated: Sequence[JobEntry]
     near_limit: Sequence[JobEntry]
     unawaited: Sequence[JobEntry]
 
@@ -63,6 +65,8 @@ class Figures:
 
 def figures(ledger: Ledger, run: Run) -> Figures:
     jobs = list(ledger.jobs.values())
+    bad = [job for job in jobs if job.bad]
+    passed = {key for key, test in ledger.tests.items() if test.outcome == "passed"}
     return Figures(
         jobs=len(jobs),
         hosts=len({job.host for job in jobs}),
@@ -71,7 +75,12 @@ def figures(ledger: Ledger, run: Run) -> Figures:
         wall_s=run.ended_at - run.started_at,
         waited_s=sum(waited(jobs).values()),
         path=critical_path(ledger),
-        bad=[job for job in jobs if job.bad],
+        bad=bad,
+        tolerated=[
+            job
+            for job in bad
+            if job.waits and all((wait.worker, wait.test) in passed for wait in job.waits)
+        ],
         near_limit=[job for job in jobs if (used(job) or 0.0) > NEAR_LIMIT],
         unawaited=[job for job in jobs if not job.wanted],
     )

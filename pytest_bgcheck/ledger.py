@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from .model import Check, Result, State
@@ -140,6 +140,11 @@ class Ledger:
             for listen in self.listeners:
                 listen(event)
 
+    def snapshot(self) -> list[JobEntry]:
+        """Return the jobs that are known now."""
+        with self._lock:
+            return list(self.jobs.values())
+
     def test(
         self, test: str, worker: str, when: str, start: float, stop: float, outcome: str
     ) -> None:
@@ -184,7 +189,8 @@ class Ledger:
     def _planned(self, key: str, facts: dict[str, Any]) -> None:
         job = self._job(key)
         if job.planned_at is None:
-            self.jobs[key] = replace(job, **{**facts, "accepted": tuple(facts["accepted"])})
+            for name, value in {**facts, "accepted": tuple(facts["accepted"])}.items():
+                setattr(job, name, value)
 
     def _requested(self, key: str, test: str) -> None:
         job = self._job(key)

@@ -6,10 +6,11 @@ Without xdist there are none: the session's own ledger is told. Imports nothing 
 from __future__ import annotations
 
 import functools
+import math
 import os
 import secrets
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -52,6 +53,10 @@ class Link(Protocol):
     def listen(self, session: Session) -> None:
         """Pass on to a session, from now on, what the others of the run say."""
 
+    def idle(self) -> float:
+        """Use the time in which a test waits; return in how many seconds to call again."""
+        return math.inf
+
     def leave(self, session: Session) -> None:
         """End a session whose tests have run."""
 
@@ -62,8 +67,14 @@ class Alone:
     worker = ""
     share = (0, 1)
 
-    def __init__(self, ledger: Ledger, durations: Durations) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        durations: Durations,
+        idle: Callable[[], float] = lambda: math.inf,
+    ) -> None:
         self.run, self.salt = new_run()
+        self.idle = idle
         self.durations = durations
         self.tell = ledger.tell
 

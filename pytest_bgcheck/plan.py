@@ -54,6 +54,12 @@ def duration_key(check: str, host: str) -> str:
     return f"{check} on {host}"
 
 
+def past_s(durations: Durations, check: str, host: str) -> float | None:
+    """Return what a check took on a host on average, None if it never ran there."""
+    past = durations.get(duration_key(check, host))
+    return sum(past) / len(past) if past else None
+
+
 ItemT = TypeVar("ItemT")
 
 

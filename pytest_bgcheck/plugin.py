@@ -7,6 +7,7 @@ a check's fixture or the ``bgcheck`` fixture.
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     settings.add_options(parser)
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from . import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    if config.option.bgcheck_plan and hasattr(config.option, "dist"):
+        config.option.dist = "no"  # no workers for what runs no test, as with --collect-only
     config.addinivalue_line("markers", MARK)
     config.stash[SESSION] = None
     config.stash[STARTED] = time.time()
@@ -121,13 +131,13 @@ def _link(config: pytest.Config, options: settings.Settings) -> Any:
     from .link import Alone
 
     book = _new_book(config, options)
-    return Alone(book.ledger, book.durations())
+    return Alone(book.ledger, book.durations(), book.idle)
 
 
-def _new_book(config: pytest.Config, options: settings.Settings) -> Book:
+def _new_book(config: pytest.Config, options: settings.Settings, alone: bool = True) -> Book:
     from .book import Book
 
-    book = config.stash[BOOK] = Book(config, options, config.stash[STARTED])
+    book = config.stash[BOOK] = Book(config, options, config.stash[STARTED], alone)
     config.pluginmanager.register(book, "bgcheck-book")
     return book
 
@@ -155,11 +165,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
         ours = _session(session.config)
-        lines = ["no background checks"]
-        if ours is not None and ours.planned:
-            from .session import describe
-
-            lines = describe(ours.planned)
+        lines = ["no background checks"] if ours is None else ours.plan_lines()
         reporter.write_line("")
         for line in lines:
             reporter.write_line(line)
@@ -217,13 +223,20 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     book = config.stash.get(BOOK, None)
-    if book is None:
+    if book is None or config.option.no_summary:
         return
-    lines = book.summary(terminalreporter._tw.fullwidth, config.option.verbose)
+    writer = config.get_terminal_writer()
+    width, tty = writer.fullwidth, writer._file.isatty()
+    lines = book.summary(width, config.option.verbose)
     if len(lines) > 1:
         terminalreporter.write_sep("=", "background checks")
     for line, colour in lines:
-        terminalreporter.write_line(line, **({colour: True} if colour else {}))
+        # A log keeps its lines whole.
+        pieces = textwrap.wrap(line, width, subsequent_indent="  ") if len(line) > width else []
+        for piece in pieces if tty and pieces else [line]:
+            terminalreporter.write_line(piece, **({colour: True} if colour else {}))
+    for line in book.annotations():
+        terminalreporter.write_line(line)
 
 
 # --- the xdist controller -------------------------------------------------------------------------
@@ -233,7 +246,7 @@ def pytest_terminal_summary(
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     from .xdist import Controller
 
-    book = _new_book(config, settings.from_config(config))
+    book = _new_book(config, settings.from_config(config), alone=False)
     book.open()
     controller = config.stash[CONTROLLER] = Controller(config, book)
     config.pluginmanager.register(controller, "bgcheck-controller")

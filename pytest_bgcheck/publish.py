@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 
-from . import report_html, report_json, report_summary
+from . import report_github, report_html, report_json, report_summary
 from .figures import Figures, Run
 from .ledger import Ledger
 from .settings import Settings
+
+
+def on_github() -> bool:
+    return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
 def write_all(
     settings: Settings, ledger: Ledger, run: Run, figures: Figures, troubles: Sequence[str]
 ) -> list[str]:
     """Write all reports that the settings ask for; return why some were not, a line for each."""
-    if not settings.reports:
-        return []
-    document = report_json.document(ledger, run, figures, troubles)
     unwritten = []
+    step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if step_summary and settings.github_summary and figures.jobs:
+        text = report_github.markdown(figures, tell_unawaited=settings.unawaited != "ignore")
+        try:
+            # A step has one such file for all that runs in it.
+            with open(step_summary, "a", encoding="utf-8", errors="replace") as file:
+                file.write(text + "\n")
+        except OSError as error:
+            unwritten.append(f"{step_summary}: {error.strerror or error}")
+    if not settings.reports:
+        return unwritten
+    document = report_json.document(ledger, run, figures, troubles)
     for path in settings.reports:
         try:
             if path.suffix == ".html":

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from . import hosts, ledger, report, report_item, transport
+from . import hosts, ledger, report, report_item, report_plan, transport
 from .collection import WANTS, Collection, ItemWants, check_size, in_order, own_host, planned
 from .declaration import Declaration
 from .errors import BgcheckError, WrongUse
@@ -144,6 +144,12 @@ class Session:
                 if target.key == key:
                     self.runner.started_elsewhere(target, directory, terms)
 
+    def plan_lines(self) -> list[str]:
+        """Return the plan as a tree, for people."""
+        durations = self.link.durations
+        declared = self.collection.checks()
+        return report_plan.tree(self.planned, declared, durations, lambda ref: ref.label)
+
     # --- while it runs ------------------------------------------------------------------------
 
     def declared(self, declaration: Declaration, name: str, host: Any) -> Job:
@@ -259,7 +265,8 @@ class Session:
         left = set(units)
         while left:
             soonest = min(limits[name] for name in left)
-            patience = None if soonest == math.inf else max(0.0, soonest - time.monotonic())
+            wake = min(soonest, time.monotonic() + self.link.idle())
+            patience = None if wake == math.inf else max(0.0, wake - time.monotonic())
             self.runner.wait_for(lambda left=left: any(map(ended, left)), targets, patience)  # type: ignore[misc]
             now = time.monotonic()
             verdicts = {
@@ -336,20 +343,3 @@ class Session:
 def _key(record: Record) -> str:
     """Return a job's key in the ledger."""
     return f"{record.spec.id}@{record.target.key}"
-
-
-def describe(planned: Sequence[PlannedJob[HostRef]]) -> list[str]:
-    """Return the plan as a tree: hosts, checks with their limits, the tests that await each."""
-    lines: list[str] = []
-    for label in dict.fromkeys(job.host.label for job in planned):
-        lines.append(f"<Host {label}>")
-        for job in (job for job in planned if job.host.label == label):
-            limits = f"timeout={job.check.timeout_s:g}"
-            if job.check.rc != {0}:
-                limits += f" rc={','.join(map(str, sorted(job.check.rc)))}"
-            lines.append(
-                f"  <Check {job.check.name}> {limits}: {report.one_line(job.check.command)}"
-            )
-            lines += [f"    awaited by {test}" for test in job.awaited_by]
-            lines += [f"    requested by {test}" for test in job.requested_by]
-    return lines

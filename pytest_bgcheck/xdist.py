@@ -14,6 +14,7 @@ Imports nothing of xdist.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -106,6 +107,9 @@ class WorkerLink:
                     self._answers.put(keys)
 
         self._channel.setcallback(heard)
+
+    def idle(self) -> float:
+        return math.inf  # the controller shows how the run stands
 
     def leave(self, session: Session) -> None:
         """End a session whose tests have run. The controller cleans, unless it cannot reach this

@@ -25,7 +25,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CI", "BUILD_NUMBER"):  # pytest cuts no line there
         monkeypatch.delenv(name, raising=False)
     for name in list(os.environ):
-        if name.startswith(("PYTEST_", "ANSIBLE_")) and name != "PYTEST_CURRENT_TEST":
+        if name.startswith(("PYTEST_", "ANSIBLE_", "GITHUB_")) and name != "PYTEST_CURRENT_TEST":
             monkeypatch.delenv(name)
 
 

@@ -348,14 +348,6 @@ def test_nothing_is_started_when_collection_failed(pytester: pytest.Pytester) ->
     assert not pytester.path.joinpath("ran").exists()
 
 
-def test_the_plan_is_a_tree(pytester: pytest.Pytester) -> None:
-    result = run(pytester, "--bgcheck-plan", test_it=ONE)
-    result.stdout.fnmatch_lines(
-        ["<Host local>", "  <Check c> timeout=360: >ran", "    awaited by test_it.py::test_c"]
-    )
-    assert result.ret == 0
-
-
 UNAWAITED = "c = background_check('true')\ndef test(c): pass\n"
 
 

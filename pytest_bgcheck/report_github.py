@@ -1,0 +1,77 @@
+"""A run for GitHub: a summary in Markdown, and workflow commands that become annotations.
+
+Pure; imports only figures, ledger, report and report_summary. The escapes of workflow commands are
+those of actions/toolkit (packages/core/src/command.ts).
+"""
+
+from __future__ import annotations
+
+import re
+
+from .figures import Figures
+from .ledger import JobEntry
+from .report import duration, printable
+from .report_summary import HEADS, awaited_by, cells, headline, near_limit, unawaited
+
+ROWS = 30
+"""The most rows of the summary's table."""
+
+ANNOTATIONS = 10
+"""GitHub shows no more of a step."""
+
+
+def markdown(figures: Figures, *, tell_unawaited: bool) -> str:
+    """Return a short summary of a run."""
+    mark = "❌" if len(figures.bad) > len(figures.tolerated) else "✅"
+    blocks = [f"### {mark} Background checks", _plain(headline(figures))]
+    if figures.bad:
+        rows = [HEADS, tuple("---" for _ in HEADS)]
+        rows += [tuple(map(_plain, cells(job))) for job in figures.bad[:ROWS]]
+        blocks.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
+        if len(figures.bad) > ROWS:
+            blocks.append(f"and {len(figures.bad) - ROWS} more")
+    notes = [near_limit(job) for job in figures.near_limit[:ROWS]]
+    if tell_unawaited:
+        notes += [unawaited(job) for job in figures.unawaited[:ROWS]]
+    if notes:
+        blocks.append("\n".join(f"- {_plain(note)}" for note in notes))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Return Markdown that shows a text as it is, in a table too."""
+    text = printable(text).replace("\n", " ").replace("\t", " ")
+    return re.sub(r"([\\`*_{}\[\]<>#|~&@$!:])", r"\\\1", text)
+
+
+def commands(figures: Figures) -> list[str]:
+    """Return a workflow command for each job that did not succeed and that no test tolerated."""
+    failed = [job for job in figures.bad if job not in figures.tolerated]
+    told = [_annotation(job) for job in failed[:ANNOTATIONS]]
+    if len(failed) > ANNOTATIONS:
+        left = len(failed) - ANNOTATIONS + 1
+        told[-1] = f"::error title=background checks::and {left} more did not succeed"
+    return told
+
+
+def _annotation(job: JobEntry) -> str:
+    result = job.result
+    facts = str(job.state)
+    if result is not None and result.rc is not None:
+        facts = f"{facts}: rc {result.rc}"
+    if job.duration_s is not None:
+        facts += f" after {duration(job.duration_s)}"
+    if result is not None and result.detail:
+        facts += f": {result.detail}"
+    tests = awaited_by(job)
+    told = f"{facts}\ncommand: {job.command}\nawaited by: {', '.join(tests[:5]) or 'no test'}"
+    title = f"background check {job.name} on {job.host}"
+    return f"::error title={_property(title)}::{_data(printable(told))}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
