@@ -45,7 +45,7 @@ class Declaration:
         try:
             if name in RESERVED:
                 raise WrongUse(f"name {name!r} is the name of a fixture that checks need")
-            if not name.isidentifier():
+            if not isinstance(name, str) or not name.isidentifier():
                 raise WrongUse(f"name must be an identifier, not {name!r}")
             return make_check(
                 name, self.command, self.given, timeout_s=timeout_s, directory=directory

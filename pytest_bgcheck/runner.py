@@ -458,6 +458,12 @@ class Runner:
 
     # --- the end ------------------------------------------------------------------------------
 
+    def settle_starts(self, targets: Iterable[Target]) -> None:
+        """Wait until the starts that are under way have come true or were given up."""
+        waited = list(targets)
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing or not any(t.starting for t in waited))
+
     def stop(self, targets: Iterable[Target]) -> None:
         """Wait for nothing any more: end the calls that are under way, and cancel what still runs
         as far as this process is concerned. The targets are left as they are."""

@@ -17,11 +17,11 @@ import pytest
 from . import hosts, ledger, report, report_item, report_plan, transport
 from .collection import WANTS, Collection, ItemWants, check_size, in_order, own_host, planned
 from .declaration import Declaration
-from .errors import BgcheckError, WrongUse
+from .errors import WrongUse
 from .handles import Job
 from .hosts import HostRef
 from .link import Link
-from .model import Check
+from .model import Check, Result, State
 from .plan import PlannedJob
 from .protocol import Spec
 from .runner import OTHER_TERMS, RUN_ENDED, Record, Runner, Target
@@ -163,10 +163,17 @@ class Session:
 
     def _job(self, check: Check, ref: HostRef, declared: bool = True) -> Job:
         if not self.started:
-            raise BgcheckError("no background check is started in this mode of pytest")
+            return self._idle(check, ref)
         # A test wants one; the host's others are not far, and come with the same call.
         self._join([ref])
         return self._submit([(check, ref, declared)])[0]
+
+    def _idle(self, check: Check, ref: HostRef) -> Job:
+        """Return a handle for a mode of pytest that sets fixtures up and runs no test."""
+        way = transport.HostTransport(ref.backend, check.sudo, check.sudo_user)
+        result = Result(State.NOT_STARTED, detail="nothing is started in this mode of pytest")
+        target = Target(ref.label, ref.identity, way)
+        return Job(self.runner, Record(Spec("", check), target, result.state, result))
 
     def start(self, check: Check, host: Any) -> Job:
         """Start a check that is not declared, once for its name and host."""
@@ -193,12 +200,25 @@ class Session:
         jobs = self.jobs.get(name, [])
         if not jobs:
             raise KeyError(report.unknown(name, self.jobs))
-        if host is not None:
+        places = sorted({job.host for job in jobs})
+        if host is not None and host in places:
+            jobs = [job for job in jobs if job.host == host]
+        elif host is not None:
             identity = self._ref(host).identity
             jobs = [job for job in jobs if job._record.target.identity == identity]
-        if len(jobs) != 1:
-            places = ", ".join(sorted({job.host for job in self.jobs[name]}))
-            raise KeyError(f"background check {name!r} has a job on each of: {places}")
+        if not jobs:
+            known = ", ".join(places)
+            raise KeyError(f"background check {name!r} has no job on {host}, but on: {known}")
+        if len({job.host for job in jobs}) > 1:
+            raise KeyError(
+                f"background check {name!r} has a job on each of: {', '.join(places)};"
+                f" name one, as in bgcheck[{name!r}, {places[0]!r}]"
+            )
+        if len(jobs) > 1:
+            raise KeyError(
+                f"{len(jobs)} background checks with the name {name!r} run on {jobs[0].host}:"
+                " a test reaches its own by its fixture, or by the mark"
+            )
         return jobs[0]
 
     def await_item(self, item: pytest.Item) -> None:
@@ -318,6 +338,8 @@ class Session:
             return
         targets = set(self._targets.values())
         mine = {target for target in targets if keys is None or target.key in keys}
+        # The others count on this session's share, though xdist may have had no test for it.
+        self.runner.settle_starts(targets - mine)
         self.runner.stop(targets - mine)
         self.troubles = self.runner.close(mine, keep=self.settings.keep)
         if self._unsilence is not None:

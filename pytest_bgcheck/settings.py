@@ -10,6 +10,7 @@ import importlib.util
 import math
 import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,13 +164,13 @@ def make_check(
     if script is not None:
         file = _script(script, directory)
         argv = _words("args", given.get("args") or (), least=0)
-        shown = " ".join([os.fspath(script), *argv])
+        shown = shlex.join([os.fspath(script), *argv])
     elif isinstance(command, str):
         argv = ("/bin/sh", "-c", _text("command", command))
         shown = command
     else:
         argv = _words("command", command, least=1)
-        shown = " ".join(argv)
+        shown = shlex.join(argv)
     sudo, sudo_user = _sudo(given)
     from .model import Check  # not by those who only read the options
 
@@ -186,7 +187,7 @@ def make_check(
         sudo=sudo,
         sudo_user=sudo_user,
         env=_env(given.get("env")),
-        cwd=None if given.get("cwd") is None else _text("cwd", os.fspath(given["cwd"])),
+        cwd=_cwd(given.get("cwd")),
         output_limit=_limit(given.get("output_limit")),
     )
 
@@ -243,13 +244,21 @@ def _optional_text(argument: str, given: Mapping[str, Any]) -> str | None:
     return None if given.get(argument) is None else _text(argument, given[argument])
 
 
+def _cwd(value: object) -> str | None:
+    return None if value is None else _text("cwd", _plain(value))
+
+
+def _plain(value: object) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
 def _words(argument: str, value: object, least: int) -> tuple[str, ...]:
     wanted = (
         "a string or a sequence of strings" if argument == "command" else "a sequence of strings"
     )
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
         raise WrongUse(f"{argument} must be {wanted}, not {value!r}")
-    words = [os.fspath(word) if isinstance(word, os.PathLike) else word for word in value]
+    words = [_plain(word) for word in value]
     for word in words:
         if not isinstance(word, str) or "\0" in word:
             raise WrongUse(f"{argument} must be {wanted} without NUL, got {word!r} in it")

@@ -45,6 +45,8 @@ pytestmark = pytest.mark.usefixtures("own_tmpdir")
         ("'true', sudo=False, sudo_user='x'", "sudo_user='x' contradicts sudo=False"),
         ("'true', output_limit=0", "output_limit must be a positive number"),
         ("'true', name='a b'", "name must be an identifier, not 'a b'"),
+        ("'true', name=3", "name must be an identifier, not 3"),
+        ("'true', cwd=3", "cwd must be a string, not 3"),
         ("'true', name='host'", "name 'host' is the name of a fixture that checks need"),
         ("'x' * 200000", "command is too long: a program takes 131,071 bytes in one word"),
     ],
@@ -56,7 +58,7 @@ def test_a_wrong_declaration_is_a_usage_error(
         pytester, conftest=f"webapp = background_check({arguments})", test_it="def test(): pass"
     )
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: *conftest.py:3: background check '*': {message}*"])
+    result.stderr.fnmatch_lines([f"ERROR: *conftest.py:3: background check *: {message}*"])
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
@@ -501,3 +503,30 @@ def test_each_xdist_worker_is_a_run_of_its_own(pytester: pytest.Pytester) -> Non
         "@pytest.mark.bgcheck('c')\ndef test_2(): pass\n",
     )
     result.assert_outcomes(passed=2)
+
+
+def test_a_handle_can_be_set_up_where_nothing_is_started(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "--setup-only", test_it=UNAWAITED)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*SETUP*M c*"])
+
+
+def test_a_lookup_says_how_to_tell_jobs_apart(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(HEAD + "c = background_check('echo outer')")
+    pytester.mkpydir("inner").joinpath("test_it.py").write_text(
+        HEAD + "c = background_check('echo inner', host='local://')\n"
+        "d = background_check('true')\n"
+        "@pytest.mark.bgcheck('c')\ndef test_inner(): pass\n"
+        "@pytest.mark.bgcheck('d')\ndef test_d(): pass\n"
+        "def test_lookup(bgcheck):\n"
+        "    with pytest.raises(KeyError, match='2 background checks with the name'):\n"
+        "        bgcheck['c']\n"
+        "    with pytest.raises(KeyError, match='has no job on ssh://x, but on: local'):\n"
+        "        bgcheck['d', 'ssh://x']\n"
+        "    job = bgcheck['d', 'local']\n"
+        "    assert job is bgcheck['d', 'local://'] is bgcheck['d', job.host]\n"
+    )
+    pytester.path.joinpath("test_outer.py").write_text(
+        HEAD + "@pytest.mark.bgcheck('c')\ndef test_outer(): pass\n"
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=4)

@@ -326,6 +326,49 @@ def test_few_calls_are_made_to_a_host(
     assert nothing_is_left()
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("bad = background_check('x', timeout=-3)", "'bad': timeout must be more than 0 seconds"),
+        ("pytestmark = pytest.mark.bgcheck('c', rc='zero')", "rc must be an exit code"),
+    ],
+)
+@pytest.mark.parametrize("dist", ["load", "worksteal", "loadfile", "each"])
+def test_a_wrong_suite_is_a_usage_error(
+    pytester: pytest.Pytester, text: str, message: str, dist: str
+) -> None:
+    pytester.makepyfile(HEAD + text + "\ndef test_1(): pass\ndef test_2(): pass\n")
+    result = pytester.runpytest_subprocess("-n2", f"--dist={dist}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: *{message}*"])
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+
+
+def test_the_plan_is_shown_without_workers(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(HEAD + QUICK)
+    result = pytester.runpytest_subprocess("-n2", "--bgcheck-plan")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["<Host local>", "  <Check c>*"])
+
+
+@pytest.mark.parametrize("dist", ["loadfile", "loadscope"])
+def test_a_worker_without_tests_starts_its_share_all_the_same(
+    pytester: pytest.Pytester, count: Path, dist: str
+) -> None:
+    hosts = ["local://", "local://?sudo_user=nobody", "local://?sudo_user=daemon"]
+    pytester.makepyfile(
+        HEAD + f"for i, host in enumerate({hosts!r}):\n"
+        "    exec(f'c{i} = background_check(\"echo c{i} >>$COUNT\", host=host)')\n"
+        "def test_first():\n"
+        "    deadline = time.monotonic() + 30\n"
+        "    while len(open(os.environ['COUNT']).read().split()) < 3:\n"
+        "        assert time.monotonic() < deadline\n        time.sleep(0.05)\n"
+        "@pytest.mark.bgcheck('c0', 'c1', 'c2')\ndef test_last(): pass\n"
+    )
+    pytester.runpytest_subprocess("-n3", f"--dist={dist}").assert_outcomes(passed=2)
+    assert runs(count) == {"c0": 1, "c1": 1, "c2": 1}
+
+
 def test_a_suite_that_uses_nothing_of_it_runs_as_ever(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("import pytest\n@pytest.mark.parametrize('n', range(9))\ndef test(n): pass")
     for dist in ("load", "worksteal"):
