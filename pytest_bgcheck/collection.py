@@ -152,6 +152,6 @@ def planned(items: Iterable[pytest.Item]) -> list[plan.PlannedJob[HostRef]]:
 def check_size(check: Check, place: str) -> None:
     """Raise WrongUse, with the check's place, if no request can hold it."""
     try:
-        protocol.check_size(protocol.Spec("", check))
+        protocol.check_size(check)
     except WrongUse as error:
         raise WrongUse(f"{place}: {error}") from None

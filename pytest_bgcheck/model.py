@@ -83,10 +83,11 @@ class Check:
 
         ``run`` is the run's own id: letters and digits. A declared check is known by its terms, one
         that was started by a call by its name alone. The id is a file name and a word on the
-        target: ``RUN-NAME-DIGEST``, where only the two hyphens are hyphens.
+        target: ``RUN-NAME-DIGEST``, where only the two hyphens are hyphens, and the last four
+        characters are the host's.
         """
         readable = re.sub(r"[^A-Za-z0-9_]", "_", self.name)[:24]
-        return f"{run}-{readable}-{_digest(host, self.name, terms)}"
+        return f"{run}-{readable}-{_digest(host, self.name, terms)}{_digest(host)[:4]}"
 
 
 def _digest(*facts: object) -> str:

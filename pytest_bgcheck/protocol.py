@@ -112,14 +112,21 @@ def seconds(value: float) -> str:
 
 
 def specification(spec: Spec) -> str:
-    """Return the program that becomes the check: environment, directory, argv."""
+    """Return the program that becomes the check: directory, environment, argv.
+
+    The environment is set by ``env``, which becomes the program at once: a shell has names of its
+    own that cannot be set, or mean something to it (UID, IFS, RANDOM).
+    """
     check = spec.check
-    lines = [f"export {name}={quote(value)}" for name, value in check.env]
-    if check.cwd is not None:
-        lines.append(f"enter {quote(check.cwd)}")
+    lines = [] if check.cwd is None else [f"enter {quote(check.cwd)}"]
     words = [quote(word) for word in check.argv]
     if check.script is not None:
         words = [*_interpreter(check.script.content), '"$job/script"', *words]
+    elif check.env and "=" in check.argv[0]:
+        # env would take such a program for one more variable.
+        words = ["/bin/sh", "-c", quote('exec "$@"'), "sh", *words]
+    if check.env:
+        words = ["env", *(quote(f"{name}={value}") for name, value in check.env), *words]
     lines += [f"set -- {' '.join(words)}", 'exec "$@"', "# end"]
     return "\n".join(lines) + "\n"
 
@@ -142,9 +149,9 @@ def start_requests(
 ) -> Iterator[tuple[str, str, tuple[Spec, ...]]]:
     """Yield (nonce, request, the jobs that it starts): as few requests as their size allows.
 
-    A request that starts no job sends a part of a large script ahead of it. ``base`` is the
-    directory for the user's directory, empty for the target's ``TMPDIR`` or ``/tmp``. Each request
-    can be repeated.
+    A request that starts no job sends a part of a large script or specification ahead of it.
+    ``base`` is the directory for the user's directory, empty for the target's ``TMPDIR`` or
+    ``/tmp``. Each request can be repeated.
     """
     items: list[str] = []
     taken: list[Spec] = []
@@ -173,44 +180,58 @@ def _room() -> int:
     return REQUEST_LIMIT - len(encode(supervisor())) - 500
 
 
-def check_size(spec: Spec) -> None:
-    """Raise WrongUse if no request can hold the job."""
-    for _ in _items(spec, _room()):
-        pass
+LONGEST_WORD = (128 << 10) - 1
+"""Bytes that Linux takes in one argument, or in one variable with its name."""
+
+
+def check_size(check: Check) -> None:
+    """Raise WrongUse for a check that no program can be started with."""
+    words = [("command" if check.script is None else "args", word) for word in check.argv]
+    words += [(f"env[{name!r}]", f"{name}={value}") for name, value in check.env]
+    for argument, word in words:
+        size = len(word.encode("utf-8", "surrogateescape"))
+        if size > LONGEST_WORD:
+            raise WrongUse(
+                f"{argument} is too long: a program takes {LONGEST_WORD:,} bytes in one word, this"
+                f" has {size:,}; a script or its input can be longer"
+            )
 
 
 def _items(spec: Spec, room: int) -> Iterator[tuple[list[str], bool]]:
     """Yield the items of a start request for one job, and whether it is its last."""
     check = spec.check
-    script_size = 0
-    if check.script is not None:
-        content = check.script.content
-        script_size = len(content)
-        # Four bytes is what encoding makes of one at the worst, and a little for the rest.
-        step = room // 5
-        for number, offset in enumerate(range(0, script_size, step)):
-            part = content[offset : offset + step]
-            yield ["file", f"script-{spec.id}.{number:04d}", encode(part)], False
-    text = encode(specification(spec))
-    if len(text) > room - 300:
-        raise WrongUse(
-            f"command, args and env are too long together: {len(text):,} characters as they are"
-            f" sent, of at most {room - 300:,}; a script can be longer"
-        )
+    text = specification(spec).encode("utf-8", "surrogateescape")
+    script = b"" if check.script is None else check.script.content
+    for number, part in enumerate(_parts(script, room)):
+        yield ["file", f"script-{spec.id}.{number:04d}", part], False
+    inline = encode(text)
+    if len(inline) > room // 2:
+        for number, part in enumerate(_parts(text, room)):
+            yield ["file", f"spec-{spec.id}.{number:04d}", part], False
+        inline = ""
     yield (
         [
             "job",
             f"start:{spec.id}",
-            text,
+            inline,
+            str(len(text)),
             str(round(check.timeout_s * 100)),
             str(round(check.grace_s * 100)),
             "" if check.retry_every_s is None else seconds(check.retry_every_s),
             ",".join(map(str, sorted(check.rc))),
             spec.terms,
-            str(script_size),
+            str(len(script)),
         ],
         True,
     )
+
+
+def _parts(data: bytes, room: int) -> Iterator[str]:
+    """Yield data encoded, in parts that a request has room for."""
+    # Five characters is what encoding makes of one byte at the worst, and a little for the rest.
+    step = room // 5 - 100
+    for offset in range(0, len(data), step):
+        yield encode(data[offset : offset + step])
 
 
 def await_request(
@@ -288,8 +309,8 @@ def parse(nonce: str, data: bytes) -> Reply:
     frame = _Frame(iter(lines[begins[0] + 1 : ends[0]]), encoding)
     try:
         reply = frame.read()
-        expected = int(lines[ends[0]].split()[-1])
-    except (ValueError, IndexError, binascii.Error) as error:
+        expected = _number(lines[ends[0]].split()[-1].decode("ascii"))
+    except (ValueError, IndexError, KeyError, TypeError, binascii.Error) as error:
         raise BadReply(f"a reply that makes no sense: {error}") from None
     if frame.records != expected:
         raise BadReply(f"a reply with {frame.records} of {expected} records")
@@ -297,33 +318,57 @@ def parse(nonce: str, data: bytes) -> Reply:
 
 
 class Stream:
-    """The reply to a streamed wait: frames in a row, the last one empty."""
+    """The reply to a streamed wait: frames in a row, the last one empty.
+
+    Keeps what came of the frame under way, and of noise between frames no more than a line's end.
+    """
 
     def __init__(self, nonce: str) -> None:
         self._nonce = nonce
         self._frames = 0
-        self._data = b""
+        self._data = bytearray(b"\n")
+        self._looked = 0
         self.complete = False
 
     def feed(self, data: bytes) -> Iterator[Reply]:
         """Take a part of the output; yield each reply that it completes. Raises BadReply."""
+        if self.complete:
+            return
         self._data += data
-        # Only whole lines, and only what is new: a large frame comes in many parts.
         while not self.complete:
-            name = f"{self._nonce}.{self._frames + 1}"
             # A target that has lost the run's directory answers in one frame, unnumbered.
-            for end in (f"\n{name} end ".encode(), f"\n{self._nonce} end ".encode()):
-                place = self._data.find(end)
-                line_end = self._data.find(b"\n", place + 1) if place >= 0 else -1
-                if line_end >= 0:
+            for name in (f"{self._nonce}.{self._frames + 1}", self._nonce):
+                end = self._end_of(name)
+                if end >= 0:
                     break
             else:
+                self._forget()
                 return
-            frame, self._data = self._data[: line_end + 1], self._data[line_end + 1 :]
-            reply = parse(end.split()[0].decode("ascii"), frame)
+            frame = bytes(self._data[:end])
+            del self._data[:end]
+            self._data[:0] = b"\n"
+            self._looked = 0
+            reply = parse(name, frame)
             self._frames += 1
             self.complete = reply.gone or not reply.reports
             yield reply
+
+    def _end_of(self, name: str) -> int:
+        """Return where the last line of a frame ends, -1 if it is not there yet."""
+        mark = f"\n{name} end ".encode()
+        place = self._data.find(mark, self._looked)
+        return -1 if place < 0 else self._data.find(b"\n", place + 1) + 1 or -1
+
+    def _forget(self) -> None:
+        """Drop noise, and look at no byte twice: a large frame comes in many parts."""
+        longest = len(self._nonce) + 32
+        begun = max(
+            self._data.find(f"\n{self._nonce}{more}".encode())
+            for more in (f".{self._frames + 1} begin ", " begin ")
+        )
+        if begun < 0:
+            del self._data[:-longest]
+        self._looked = max(0, len(self._data) - longest)
 
 
 class _Frame:
@@ -350,7 +395,7 @@ class _Frame:
             elif kind == "refused":
                 refused[words[1]] = " ".join(words[2:])
             elif kind == "left":
-                left = int(words[1])
+                left = _number(words[1])
             elif kind == "job":
                 reports.append(self.report(*words[1:]))
             else:
@@ -381,18 +426,32 @@ class _Frame:
         if state == "gone":
             return Report(id, None, gone=True)
         stdout, stderr = self.output("out"), self.output("err")
-        running_s = None if took == "-" else int(took) / 100
+        running_s = None if took == "-" else _number(took) / 100
         return Report(id, _result(state, stdout, stderr), running_s, stdout, stderr)
 
     def output(self, name: str) -> Output:
         words = self.record() or [""]
         if words[0] != name:
             raise ValueError(f"{words[0]!r} in the place of {name!r}")
-        size, head, tail = map(int, words[1:])
+        size, head, tail = map(_number, words[1:])
         data = self.data()
-        if len(data) != head + tail:
-            raise ValueError(f"{len(data)} bytes in the place of {head + tail}")
+        if len(data) != head + tail or size < len(data):
+            raise ValueError(f"{len(data)} bytes in the place of {head + tail} of {size}")
         return Output(size, data[:head], data[head:])
+
+
+def _number(text: str) -> int:
+    """Return a number of a record: digits, nothing else that Python would read as one."""
+    if not text.isdecimal():
+        raise ValueError(f"{text!r} is no number")
+    return int(text)
+
+
+REFUSED = {
+    "cwd": "cannot change to its directory",
+    "output": "cannot write its output on the target",
+}
+ENDED = {"timeout": State.TIMED_OUT, "cancel": State.CANCELLED, "lost": State.LOST}
 
 
 def _result(state: str, stdout: Output, stderr: Output) -> Result | None:
@@ -401,14 +460,30 @@ def _result(state: str, stdout: Output, stderr: Output) -> Result | None:
     if kind in ("new", "run", "end"):
         return None
     if kind == "refused":
-        detail = "cannot change to its directory"
-        return Result(State.NOT_STARTED, detail=detail, stdout_kept=stdout, stderr_kept=stderr)
+        return Result(
+            State.NOT_STARTED, detail=REFUSED[facts[0]], stdout_kept=stdout, stderr_kept=stderr
+        )
     if kind == "exit":
-        rc, took, attempts = map(int, facts)
-        return Result(State.SUCCEEDED, rc, took / 100, attempts, "", stdout, stderr)
-    took, attempts, left = map(int, facts)
-    ending = {"timeout": State.TIMED_OUT, "cancel": State.CANCELLED, "lost": State.LOST}[kind]
-    detail = "its supervisor was killed, or the target restarted" if kind == "lost" else ""
+        rc, took, attempts = map(_number, facts[:3])
+        if rc > 255 or facts[3:] not in ([], ["full"]):
+            raise ValueError(f"an unknown state, {state!r}")
+        detail = "output cut short: no space left where the target keeps it" if facts[3:] else ""
+        return Result(State.SUCCEEDED, rc, took / 100, attempts, detail, stdout, stderr)
+    took, attempts, left = map(_number, facts[:3])
+    note, *suspects = (facts[3:] or ["x"])[0].split("-")
+    details = []
+    if note == "W":
+        details.append("its directory on the target cannot be written any more")
+    elif kind == "lost":
+        details.append("its supervisor was killed, or the target restarted")
+    elif note == "T":
+        details.append("it had been stopped (SIGSTOP)")
     if left:
-        detail = f"{detail}; {left} of its processes could not be killed".lstrip("; ")
-    return Result(ending, None, took / 100, attempts, detail, stdout, stderr)
+        details.append(f"{left} of its processes could not be killed")
+    if suspects:
+        details.append(
+            "left alone, for they may be its or not: processes "
+            + ", ".join(str(_number(pid)) for pid in suspects)
+        )
+    detail = "; ".join(details)
+    return Result(ENDED[kind], None, took / 100, attempts, detail, stdout, stderr)

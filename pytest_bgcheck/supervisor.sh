@@ -6,11 +6,13 @@
 # full disk, and lets exactly one of several contenders win:
 #
 #   state.new                        claimed, not yet running
-#   state.run.START.TIMEOUT.GRACE    the check runs (centiseconds)
-#   state.end.KIND.START.GRACE       somebody ends it; KIND: timeout, cancel or lost
-#   state.exit.RC.TOOK.ATTEMPTS      final: the command ended by itself
-#   state.KIND.TOOK.ATTEMPTS.LEFT    final: timeout, cancel or lost; LEFT processes could not be killed
-#   state.refused.WHY                final: it could not be run
+#   state.run.START.TIMEOUT.GRACE.SUPERVISOR.GUARD   the check runs (centiseconds, process ids)
+#   state.end.KIND.START.GRACE.SUPERVISOR.GUARD      somebody ends it; KIND: timeout, cancel or lost
+#   state.exit.RC.TOOK.ATTEMPTS[.full]               final: the command ended by itself; full: there
+#                                                    was no space left for its output
+#   state.KIND.TOOK.ATTEMPTS.LEFT.NOTE               final: timeout, cancel or lost; LEFT processes
+#                                                    could not be killed; NOTE: see ending
+#   state.refused.WHY                                final: it could not be run
 #
 # A job is claimed by one `mkdir claim`, by its supervisor. Whatever comes before that is prepared in a
 # directory of the caller's own, so that any number of callers, at any speed, stopped or killed at any
@@ -21,17 +23,25 @@
 #   run    the supervisor. It runs the check in the foreground, so that the exit code is exact and
 #          SIGINT is not ignored in the check, holds the write end of the FIFO `alive`, and publishes.
 #   guard  enforces the limits. It is blocked reading `alive`: end-of-file is the kernel's word that
-#          the supervisor is gone, however it went; the read's own time-out is the check's.
+#          the supervisor is gone, however it went. Each second the read times out, and the guard
+#          looks whether the job's directory is still there and can be written, without a fork.
+#
+# If both are killed at once, the waiter knows: it looks each second whether they are there, also
+# without a fork. So whatever is removed or killed, somebody knows it within about two seconds.
 #
 # Descriptors go to a child by a redirection of its own, in a subshell that becomes the child: ksh
 # and mksh pass on no others, and mksh and yash keep a copy of what they redirect in their own shell.
 #
-# A shell whose `read` has no -t (dash, yash) lends the guard to bash where there is one, and else
-# to two more processes, a subshell with its sleep. CHLD traps would save these, but bash in POSIX
+# A shell whose `read` has no -t (dash, yash) lends guard and waiter to bash where there is one, and
+# else to two more processes, a subshell with its sleep. CHLD traps would save these, but bash in POSIX
 # mode forgets the exit code it was waiting for, and a wrong verdict is worse than a process.
 #
-# Whoever waits for jobs makes a FIFO `bell.*` in the run's directory; each end rings all bells. A
-# bell is opened read-write (1<>), which never blocks, so that a dead waiter's bell harms nobody.
+# Whoever waits for jobs makes a FIFO `bell.GROUP.*` in the run's directory; each end rings the bells
+# of its group, which is its host (the end of its id): two names of one computer share a directory.
+# A bell is opened read-write (1<>), which never blocks, so that a dead waiter's bell harms nobody.
+#
+# A process is known by its id and the time of its birth: after a restart, of a container above all,
+# an id in a file is soon another's. Nobody is killed who is not proven to be the check's.
 #
 # Values come in as arguments or files, never as program text. The code has no single quotes: each
 # would cost five bytes at every level of quoting on its way here. Comments are not sent.
@@ -86,7 +96,7 @@ hear() {
             sleep "$secs" &
             nap=$!
             wait "$nap"
-            echo timer 1<>"$2"
+            if [ -p "$2" ]; then echo timer 1<>"$2"; else bereft; fi
         } &
         timer=$!
         read -r heard <&4
@@ -96,19 +106,37 @@ hear() {
     return 0
 }
 
+# bereft: from the timer of a shell that cannot bound a read, when its FIFO was removed: nobody could
+# wake that read any more.
+bereft() {
+    if [ "$verb" = guard ]; then kill_all; fi
+    kill -KILL $$
+}
+
 # guard_shell: set $gsh to a shell that can bound a read, or to our own.
 guard_shell() {
     gsh=$sh
     timed_read || gsh=$(command -v bash) || gsh=$sh
 }
 
-# ring WORD: wake every waiter of the run; from a job's directory.
+# rounds WAIT: set $round to how long to wait, of WAIT centiseconds, before looking around.
+rounds() {
+    round=100
+    timed_read || round=200
+    [ "$1" -ge "$round" ] || round=$1
+}
+
+# ring ID: wake every waiter for its group; from a job's directory.
 ring() {
-    for bell in ../bell.*; do
+    for bell in ../bell."${1#"${1%????}"}".*; do
         [ -p "$bell" ] && echo "$1" 1<>"$bell"
     done
     return 0
 }
+
+# writable JOB: can its state be changed? A file system that has become read-only lets root pass -w in
+# some shells. Nothing may be made where somebody is about to remove it all.
+writable() { [ -w "$1" ] && { [ ! -f "$1/spec" ] || true 2>/dev/null >>"$1/spec"; }; }
 
 # --- processes ------------------------------------------------------------------------------------
 
@@ -137,48 +165,155 @@ $1
     return 1
 }
 
-# tree COOKIE: set $tree to the processes whose environment holds it, and $leader to the check's.
-# Without /proc: the descendants of the check.
-tree() {
-    tree=
-    if [ -r /proc/self/environ ]; then
-        # shellcheck disable=SC2013 # names of /proc have no spaces
-        for entry in $(grep -ls "PYTEST_BGCHECK_JOB=$1" /proc/[0-9]*/environ); do
-            entry=${entry%/environ}
-            tree="$tree ${entry#/proc/}"
-        done
-    elif [ "${leader:-0}" -gt 0 ]; then
-        grown=$leader
-        while [ "$grown" != "$tree" ]; do
-            tree=$grown
-            grown=$(ps -A -o pid= -o ppid= | while read -r pid parent; do
-                case " $tree " in *" $pid "* | *" $parent "*) printf "%s " "$pid" ;; esac
-            done)
-        done
+# exists PID: by builtins alone. A process that has ended and is not yet reaped does not.
+exists() {
+    if [ -e "/proc/$$/exe" ]; then
+        [ -e "/proc/$1/exe" ]
+    else
+        kill -0 "$1" 2>/dev/null
     fi
 }
 
-# job_facts: set $leader and $attempt from the name of the file pid.LEADER.ATTEMPT.
+# born PID: set $born to when it was born, in ticks, 0 if unknown; and $stat to its state's letter.
+born() {
+    stat="" born=0
+    if read -r stat 2>/dev/null <"/proc/$1/stat"; then
+        # shellcheck disable=SC2086 # behind the name, which may hold anything, come words
+        set -- ${stat##*\) }
+        stat=$1 born=${20}
+    fi
+}
+
+# table: set $table to a word PID:PARENT:GROUP:SESSION:BORN for each living process.
+table() {
+    if [ -r /proc/self/stat ]; then
+        table=$(LC_ALL=C sed -n "s/^\([0-9]*\) (.*) [^XZ] \([0-9]*\) \([0-9]*\) \([0-9]*\)\( [-0-9]*\)\{15\} \([0-9]*\) .*/\1:\2:\3:\4:\6/p" \
+            /proc/[0-9]*/stat 2>/dev/null)
+    else
+        table=$(ps -A -o pid= -o ppid= -o pgid= 2>/dev/null | while read -r pid parent group; do
+            echo "$pid:$parent:$group:$group:0"
+        done)
+    fi
+}
+
+# row WORD: set $pid, $parent, $group, $session and $born from a word of the table.
+row() {
+    IFS=:
+    # shellcheck disable=SC2086 # split here
+    set -- $1
+    unset IFS
+    pid=$1 parent=$2 group=$3 session=$4 born=$5
+}
+
+# cookies TEXT: set $marked to the processes whose environment holds it.
+cookies() {
+    marked=" "
+    [ -r /proc/self/environ ] || return 0
+    # shellcheck disable=SC2013 # names of /proc have no spaces
+    for entry in $(grep -ls "PYTEST_BGCHECK_JOB=$1" /proc/[0-9]*/environ); do
+        entry=${entry%/environ}
+        marked="$marked${entry#/proc/} "
+    done
+}
+
+# tree: set $tree to the processes of the check, from its job's directory: those that carry its
+# cookie, those of its process's group or session, its descendants, and those that write to its
+# output. $known remembers them: what has lost its parent meanwhile is still the check's.
+tree() {
+    cookies "$id"
+    table
+    tree=" "
+    job_facts
+    for word in $table; do
+        case $word in
+        "$leader":*":$leader_born") proven=$leader ;;
+        *:"$leader":*)
+            # A group or a session has no other with its number as long as it has a member.
+            case $marked in *" ${word%%:*} "*) proven=$leader ;; esac ;;
+        esac
+    done
+    for word in $table; do
+        row "$word"
+        case " $known " in *" $pid:$born "*) tree="$tree$pid " && continue ;; esac
+        case $marked in *" $pid "*) tree="$tree$pid " && continue ;; esac
+        case $proven in "$group" | "$session") tree="$tree$pid " && continue ;; esac
+        # shellcheck disable=SC3013 # every shell has it
+        if [ "/proc/$pid/fd/1" -ef out ] || [ "/proc/$pid/fd/2" -ef err ]; then tree="$tree$pid "; fi
+    done
+    # Descendants of the check's own process, not of all: a service that it has restarted may have
+    # begun everybody's sessions.
+    kin=" $proven " grown=yes
+    while [ -n "$grown" ]; do
+        grown=
+        for word in $table; do
+            row "$word"
+            case $kin in *" $pid "*) continue ;; *" $parent "*) kin="$kin$pid " grown=yes ;; *) continue ;; esac
+            case $tree in *" $pid "*) ;; *) tree="$tree$pid " ;; esac
+        done
+    done
+    known=
+    for word in $table; do
+        case $tree in *" ${word%%:*} "*) known="$known ${word%%:*}:${word##*:}" ;; esac
+    done
+    tree=${tree# }
+}
+
+# job_facts: set $leader, $leader_born and $attempt from the name of the file pid.LEADER.ATTEMPT.BORN.
 job_facts() {
     set -- pid.*
-    leader=${1#pid.} attempt=${1##*.}
-    leader=${leader%%.*}
-    case $leader in *[!0-9]*) leader=0 attempt=0 ;; esac
+    [ -e "$1" ] || return 0
+    IFS=.
+    # shellcheck disable=SC2086 # split here
+    set -- $1
+    unset IFS
+    attempt=$3
+    [ "$2" -gt 1 ] || return 0
+    leader=$2 leader_born=$4
 }
 
-# signal NAME: to the check's process group, and to whatever left it but still has the cookie.
+# signal NAME: to all of the check. With any but KILL, what was stopped goes on, to hear it.
 signal() {
-    job_facts
-    tree "$id"
-    if [ "$leader" -gt 1 ]; then
-        kill "-$1" "-$leader" 2>/dev/null || kill "-$1" "$leader" 2>/dev/null
-    fi
+    tree
     for pid in $tree; do kill "-$1" "$pid" 2>/dev/null; done
+    if [ "$1" != KILL ]; then
+        for pid in $tree; do kill -CONT "$pid" 2>/dev/null; done
+    fi
+}
+
+# kill_all: until nothing of the check is left, or it cannot be killed.
+kill_all() {
+    rounds=0
+    while signal KILL; [ -n "$tree" ] && [ "$rounds" -lt 20 ]; do
+        rounds=$((rounds + 1))
+        nap
+    done
+}
+
+# suspects: set $suspects to processes that may be the check's and were not proven to be: orphans of
+# our user and our control group, younger than the check, with an environment that was emptied.
+suspects() {
+    suspects=
+    [ "$leader_born" -gt 0 ] && read -r control 2>/dev/null </proc/self/cgroup || return 0
+    table
+    for word in $table; do
+        row "$word"
+        if [ "$parent" = 1 ] && [ "$born" -ge "$leader_born" ] && [ -O "/proc/$pid" ]; then
+            read -r other 2>/dev/null <"/proc/$pid/cgroup" || continue
+            [ "$other" != "$control" ] || suspects="$suspects $pid"
+        fi
+    done
+    # shellcheck disable=SC2086 # words
+    set -- $suspects
+    suspects=
+    for pid in "$@"; do
+        grep -qs -e PYTEST_BGCHECK_JOB= -e PATH= -e HOME= "/proc/$pid/environ" || ! exists "$pid" ||
+            suspects="$suspects-$pid"
+    done
 }
 
 # --- the processes of a job; each runs in the job's directory ---------------------------------------
 
-# supervise NEW TIMEOUT GRACE RETRY RCS HOME GUARD_SHELL
+# supervise NEW TIMEOUT GRACE RETRY RCS HOME GUARD_SHELL UMASK
 supervise() {
     if ! mkdir claim 2>/dev/null; then
         echo "$id" >&8
@@ -187,27 +322,27 @@ supervise() {
     fi
     mv "$1"/* . || exit 1
     shift
-    retry=$3 rcs=$4 home=$5 gsh=$6
+    retry=$3 rcs=$4 home=$5 gsh=$6 mask=$7
     exec 9<>alive
     now
     start=$now
-    mv state.new "state.run.$start.$1.$2" || exit 1
     (exec $setsid "$gsh" ../supervisor.sh guard "$sh" "$id" "guard:$id" 8>&8 9<&-) &
+    # Its "up" comes when it has seen this state, which the waiter needs to look after both of us.
+    mv state.new "state.run.$start.$1.$2.$$.$!" || exit 1
     exec 8>&-
+    echo go >&9
     attempt=1
     while :; do
-        (exec $setsid "$sh" ../supervisor.sh launch "$sh" "$id" "$attempt" "$home" 9<&-)
+        (exec $setsid "$sh" ../supervisor.sh launch "$sh" "$id" "$attempt" "$home" "$mask" 9<&-)
         rc=$?
         # killed by signal n: 256 + n in ksh93, 384 + n in yash, 128 + n elsewhere
         [ "$rc" -gt 384 ] && rc=$((rc - 128))
         [ "$rc" -gt 256 ] && rc=$((rc - 128))
-        if [ -e refused.cwd ]; then
-            mv state.run.* state.refused.cwd && ring "$id"
-            exit 0
-        fi
+        set -- refused.*
+        [ ! -e "$1" ] || publish "state.$1"
         case ",$rcs," in *",$rc,"*) break ;; esac
         [ -n "$retry" ] || break
-        mv pid.* "pid.0.$attempt"
+        mv pid.* "pid.0.$attempt.0"
         set -- state.run.*
         [ -e "$1" ] || exit 0
         # By env: where sleep is a builtin (ksh) this would be our own process, not to be ended.
@@ -217,105 +352,186 @@ supervise() {
         attempt=$((attempt + 1))
     done
     since "$start"
-    # First of all: somebody waits. The guard may have claimed the job in this instant: then its
-    # verdict stands, and what it will kill must not be a process that has our check's number now.
-    if mv state.run.* "state.exit.$rc.$took.$attempt"; then
-        ring "$id"
-    else
-        mv pid.* "pid.0.$attempt"
+    # Nobody tells of output that could not be written, but a byte more cannot be written either.
+    full=
+    set -- pid.*
+    if [ -e "$1" ]; then
+        echo 2>/dev/null >"$1"
+        [ -s "$1" ] || full=.full
     fi
+    publish "state.exit.$rc.$took.$attempt$full"
+}
+
+# publish STATE: as the end of a job that runs, without delay: somebody waits. Whoever may have
+# claimed it in this instant, the guard, has the verdict; but a new guard only writes its own number
+# into the name.
+publish() {
+    while set -- "$1" state.run.*; [ -e "$2" ]; do
+        if mv "$2" "$1" 2>/dev/null; then ring "$id"; else [ ! -e "$2" ] || break; fi
+    done
     exit 0
 }
 
-# launch ATTEMPT HOME: become the check. The leader of the session that will be killed is this.
+# launch ATTEMPT HOME UMASK: become the check. The leader of the session that will be killed is this.
 launch() {
-    mv pid.* "pid.$$.$1"
+    born $$
+    mv pid.* "pid.$$.$1.$born"
     if [ "$1" -gt 1 ]; then rm -f out err; fi
     PYTEST_BGCHECK_JOB=$id job=$PWD
     export PYTEST_BGCHECK_JOB
+    # An exec that cannot redirect ends a shell, with a code that would be taken for the check's.
+    if ! { true >>out && true >>err; } 2>/dev/null; then refuse_run output; fi
     exec >>out 2>>err
     # sudo starts us in directories that its user cannot enter again.
     cd -- "$2" 2>/dev/null || cd /
+    umask "$3"
 }
 
 # enter DIRECTORY: where the check runs; for the specification.
-enter() {
-    cd -- "$1" || { mv "$job"/pid.* "$job/refused.cwd"; exit 125; }
+enter() { cd -- "$1" || refuse_run cwd; }
+
+# refuse_run WHY: from what was to become the check.
+refuse_run() {
+    mv "$job"/pid.* "$job/refused.$1"
+    exit 125
 }
 
-# guard: see the top of this file. It can be started again at any time, and goes on.
+# guard [again]: see the top of this file. It can be started again at any time, and goes on.
 guard() {
     # Opened both ways for a moment, so that it never waits for a writer; then EOF means: no writer.
     # shellcheck disable=SC2094
     exec 3<>alive 4<alive 3>&-
-    echo "$id" >&8
-    exec 8>&-
+    again=${1-} waited=0
     while :; do
         set -- state.*
         case $1 in
+        state.new)
+            hear 100 alive
+            [ -e state.new ] || continue
+            live
+            is_live "run:$id" || turn state.new "state.end.lost.0.0.0.$$"
+            continue ;;
         state.run.*) limits "$1" ;;
-        state.end.*) ending "$1"; exit 0 ;;
-        state.\*)
-            # The directory was removed under us. Nothing can be published, but nothing stays either.
-            signal KILL
+        state.end.*)
+            up
+            ending "$1"
             exit 0 ;;
-        *) exit 0 ;;
+        state.\*)
+            # Removed; or we have looked at it just as it changed.
+            [ -p alive ] || abandon
+            nap
+            continue ;;
+        *) up; exit 0 ;;
         esac
-        if [ "$left" -le 0 ]; then
-            mv "$1" "state.end.timeout.$start.$grace"
+        up
+        job_facts
+        writable . || abandon
+        if [ -n "$again" ]; then
+            again=
+            live
+            if is_live "run:$id"; then
+                turn "$1" "state.run.$start.$timeout.$grace.$sup.$$"
+            else
+                turn "$1" "state.end.lost.$start.$grace.$sup.$$"
+            fi
             continue
         fi
-        hear "$left" alive
+        if [ "$left" -le 0 ]; then
+            turn "$1" "state.end.timeout.$start.$grace.$sup.$$"
+            continue
+        fi
+        rounds "$left"
+        before=$left
+        hear "$round" alive
+        [ "$heard" != go ] || continue
+        waited=$((waited + round))
         set -- state.*
         case $1 in state.run.*) limits "$1" ;; *) continue ;; esac
         [ "$left" -gt 0 ] || continue
+        if [ -r /proc/uptime ]; then
+            [ "$((before - left))" -lt "$((round - 5))" ] || continue
+        else
+            ! exists "$sup" || continue
+        fi
         # Woken early: the supervisor is gone, or this was a false alarm (a signal, say).
         live
-        if is_live "run:$id"; then sleep 1; else mv "$1" "state.end.lost.$start.$grace"; fi
+        if is_live "run:$id"; then sleep 1; else turn "$1" "state.end.lost.$start.$grace.$sup.$$"; fi
     done
 }
 
-# limits STATE: set $start, $grace and $left from state.run.START.TIMEOUT.GRACE.
+# up: say once that the guard is there.
+up() {
+    [ -z "${told-}" ] || return 0
+    told=yes
+    echo "$id" >&8
+    exec 8>&-
+}
+
+# turn OLD NEW: change the state. Somebody else may have; but if nobody can, nothing can be told here
+# any more, and all there is to do is to leave nothing. Whoever waits sees that we are gone.
+turn() {
+    mv "$1" "$2" 2>/dev/null && return
+    [ ! -e "$1" ] || abandon
+}
+
+abandon() {
+    kill_all
+    exit 0
+}
+
+# facts STATE: set what the name of a state.run.* or a state.end.* says.
+facts() {
+    IFS=.
+    # shellcheck disable=SC2086 # split here
+    set -- $1
+    unset IFS
+    case $2 in
+    run) start=$3 timeout=$4 ;;
+    end) kind=$3 start=$4 ;;
+    esac
+    grace=$5 sup=$6 gid=$7
+}
+
+# limits STATE: the same, and set $left to what is left of the time-out. A clock that can be set is
+# not asked: without /proc, what the guard itself has waited counts.
 limits() {
-    start=${1#state.run.}
-    grace=${start##*.}
-    start=${start%.*}
-    left=${start#*.}
-    start=${start%%.*}
-    since "$start"
-    left=$((left - took))
+    facts "$1"
+    if [ -r /proc/uptime ]; then since "$start"; else took=${waited:-0}; fi
+    left=$((timeout - took))
 }
 
 # ending STATE: TERM, up to the grace period, then KILL in any case (the leader may be gone while
 # its children live); then publish. A lost job gets no grace: nobody would take its exit code.
+#
+# The NOTE is x, or T if the check was found stopped, and the ids of the suspects, with hyphens.
 ending() {
-    kind=${1#state.end.}
-    grace=${kind##*.}
-    kind=${kind%.*}
-    start=${kind#*.}
-    kind=${kind%%.*}
-    since "$start"
+    facts "$1"
+    if [ -r /proc/uptime ]; then since "$start"; else took=$waited; fi
     ended=$took
+    job_facts
+    born "$leader"
+    case $stat in T) note=T ;; *) note=x ;; esac
     [ "$kind" = lost ] || { signal TERM; await_supervisor "$grace"; }
-    round=0
-    while signal KILL; [ -n "$tree" ] && [ "$round" -lt 20 ]; do
-        round=$((round + 1))
-        nap
-    done
+    kill_all
     # shellcheck disable=SC2086 # counted as words
     set -- $tree
-    mv state.end.* "state.$kind.$ended.$attempt.$#" && ring "$id"
+    suspects
+    for word in state.end.*; do
+        turn "$word" "state.$kind.$ended.$attempt.$#.$note$suspects"
+    done
+    ring "$id"
 }
 
 # await_supervisor CENTISECONDS: until the supervisor has gone (the check has ended), or the time-out.
 await_supervisor() {
     now
     begun=$now
-    while live; is_live "run:$id"; do
+    while exists "$sup"; do
         since "$begun"
         [ "$took" -lt "$1" ] || break
-        hear $(($1 - took)) alive
-        [ -n "$heard" ] || nap
+        rounds $(($1 - took))
+        hear "$round" alive
+        ! exists "$sup" || nap
     done
 }
 
@@ -377,9 +593,11 @@ report() {
     set -- "$1" "$2" "$1"/state.*
     took=-
     case $3 in
-    */state.run.*)
-        took=${3#*/state.run.}
-        since "${took%%.*}" ;;
+    */state.run.* | */state.end.*)
+        facts "${3#*/}"
+        since "$start"
+        # Told as ended, though nobody could write that down.
+        case " ${ended-} " in *" $1="*) set -- "$1" "$2" "state.lost.$took.1.0.W" ;; esac ;;
     */state.\*) set -- "$1" "$2" gone ;;
     esac
     record job "$1" "${3##*/}" "$took"
@@ -395,7 +613,7 @@ enter_root() {
     base=${1:-${TMPDIR:-/tmp}}
     uid=$(id -u)
     root=$base/pytest-bgcheck-$uid
-    why=$(mkdir -m 700 "$root" 2>&1)
+    why=$(LC_ALL=C mkdir -m 700 "$root" 2>&1)
     # shellcheck disable=SC2012,SC2046 # the mode and the owner are in front of any name
     set -- $(ls -ldn "$root" 2>/dev/null)
     case ${1-} in
@@ -411,20 +629,21 @@ enter_root() {
 
 # start NONCE BASE RUN ITEM...: make the run's directory and start jobs. An item is
 #   file NAME DATA
-#   job start:ID SPEC TIMEOUT GRACE RETRY RCS TERMS SCRIPT_SIZE
-# A job that is there already is left alone, so that a request can be repeated, also while it is
+#   job start:ID SPEC SPEC_SIZE TIMEOUT GRACE RETRY RCS TERMS SCRIPT_SIZE
+# An empty SPEC was sent before, in parts. A job that is there already is left alone, so that a request can be repeated, also while it is
 # under way: its own files carry $own.
 start() {
-    nonce=$1 run=$3 home=$PWD own=$1.$$
+    nonce=$1 run=$3 home=$PWD own=$1.$$ mask=$(umask)
     umask 077
     reply
     enter_root "$2" || { refuse "*" "$why"; finish; }
     shift 3
-    why=$(mkdir "$run" 2>&1)
+    why=$(LC_ALL=C mkdir "$run" 2>&1)
     cd "$run" || { refuse "*" "$why"; finish; }
     if [ ! -f supervisor.sh ]; then
         why=$({ printf "%s\n" "${source-}" >"new.$own"; } 2>&1)
         if ! whole "new.$own"; then
+            reason "new.$own"
             rm -f "new.$own"
             refuse "*" "cannot write to $root/$run: ${why:-no space left on device?}"
             finish
@@ -435,7 +654,7 @@ start() {
     printf "%s" "$PWD" | encode
     guard_shell
     started=
-    why=$(mkfifo "up.$own" 2>&1) || { refuse "*" "$why"; finish; }
+    why=$(LC_ALL=C mkfifo "up.$own" 2>&1) || { refuse "*" "$why"; finish; }
     # Closed with the group; "exec 8>&-" leaves a copy open in mksh.
     # shellcheck disable=SC2094
     {
@@ -446,8 +665,8 @@ start() {
                 { printf %b "$3" >"put.$own" && mv "put.$own" "$2"; } 2>/dev/null
                 shift 3 ;;
             job)
-                start_job "${2#start:}" "$3" "$4" "$5" "$6" "$7" "$8" "$9"
-                shift 9 ;;
+                start_job "${2#start:}" "$3" "$4" "$5" "$6" "$7" "$8" "$9" "${10}"
+                shift 10 ;;
             esac
         done
     } 8<>"up.$own"
@@ -465,6 +684,12 @@ start() {
     finish
 }
 
+# reason FILE: have somebody tell in $why, better than our shell, why it cannot be written.
+reason() {
+    said=$({ echo | LC_ALL=C cat >>"$1"; } 2>&1)
+    why=${said:-$why}
+}
+
 # whole FILE: is its last line there?
 whole() {
     last="" line=""
@@ -472,25 +697,28 @@ whole() {
     [ "$last$line" = "# end" ]
 }
 
-# start_job ID SPEC TIMEOUT GRACE RETRY RCS TERMS SCRIPT_SIZE
+# start_job ID SPEC SPEC_SIZE TIMEOUT GRACE RETRY RCS TERMS SCRIPT_SIZE
 start_job() {
-    if [ -d "$1/claim" ]; then attach "$1" "$7"; return; fi
+    if [ -d "$1/claim" ]; then attach "$1" "$8"; return; fi
     new=$1/new.$own
     why=$({
         { [ -d "$1" ] || mkdir "$1" || [ -d "$1" ]; } && mkdir "$new" &&
-            printf "" >"$new/out" && printf "" >"$new/err" && printf "" >"$new/pid.0.0" &&
-            printf "" >"$new/terms.$7" && mkfifo "$new/alive" && printf %b "$2" >"$new/spec" &&
-            { [ "$8" = 0 ] || { cat "script-$1".* >"$new/script" && chmod 700 "$new/script"; }; } &&
+            printf "" >"$new/out" && printf "" >"$new/err" && printf "" >"$new/pid.0.0.0" &&
+            printf "" >"$new/terms.$8" && mkfifo "$new/alive" &&
+            if [ -n "$2" ]; then printf %b "$2" >"$new/spec"; else cat "spec-$1".* >"$new/spec"; fi &&
+            { [ "$9" = 0 ] || { cat "script-$1".* >"$new/script" && chmod 700 "$new/script"; }; } &&
             printf "" >"$new/state.new"
     } 2>&1)
-    # On a full disk some shells report no error: the last line and the size tell.
-    if [ ! -f "$new/state.new" ] || ! whole "$new/spec" || ! sized "$new/script" "$8"; then
+    # On a full disk some shells report no error: the sizes tell.
+    if [ ! -f "$new/state.new" ] || ! sized "$new/spec" "$3" || ! sized "$new/script" "$9"; then
+        reason "$new/spec"
         rm -rf "./$new"
         refuse "$1" "cannot write to $PWD: ${why:-no space left on device?}"
         return
     fi
-    started="$started $1=$7"
-    set -- "$sh" ./supervisor.sh run "$sh" "$1" "run:$1" "new.$own" "$3" "$4" "$5" "$6" "$home" "$gsh"
+    started="$started $1=$8"
+    set -- "$sh" ./supervisor.sh run "$sh" "$1" "run:$1" "new.$own" "$4" "$5" "$6" "$7" "$home" \
+        "$gsh" "$mask"
     # The first setsid makes the second a session leader, which therefore forks, and returns at
     # once: a daemon without "&", which would leave SIGINT and SIGQUIT ignored in the check.
     if [ -n "$setsid" ]; then
@@ -515,7 +743,11 @@ attach() {
         esac
     done
     live
-    if is_live "run:$1"; then record attached "$1"; else refuse "$1" "its supervisor was killed as it began"; fi
+    # Killed as it began: what is claimed is not run again, nobody can know how far it came.
+    if ! is_live "run:$1" && ! is_live "guard:$1"; then
+        mv "$1/state.new" "$1/state.lost.0.0.0.x" 2>/dev/null || printf "" >"$1/state.lost.0.0.0.x"
+    fi
+    record attached "$1"
 }
 
 # await NONCE RUN SECONDS BUDGET STREAM ID=LIMIT...: report the jobs that have ended, as soon as
@@ -523,60 +755,109 @@ attach() {
 # further job. With STREAM 1 frames NONCE.1, NONCE.2, ... follow each other until all have ended or
 # the time is over, and an empty one is the last.
 await() {
+    guard_shell
+    # A shell that can bound a read looks around without a fork.
+    [ "$gsh" = "$sh" ] || exec "$gsh" ./supervisor.sh await "$gsh" "$@"
     call=$1 run=$2 expire=$3 budget=$4 stream=$5
     shift 5
-    nonce=$call frames=0 waiting=$#
-    bell=bell.$call
+    nonce=$call frames=0 waiting=$# ended="" anew=""
+    bell=${1-} bell=${bell%%=*}
+    bell=bell.${bell#"${bell%????}"}.$call
     now
     begun=$now
-    if mkfifo "$bell"; then
-        exec 4<>"$bell"
-        live
-        ended=
-        for word in "$@"; do
-            key_of "${word%%=*}"
-            if has_ended "${word%%=*}"; then
-                ended="$ended $word"
-                eval "waits_$key="
-            else
-                eval "waits_$key=\$word"
-            fi
+    if mkfifo "$bell" 2>/dev/null; then exec 4<>"$bell"; else bell=; fi
+    for word in "$@"; do
+        key_of "${word%%=*}"
+        eval "waits_$key=\$word pids_$key="
+    done
+    live
+    find_ended "$@"
+    while :; do
+        while [ -n "$ended" ]; do
+            [ "$stream" = 1 ] || break 2
+            report_ended
         done
-        live=
-        while :; do
-            while [ -n "$ended" ]; do
-                [ "$stream" = 1 ] || break 2
-                report_ended
-            done
-            [ "$waiting" -gt 0 ] || break
-            since "$begun"
-            [ "$took" -lt $((expire * 100)) ] || break
-            hear $((expire * 100 - took)) "$bell"
+        if [ "$waiting" -le 0 ] || [ -n "$anew" ] || [ ! -f supervisor.sh ]; then break; fi
+        since "$begun"
+        left=$((expire * 100 - took))
+        [ "$left" -gt 0 ] || break
+        heard=
+        if [ -n "$bell" ]; then
+            rounds "$left"
+            hear "$round" "$bell"
             [ -p "$bell" ] || break
-            case $heard in "" | timer) continue ;; esac
-            key_of "$heard"
-            case $key in *[!0-9A-Za-z_]*) break ;; esac
-            # Unset is "closed", or a job that was started since: then let the caller ask anew.
-            # Empty is one that has been reported already.
-            eval "word=\${waits_$key-unknown} waits_$key="
-            case $word in
-            "") ;;
-            unknown) break ;;
-            *) if has_ended "$heard"; then ended=" $word"; else eval "waits_$key=\$word"; fi ;;
-            esac
-        done
-        rm -f "$bell"
-    fi
+        else
+            # None can be made here (no space, read-only).
+            sleep 1
+        fi
+        key_of "$heard"
+        case $heard in
+        "" | timer)
+            look "$@"
+            continue ;;
+        esac
+        case $key in
+        *[!0-9A-Za-z_]*) word=unknown ;;
+        *) eval "word=\${waits_$key-unknown}" ;;
+        esac
+        case $word in
+        # It has been reported already.
+        "") ;;
+        # "closed", or a job that was started since, or a part of a word that came just as the time
+        # was over: then look once more, and let the caller ask anew.
+        unknown)
+            find_ended "$@"
+            anew=yes ;;
+        *) find_ended "$word" ;;
+        esac
+    done
+    [ -z "$bell" ] || rm -f "$bell"
     [ "$stream" = 0 ] || ended=
     report_ended
     exit 0
 }
 
-# key_of ID: set $key to what may end the name of a variable. There is a variable for each job that
-# is waited for, since a list would have to be searched at each end.
+# key_of ID: set $key to what may end the name of a variable. There are variables for each job that
+# is waited for, since a list would have to be searched at each end: $waits_KEY is its word, empty
+# once it has ended, and $pids_KEY are the processes to look after.
 key_of() {
     key=${1#*-}
     key=${key%%-*}_${key##*-}
+}
+
+# find_ended ID=LIMIT...: move those that have ended from what is waited for to $ended.
+find_ended() {
+    for word in "$@"; do
+        key_of "${word%%=*}"
+        eval "word=\$waits_$key"
+        if [ -n "$word" ] && has_ended "${word%%=*}"; then
+            ended="$ended $word"
+            eval "waits_$key="
+        fi
+    done
+    live=
+}
+
+# look ID=LIMIT...: around, after a second without a word, by builtins alone; closer where a process
+# or a file is missing.
+look() {
+    for word in "$@"; do
+        key_of "${word%%=*}"
+        pids=
+        eval "word=\$waits_$key pids=\$pids_$key"
+        [ -n "$word" ] || continue
+        [ -p "${word%%=*}/alive" ] || closer=yes
+        for pid in $pids; do
+            [ "$pid" = 0 ] || exists "$pid" || closer=yes
+        done
+    done
+    if [ -n "${closer-}" ]; then
+        closer=
+        live
+        find_ended "$@"
+    elif [ -z "$bell" ]; then
+        find_ended "$@"
+    fi
 }
 
 # report_ended: a frame with jobs of $ended, which keeps those for which there is no room in it.
@@ -597,28 +878,51 @@ report_ended() {
     end_frame
 }
 
-# has_ended ID. A job whose guard is gone gets a new one, which finds out what became of it.
+# has_ended ID, the job of $key; if not, $closer says to look again. A job whose guard is gone gets a new
+# one, which finds out what became of it.
 has_ended() {
     set -- "$1" "$1"/state.*
     case $2 in
     */state.run.* | */state.end.*)
-        [ -z "$live" ] || is_live "guard:$1" || regard "$1"
+        facts "${2#*/}"
+        eval "pids_$key=\"$sup $gid\""
+        [ -n "$live" ] && ! is_live "guard:$1" || return 1
+        closer=yes
+        # Where no state can be changed, only that nothing is left can be seen to.
+        is_live "run:$1" || writable "$1" || ! is_over "$1" || return 0
+        regard "$1"
         return 1 ;;
     */state.new)
+        closer=yes
         if [ -n "$live" ] && ! is_live "run:$1" && ! is_live "guard:$1"; then
             sleep 1
             live
-            is_live "run:$1" || mv "$1/state.new" "$1/state.end.lost.0.0" && regard "$1"
+            is_live "run:$1" || mv "$1/state.new" "$1/state.end.lost.0.0.0.0" && regard "$1"
         fi
         return 1 ;;
+    */state.\*)
+        # Removed; or we have looked at it just as it changed.
+        [ -p "$1/alive" ] || return 0
+        closer=yes
+        nap
+        set -- "$1" "$1"/state.*
+        [ ! -e "$2" ] ;;
     esac
-    return 0
+}
+
+# is_over ID: is nothing left of its check?
+is_over() {
+    (
+        id=$1
+        cd "$id" && tree
+        [ -z "$tree" ]
+    )
 }
 
 # regard ID: start its guard again.
 regard() {
     guard_shell
-    (cd "$1" && exec $setsid "$gsh" ../supervisor.sh guard "$sh" "$1" "guard:$1" \
+    (cd "$1" && exec $setsid "$gsh" ../supervisor.sh guard "$sh" "$1" "guard:$1" again \
         8>/dev/null 4<&- </dev/null >/dev/null 2>&1) &
 }
 
@@ -633,12 +937,16 @@ cancel() {
 
 # end_job ID GRACE: claim it, with at most this grace, and wake its guard.
 end_job() {
-    set -- "$1" "$2" "$1"/state.run.*
-    [ -e "$3" ] || return 0
-    limits "${3##*/}"
-    [ "$grace" -lt "$2" ] || grace=$2
-    mv "$3" "$1/state.end.cancel.$start.$grace" && echo cancel 1<>"$1/alive"
-    return 0
+    for _ in 1 2 3; do
+        set -- "$1" "$2" "$1"/state.run.*
+        [ -e "$3" ] || return 0
+        facts "${3##*/}"
+        [ "$grace" -lt "$2" ] || grace=$2
+        if mv "$3" "$1/state.end.cancel.$start.$grace.$sup.$gid" 2>/dev/null; then
+            echo cancel 1<>"$1/alive"
+            return 0
+        fi
+    done
 }
 
 # tail NONCE RUN ID=LIMIT...: report jobs as they stand.
@@ -661,11 +969,21 @@ clean() {
     for word in bell.*; do
         [ -p "$word" ] && echo closed 1<>"$word"
     done
-    round=0
-    while live; [ "$live" != "$newline$newline" ] && [ "$round" -lt 140 ]; do
-        round=$((round + 1))
+    now
+    begun=$now
+    while live; [ "$live" != "$newline$newline" ]; do
+        since "$begun"
+        [ "$took" -lt 650 ] || break
         nap
     done
+    if [ "$live" != "$newline$newline" ]; then
+        # Stopped, or where nothing can be written any more.
+        # shellcheck disable=SC2013 # names of /proc have no spaces
+        for word in $(grep -ls ":$run-" /proc/[0-9]*/cmdline); do
+            word=${word%/cmdline}
+            kill -KILL "${word#/proc/}" 2>/dev/null
+        done
+    fi
     kill_strays "$run"
     reply
     # shellcheck disable=SC2086 # counted as words
@@ -690,10 +1008,10 @@ clean() {
 
 # kill_strays RUN: what its checks have left running carries the run's cookie.
 kill_strays() {
-    leader=0 round=0
-    while tree "$1-"; [ -n "$tree" ] && [ "$round" -lt 20 ]; do
+    rounds=0
+    while cookies "$1-"; tree=${marked# }; [ -n "$tree" ] && [ "$rounds" -lt 20 ]; do
         for pid in $tree; do kill -KILL "$pid" 2>/dev/null; done
-        round=$((round + 1))
+        rounds=$((rounds + 1))
         nap
     done
 }
@@ -719,7 +1037,7 @@ sweep() {
 
 newline="
 "
-verb=$1 sh=$2
+verb=$1 sh=$2 leader=none leader_born=0 attempt=0 proven=none known=
 shift 2
 case $verb in
 start) start "$@" ;;
@@ -733,7 +1051,7 @@ run | guard | launch)
     shift
     case $verb in
     run) cd "$id" && shift && supervise "$@" ;;
-    guard) guard ;;
+    guard) shift && guard "$@" ;;
     launch)
         launch "$@"
         # Here, not in a function: the specification sets the positional parameters and execs them.

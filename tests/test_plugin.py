@@ -46,7 +46,7 @@ pytestmark = pytest.mark.usefixtures("own_tmpdir")
         ("'true', output_limit=0", "output_limit must be a positive number"),
         ("'true', name='a b'", "name must be an identifier, not 'a b'"),
         ("'true', name='host'", "name 'host' is the name of a fixture that checks need"),
-        ("'x' * 200000", "command, args and env are too long together"),
+        ("'x' * 200000", "command is too long: a program takes 131,071 bytes in one word"),
     ],
 )
 def test_a_wrong_declaration_is_a_usage_error(

@@ -2,119 +2,19 @@
 
 import os
 import secrets
-import shutil
 import signal
-import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from machines import SHELLS, shell_as_sh
+from supervised import Client, bare_client
 
 from pytest_bgcheck import protocol
-from pytest_bgcheck.model import Check, Result, State
-from pytest_bgcheck.protocol import Reply, Spec
-from pytest_bgcheck.settings import make_check
-
-BASIC = (
-    "cat", "chmod", "date", "dd", "echo", "false", "test", "true", "grep", "head",
-    "id", "ls", "mkdir", "mkfifo", "mv", "od",
-    "printf", "ps", "rm", "rmdir", "sed", "sleep", "sh", "tail", "tr", "wc", "[", "env",
-)  # fmt: skip
-
-
-def spec_of(check: Check, run: str) -> Spec:
-    terms = check.terms("salt")
-    return Spec(check.id_on("here", run, terms), check, terms)
-
-
-class Client:
-    """A run on this machine, spoken to through one shell."""
-
-    def __init__(self, shell: Path, base: Path, env: Mapping[str, str] | None = None) -> None:
-        self.shell, self.base = str(shell), base
-        self.env = dict(env) if env is not None else None
-        self.run = secrets.token_hex(6)
-        self.directory = b""
-        self.specs: dict[str, Spec] = {}
-
-    def spec(self, name: str, command: object, **given: Any) -> Spec:
-        check = make_check(name, command, given, timeout_s=60, directory=self.base)
-        return self.specs.setdefault(name, spec_of(check, self.run))
-
-    def output(self, request: str) -> bytes:
-        done = subprocess.run(
-            ["/bin/sh", "-c", request], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            env=self.env, check=True, timeout=60,
-        )  # fmt: skip
-        return done.stdout
-
-    def start(self, *specs: Spec) -> Reply:
-        reply = Reply()
-        nonces = iter(lambda: secrets.token_hex(8), "")
-        for nonce, request, _ in protocol.start_requests(
-            self.run, str(self.base), specs, nonces, self.shell
-        ):
-            reply = protocol.parse(nonce, self.output(request))
-            self.directory = reply.directory or b""
-        return reply
-
-    def ask(self, build: Callable[..., str], *args: Any) -> Reply:
-        nonce = secrets.token_hex(8)
-        return protocol.parse(nonce, self.output(build(self.directory, nonce, *args, self.shell)))
-
-    def results(self, *specs: Spec) -> dict[str, Result]:
-        """Wait for all to end."""
-        found: dict[str, Result] = {}
-        deadline = time.monotonic() + 40
-        while len(found) < len(specs):
-            assert time.monotonic() < deadline, found
-            left = [s for s in specs if s.check.name not in found]
-            for report in self.ask(protocol.await_request, 3, left).reports:
-                assert report.result is not None, report
-                name = next(s.check.name for s in specs if s.id == report.id)
-                found[name] = report.result
-        return found
-
-    def finish(self, command: object, **given: Any) -> Result:
-        spec = self.spec("c", command, **given)
-        self.start(spec)
-        return self.results(spec)["c"]
-
-    def processes(self, what: str) -> list[int]:
-        """Return the processes whose command line or environment holds a text."""
-        found = []
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                told = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-            except OSError:
-                continue
-            if what.encode() in told and int(entry.name) != os.getpid():
-                found.append(int(entry.name))
-        return found
-
-    def kill(self, *kinds: str) -> None:
-        for kind in kinds:
-            pids = [p for spec in self.specs.values() for p in self.processes(f"{kind}:{spec.id}")]
-            assert pids, kind
-            for pid in pids:
-                os.kill(pid, signal.SIGKILL)
-
-    def eventually(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 20
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-
-    def clean(self) -> None:
-        if self.directory:
-            assert self.ask(protocol.clean_request, self.run, False).left == 0
-            assert not Path(os.fsdecode(self.directory)).exists()
-            self.eventually(lambda: not self.processes(self.run))
+from pytest_bgcheck.model import State
+from pytest_bgcheck.protocol import Reply
 
 
 @pytest.fixture(params=SHELLS)
@@ -126,15 +26,7 @@ def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Client]:
 
 @pytest.fixture(params=["dash", "busybox", "yash"])
 def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Client]:
-    """A target without setsid, base64, timeout, nohup, flock, python and bash."""
-    shell = shell_as_sh(request.param, tmp_path)
-    path = tmp_path / "bin"
-    path.mkdir()
-    for tool in BASIC:
-        found = shutil.which(tool)
-        assert found is not None, tool
-        path.joinpath(tool).symlink_to(found)
-    ours = Client(shell, tmp_path, {"PATH": str(path)})
+    ours = bare_client(request.param, tmp_path)
     yield ours
     ours.clean()
 
@@ -234,11 +126,12 @@ def test_a_caller_that_died_on_its_way_leaves_the_job_to_the_next(client: Client
     assert client.results(spec)["c"].rc == 0
 
 
-def test_a_supervisor_that_died_as_it_claimed_the_job_is_told(client: Client) -> None:
+def test_a_job_whose_supervisor_died_as_it_claimed_it_is_lost(client: Client) -> None:
     spec = client.spec("c", "true")
     client.start(client.spec("other", "true"))
     Path(os.fsdecode(client.directory)).joinpath(spec.id, "claim").mkdir(parents=True)
-    assert client.start(spec).refused == {spec.id: "its supervisor was killed as it began"}
+    assert client.start(spec).attached == {spec.id}
+    assert client.results(spec)["c"].state is State.LOST
 
 
 def test_a_start_with_other_terms_is_refused(client: Client) -> None:
