@@ -30,5 +30,9 @@ class Refused(TargetError):
     """Asking again cannot help: no such container, no permission, no shell, a full disk."""
 
 
+class Gone(Refused):
+    """The target is no more, or has ended all that ran on it: a stopped or removed container."""
+
+
 class BadReply(TargetError):
     """An answer came, but not one whole frame of ours: it was cut, doubled or mixed with noise."""

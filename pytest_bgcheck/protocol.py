@@ -317,6 +317,22 @@ def parse(nonce: str, data: bytes) -> Reply:
     return reply
 
 
+class Collector:
+    """The reply to a call, picked out of what comes: noise ahead of it is not kept."""
+
+    def __init__(self, nonce: str) -> None:
+        self._mark = f"{nonce} begin ".encode()
+        self._begun = False
+        self.data = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        self.data += data
+        if not self._begun:
+            place = self.data.find(self._mark)
+            self._begun = place >= 0
+            del self.data[: place if self._begun else -len(self._mark)]
+
+
 class Stream:
     """The reply to a streamed wait: frames in a row, the last one empty.
 

@@ -6,6 +6,7 @@ to, not started again. Imports nothing of the package.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 FIRST_PAUSE_S = 0.25
@@ -16,6 +17,18 @@ START_PATIENCE_S = 60.0
 
 MARGIN_S = 10.0
 """How long after a job's last possible second its host is still asked what became of it."""
+
+FOREIGN_ANSWERS = 5
+"""So many answers in a row that are none of ours: the line works, but no shell of ours answers."""
+
+START_CALL_S = 60.0
+EACH_START_S = 0.2
+AWAIT_CALL_S = 45
+"""How long one call waits on the target: NAT tables and exec streams forget the silent."""
+
+AWAIT_SLACK_S = 20.0
+LEAST_SLACK_S = 5.0
+"""What a call needs beyond the time that it waits on the target."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +56,24 @@ def after_failure(
 
 
 def start_deadline(now_s: float, longest_timeout_s: float) -> float:
-    """Return until when a host is asked to start jobs: not longer than the longest may run."""
-    return now_s + min(longest_timeout_s, START_PATIENCE_S)
+    """Return until when a host is asked to start jobs: about as long as the longest may run."""
+    return now_s + min(longest_timeout_s + MARGIN_S, START_PATIENCE_S)
+
+
+def start_patience(now_s: float, deadline_s: float, jobs: int) -> float:
+    """Return how long one call that starts jobs may take. A slow target is not a dead one."""
+    return min(START_CALL_S, max(deadline_s - now_s, MARGIN_S + EACH_START_S * jobs))
+
+
+def await_patience(now_s: float, soonest_s: float) -> tuple[int, float]:
+    """Return how long a call waits on the target, and how long it may take in all.
+
+    ``soonest_s`` is the soonest of the jobs' deadlines. At that job's last possible second, which
+    is MARGIN_S before it, the target is asked anew; and if nothing comes any more, that is known
+    when its deadline is over.
+    """
+    expire = min(AWAIT_CALL_S, max(1, math.ceil(soonest_s - MARGIN_S + 1 - now_s)))
+    return expire, min(expire + AWAIT_SLACK_S, max(soonest_s - now_s, expire + LEAST_SLACK_S))
 
 
 def job_deadline(started_s: float, timeout_s: float, grace_s: float) -> float:

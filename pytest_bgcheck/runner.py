@@ -11,26 +11,28 @@ target only; what a target did not prove is not known.
 from __future__ import annotations
 
 import itertools
-import math
 import random
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from . import protocol, recovery
-from .errors import BadReply, Refused, TargetError, Unreachable
+from .errors import BadReply, Gone, Refused, TargetError, Unreachable
 from .model import Check, Result, State
 from .transport import Transport, ask, ask_stream
 
-START_CALL_S = 60.0
-AWAIT_CALL_S = 45
-"""How long one call waits on the target: NAT tables and exec streams forget the silent."""
-
-AWAIT_SLACK_S = 20.0
 QUESTION_CALL_S = 20.0
 CLEAN_S = 9.0
+START_TURN_S = 10.0
+CLEAN_TURN_S = 2.0
+"""How long a host waits for its turn among ``forks``: those that do not answer delay no others."""
+
+IDLE_S = 1.0
+"""The least time between two waiting calls of which the first had nothing to tell."""
+
 OTHER_TERMS = "it was started already in this run, with other arguments"
 RUN_ENDED = "the run ended"
 BATCH_S = 1.0
@@ -108,6 +110,7 @@ class Runner:
         self._clock = clock
         self._jitter = jitter
         self._forks = threading.Semaphore(forks)
+        self._dead: dict[str, str] = {}
         self._changed = threading.Condition()
         self._closing = False
         # Not a generator: those must not be advanced by two threads at once.
@@ -204,16 +207,15 @@ class Runner:
     def _start(self, target: Target, records: Sequence[Record]) -> None:
         by_id = {record.spec.id: record for record in records}
         try:
-            with self._forks:
-                requests = protocol.start_requests(
-                    self.run, self._base, [r.spec for r in records], self._nonces, self._shell
-                )
-                for nonce, request, specs in requests:
-                    batch = [by_id[spec.id] for spec in specs]
-                    if not self._start_batch(target, nonce, request, batch):
-                        rest = [r for r in records if r.state is State.PENDING]
-                        self._give_up(rest, target.trouble)
-                        break
+            requests = protocol.start_requests(
+                self.run, self._base, [r.spec for r in records], self._nonces, self._shell
+            )
+            for nonce, request, specs in requests:
+                batch = [by_id[spec.id] for spec in specs]
+                if not self._start_batch(target, nonce, request, batch):
+                    rest = [r for r in records if r.state is State.PENDING]
+                    self._give_up(rest, target.trouble)
+                    break
         finally:
             with self._changed:
                 target.starting -= 1
@@ -223,14 +225,24 @@ class Runner:
         self, target: Target, nonce: str, request: str, records: Sequence[Record]
     ) -> bool:
         """Make one start request come true, or return False."""
+        if target.identity in self._dead:
+            target.trouble = f"{self._dead[target.identity]} (it was given up before)"
+            self._give_up(records, target.trouble)
+            return False
         longest = max([r.spec.check.timeout_s for r in records], default=recovery.START_PATIENCE_S)
         deadline = recovery.start_deadline(self._clock(), longest)
 
         def start() -> protocol.Reply:
-            reply = ask(target.transport, nonce, request, START_CALL_S)
+            with self._turn(START_TURN_S):
+                patience = recovery.start_patience(self._clock(), deadline, len(records))
+                reply = ask(target.transport, nonce, request, patience)
             told = {*reply.started, *reply.refused}
             if "*" not in told and not all(r.spec.id in told for r in records):
                 raise BadReply("a reply that leaves out jobs")
+            if not (reply.directory or b"/" + self.run.encode()).endswith(f"/{self.run}".encode()):
+                raise BadReply("a reply with a strange directory")
+            if reply.started and reply.directory is None and target.directory is None:
+                raise BadReply("a reply without its directory")
             return reply
 
         try:
@@ -241,6 +253,9 @@ class Runner:
             return True
         except TargetError as error:
             target.trouble = str(error)
+            if not self._closing and target.directory is None:
+                # Tried once for all its checks, those to come and those as another user too.
+                self._dead.setdefault(target.identity, str(error))
             self._give_up(records, str(error))
             return False
         with self._changed:
@@ -261,12 +276,16 @@ class Runner:
         self, call: Callable[[], protocol.Reply], deadline: Callable[[], float]
     ) -> protocol.Reply:
         """Repeat a call until it gives a reply. Raises the last TargetError at the deadline."""
+        foreign = 0
         for failures in itertools.count(1):
             try:
                 return call()
             except Refused:
                 raise
             except TargetError as error:
+                foreign = foreign + 1 if isinstance(error, BadReply) else 0
+                if foreign >= recovery.FOREIGN_ANSWERS:
+                    raise Refused(f"what answers does not run /bin/sh: {error}") from None
                 decision = recovery.after_failure(
                     failures, self._clock(), deadline(), self._jitter()
                 )
@@ -276,6 +295,16 @@ class Runner:
                     self._changed.wait_for(lambda: self._closing, decision.after_s)
                 del error
         raise AssertionError  # pragma: no cover
+
+    @contextmanager
+    def _turn(self, patience_s: float) -> Iterator[None]:
+        """Be one of ``forks``; but do not wait for long for those that do not answer."""
+        mine = self._forks.acquire(timeout=patience_s)
+        try:
+            yield
+        finally:
+            if mine:
+                self._forks.release()
 
     # --- waiting ------------------------------------------------------------------------------
 
@@ -289,8 +318,12 @@ class Runner:
                     target.waiter = False
                     return
                 records = list(target.running.values())
+            begun = self._clock()
             try:
                 self._await_once(target, records)
+            except Gone as error:
+                self._settle_all(records, State.LOST, f"the target is gone: {error}")
+                continue
             except TargetError as error:
                 failures += 1
                 target.trouble = str(error)
@@ -301,6 +334,11 @@ class Runner:
                     self._changed.wait_for(lambda: self._closing, pause)
                 continue
             failures = 0
+            if all(record.result is None for record in records):
+                # A target that cannot wait, for whatever reason, must not be asked without a pause.
+                with self._changed:
+                    pause = begun + IDLE_S - self._clock()
+                    self._changed.wait_for(lambda: self._closing, max(0.0, pause))
             if not target.transport.streams:
                 with self._changed:
                     self._changed.wait_for(lambda: self._closing or target.wanted > 0, BATCH_S)
@@ -309,9 +347,7 @@ class Runner:
         """Make one call that waits on the target for any of its jobs, and take what it tells."""
         assert target.directory is not None
         now = self._clock()
-        # At a job's last possible second the target is asked anew, which restores a killed guard.
-        soonest = min(_deadline(r) - recovery.MARGIN_S + 1 for r in records) - now
-        expire = min(AWAIT_CALL_S, max(1, math.ceil(soonest)))
+        expire, patience = recovery.await_patience(now, min(map(_deadline, records)))
         nonce = next(self._nonces)
         stream = target.transport.streams
         request = protocol.await_request(
@@ -323,7 +359,6 @@ class Runner:
                 if not self._closing:
                     self._take(target, records, reply)
 
-        patience = expire + AWAIT_SLACK_S
         if stream:
             ask_stream(target.transport, nonce, request, patience, take)
         else:
@@ -473,27 +508,27 @@ class Runner:
             directory = target.directory
             if directory is None and not target.asked:
                 return
-            failures = 0
-            with self._forks:
-                while True:
-                    nonce = next(self._nonces)
-                    where = self._base if directory is None else directory
-                    request = protocol.clean_request(where, nonce, self.run, keep, self._shell)
-                    try:
+            for failures in itertools.count(1):
+                nonce = next(self._nonces)
+                where = self._base if directory is None else directory
+                request = protocol.clean_request(where, nonce, self.run, keep, self._shell)
+                try:
+                    with self._turn(CLEAN_TURN_S):
                         reply = ask(target.transport, nonce, request, left_s())
-                        break
-                    except (Unreachable, BadReply):
-                        failures += 1
-                        decision = recovery.after_failure(
-                            failures, self._clock(), deadline, self._jitter()
-                        )
-                        if isinstance(decision, recovery.GiveUp):
-                            raise
-                        time.sleep(decision.after_s)
+                    break
+                except (Unreachable, BadReply):
+                    decision = recovery.after_failure(
+                        failures, self._clock(), deadline, self._jitter()
+                    )
+                    if isinstance(decision, recovery.GiveUp):
+                        raise
+                    time.sleep(decision.after_s)
             if reply.left:
                 troubles.append(f"{target.label}: {reply.left} processes could not be killed")
             if "*" in reply.refused:
                 troubles.append(f"{target.label}: {reply.refused['*']}")
+        except Gone:
+            pass  # and everything with it
         except TargetError as error:
             # A host that never answered has told its story in the tests' failures.
             if target.directory is not None:

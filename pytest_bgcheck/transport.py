@@ -26,7 +26,7 @@ from typing import Any, Protocol, TypeVar
 from testinfra.backend.base import BaseBackend, CommandResult
 
 from . import protocol
-from .errors import BadReply, Refused, TargetError, Unreachable
+from .errors import BadReply, Gone, Refused, TargetError, Unreachable
 from .sharing import SharedConnection
 
 _HOPELESS = re.compile(
@@ -40,6 +40,14 @@ _HOPELESS = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """Words after which asking again cannot help."""
+
+_GONE = re.compile(
+    r"no such container|container \S+ is not running|no container with name or id"
+    r"|can only create exec sessions on running containers|\bpods? \S+ not found"
+    r"|instance is not running",
+    re.IGNORECASE,
+)
+"""Words for a container that was there and has ended, and with it what ran in it."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +79,11 @@ class Transport(Protocol):
 
 def ask(transport: Transport, nonce: str, request: str, timeout_s: float) -> protocol.Reply:
     """Call, and return the parsed reply. Raises a TargetError."""
-    answer = transport.call(request, timeout_s)
+    collector = protocol.Collector(nonce)
+    streams = transport.streams
+    answer = transport.call(request, timeout_s, collector.feed if streams else None)
     try:
-        return protocol.parse(nonce, answer.stdout)
+        return protocol.parse(nonce, bytes(collector.data) if streams else answer.stdout)
     except BadReply as error:
         raise _bad(answer, error) from None
 
@@ -107,14 +117,37 @@ def _bad(answer: Answer, error: BadReply) -> TargetError:
 
 def translate(said: str) -> TargetError:
     """Return the error for what a failed call said."""
+    if _GONE.search(said):
+        return Gone(said)
     return Refused(said) if _HOPELESS.search(said) else Unreachable(said)
 
 
 def _one_line(data: bytes) -> str:
-    """Return what there is to read in some output: its last lines, printable, in one."""
-    text = data[-2000:].decode("utf-8", "replace")
+    """Return what there is to read in some output: its last lines, printable, in one.
+
+    Some shells and tools quote what they could not run; but in our requests are others' secrets.
+    """
+    text = data[-200_000:].decode("utf-8", "replace")
     lines = ["".join(c for c in line if c.isprintable()).strip() for line in text.splitlines()]
+    lines = [line if _OURS not in line else line.partition(_OURS)[0] + "..." for line in lines]
     return "; ".join([line for line in lines if line][-3:])[-400:]
+
+
+_OURS = " pytest-bgcheck "
+"""What stands in each request between its program and its words."""
+
+_STDIN = 'request=$(cat); eval "$request"'
+
+
+def as_user(backend: BaseBackend, request: str, user: str | None) -> str:
+    """Return the request that runs another one by sudo.
+
+    It reaches sudo's shell by stdin: sudo logs its arguments, and in them are others' secrets.
+    """
+    sudo = backend.get_sudo_command(_STDIN, user)
+    program = f'printf "%s\\n" "$1" | {sudo}'
+    return " ".join(["/bin/sh", "-c", protocol.quote(program), "pytest-bgcheck",
+                     protocol.quote(request)])  # fmt: skip
 
 
 class HostTransport:
@@ -138,7 +171,7 @@ class HostTransport:
     ) -> Answer:
         if self._sudo:
             # Not by the backend's own sudo: safe-ssh would apply it twice.
-            request = self._backend.get_sudo_command(request, self._sudo_user)
+            request = as_user(self._backend, request, self._sudo_user)
         with self._lock:
             if self._closed:
                 raise Unreachable("the run is over")
@@ -151,12 +184,13 @@ class HostTransport:
             answer = connection.run(request, timeout_s, on_output)
         except BaseException:
             self._shared.broken()
+            # Its client may be broken, or a thread still use it; and closing may block.
+            threading.Thread(target=connection.close, name="bgcheck-close", daemon=True).start()
             raise
         finally:
             with self._lock:
                 self._busy.discard(connection)
         with self._lock:
-            # After an error it is dropped: its client may be broken, or a thread still uses it.
             self._idle.append(connection)
         return answer
 
@@ -169,6 +203,9 @@ class HostTransport:
             connection.close()
         self._shared.close()
 
+
+_ANSIBLE = {"ANSIBLE_NO_TARGET_SYSLOG": "1", "ANSIBLE_LOG_PATH": "/dev/null"}
+"""Keep Ansible, where a call goes through it, from logging requests here and on the target."""
 
 _SUBPROCESS = frozenset(
     {"local", "ssh", "safe-ssh", "docker", "podman", "kubectl", "openshift", "lxc", "chroot"}
@@ -183,9 +220,9 @@ class _Connection:
         self._backend = copy.copy(delegate or backend)
         # One paramiko client must not serve several threads.
         vars(self._backend).pop("client", None)
-        if delegate is None or not become:
-            # The caller has applied sudo. A delegate has its own, of the inventory.
-            self._backend.sudo = False
+        # The caller has applied sudo. A delegate has its own, of the inventory.
+        self._sudo = delegate is not None and become and self._backend.sudo
+        self._backend.sudo = False
         self._backend.run_local = self._run_local
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
@@ -199,6 +236,8 @@ class _Connection:
         self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None
     ) -> Answer:
         self._timeout_s, self._on_output = timeout_s, on_output
+        if self._sudo:
+            request = as_user(self._backend, request, self._backend.sudo_user)
         if self._backend.get_connection_type() in _SUBPROCESS:
             return _run(self._backend, request)
         return _abandonable(lambda: _run(self._backend, request), timeout_s)
@@ -212,6 +251,7 @@ class _Connection:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,  # a Ctrl-C is for pytest; and nobody can ask for a password
+            env={**os.environ, **_ANSIBLE},
         ) as process:
             self._process = process
             try:

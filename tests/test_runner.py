@@ -102,7 +102,10 @@ def test_a_refused_host_is_asked_once_for_all_its_checks() -> None:
     assert transport.calls == ["start"]
 
 
-def test_a_dead_host_is_unreachable_when_the_checks_time_is_over() -> None:
+def test_a_dead_host_is_unreachable_when_the_checks_time_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recovery, "MARGIN_S", 0.2)
     transport = Scripted(start=[Unreachable("connection timed out")])
     _, (record,) = finish(transport, check(timeout=0.2))
     assert record.result is not None
