@@ -15,6 +15,7 @@ from pytest_bgcheck.runner import Record, Runner, Target
 from pytest_bgcheck.settings import make_check
 
 RUN = "0123456789ab"
+DIRECTORY = f"/d/{RUN}".encode()
 
 
 @pytest.fixture(autouse=True)
@@ -223,7 +224,7 @@ def test_a_job_started_by_another_process_is_awaited_without_asking_for_its_star
 
 def test_a_job_started_by_another_process_with_other_terms_is_refused() -> None:
     spec = check()
-    transport = Scripted(start=[frame(f"dir\n2f64\n.\nrefused {spec.id} terms")])
+    transport = Scripted(start=[frame(f"dir\n{DIRECTORY.hex()}\n.\nrefused {spec.id} terms")])
     target = Target("host", "host", transport)
     ours = Runner(RUN)
     ours.started_elsewhere(target, f"/d/{RUN}".encode(), {spec.id: "others"})
