@@ -365,8 +365,9 @@ supervise() {
     publish "state.exit.$rc.$took.$attempt$full"
 }
 
-# publish STATE: as the end of a job that runs. Whoever may have claimed it in this instant, the
-# guard, has the verdict; but a new guard only writes its own number into the name.
+# publish STATE: as the end of a job that runs, without delay: somebody waits. Whoever may have
+# claimed it in this instant, the guard, has the verdict; but a new guard only writes its own number
+# into the name.
 publish() {
     while set -- "$1" state.run.*; [ -e "$2" ]; do
         if mv "$2" "$1" 2>/dev/null; then ring "$id"; else [ ! -e "$2" ] || break; fi
@@ -762,7 +763,7 @@ await() {
     [ "$gsh" = "$sh" ] || exec "$gsh" ./supervisor.sh await "$gsh" "$@"
     call=$1 run=$2 expire=$3 budget=$4 stream=$5
     shift 5
-    nonce=$call frames=0 waiting=$# ended=
+    nonce=$call frames=0 waiting=$# ended="" anew=""
     bell=${1-} bell=${bell%%=*}
     bell=bell.${bell#"${bell%????}"}.$call
     now
@@ -770,17 +771,48 @@ await() {
     if mkfifo "$bell" 2>/dev/null; then exec 4<>"$bell"; else bell=; fi
     for word in "$@"; do
         key_of "${word%%=*}"
-        eval "waits_$key=\$word"
+        eval "waits_$key=\$word pids_$key="
     done
-    look=yes anew=
-    while [ "$waiting" -gt 0 ]; do
-        [ -z "$look" ] || look_around "$@"
-        if [ -n "$ended" ]; then
-            [ "$stream" = 1 ] || break
+    live
+    find_ended "$@"
+    while :; do
+        while [ -n "$ended" ]; do
+            [ "$stream" = 1 ] || break 2
             report_ended
-            continue
+        done
+        if [ "$waiting" -le 0 ] || [ -n "$anew" ] || [ ! -f supervisor.sh ]; then break; fi
+        since "$begun"
+        left=$((expire * 100 - took))
+        [ "$left" -gt 0 ] || break
+        heard=
+        if [ -n "$bell" ]; then
+            rounds "$left"
+            hear "$round" "$bell"
+            [ -p "$bell" ] || break
+        else
+            # None can be made here (no space, read-only).
+            sleep 1
         fi
-        if [ -n "$anew" ] || ! listen "$@"; then break; fi
+        key_of "$heard"
+        case $heard in
+        "" | timer)
+            look "$@"
+            continue ;;
+        esac
+        case $key in
+        *[!0-9A-Za-z_]*) word=unknown ;;
+        *) eval "word=\${waits_$key-unknown}" ;;
+        esac
+        case $word in
+        # It has been reported already.
+        "") ;;
+        # "closed", or a job that was started since, or a part of a word that came just as the time
+        # was over: then look once more, and let the caller ask anew.
+        unknown)
+            find_ended "$@"
+            anew=yes ;;
+        *) find_ended "$word" ;;
+        esac
     done
     [ -z "$bell" ] || rm -f "$bell"
     [ "$stream" = 0 ] || ended=
@@ -788,81 +820,47 @@ await() {
     exit 0
 }
 
-# key_of ID: set $key to what may end the name of a variable. There is a variable for each job that
-# is waited for, empty when it has ended: a list would have to be searched at each end.
+# key_of ID: set $key to what may end the name of a variable. There are variables for each job that
+# is waited for, since a list would have to be searched at each end: $waits_KEY is its word, empty
+# once it has ended, and $pids_KEY are the processes to look after.
 key_of() {
     key=${1#*-}
     key=${key%%-*}_${key##*-}
 }
 
-# word_of ID: set $word to ID=LIMIT, to nothing if it has ended, to "unknown" if nobody asked for it.
-word_of() {
-    key_of "$1"
-    case $key in
-    *[!0-9A-Za-z_]*) word=unknown ;;
-    *) eval "word=\${waits_$key-unknown}" ;;
-    esac
-}
-
-# check_word: add the job of $word to $ended, if it has ended.
-check_word() {
-    if has_ended "${word%%=*}"; then
-        ended="$ended $word"
-        key_of "${word%%=*}"
-        eval "waits_$key="
-    fi
-}
-
-# look_around ID=LIMIT...: at all jobs that have not ended, and whether their processes live.
-look_around() {
-    live
-    look="" watch=""
+# find_ended ID=LIMIT...: move those that have ended from what is waited for to $ended.
+find_ended() {
     for word in "$@"; do
-        word_of "${word%%=*}"
-        [ -z "$word" ] || check_word
+        key_of "${word%%=*}"
+        eval "word=\$waits_$key"
+        if [ -n "$word" ] && has_ended "${word%%=*}"; then
+            ended="$ended $word"
+            eval "waits_$key="
+        fi
     done
     live=
 }
 
-# listen ID=LIMIT...: wait until one of the jobs may have ended. It fails if there is no use in going
-# on: time is over, or the run's directory is gone. $anew: the caller has other jobs by now.
-listen() {
-    while :; do
-        since "$begun"
-        left=$((expire * 100 - took))
-        [ "$left" -gt 0 ] && [ -f supervisor.sh ] || return 1
-        if [ -z "$bell" ]; then
-            # No bell can be made here (no space, read-only): look, each second.
-            sleep 1
-            look=yes
-            return 0
-        fi
-        rounds "$left"
-        hear "$round" "$bell"
-        [ -p "$bell" ] || return 1
-        case $heard in
-        "" | timer) ;;
-        *)
-            # An unknown word is "closed", or a job that was started since, or a part of one that
-            # came just as the time was over: then look once more, and let the caller ask anew.
-            word_of "$heard"
-            case $word in
-            "") continue ;;
-            unknown) anew=yes look=yes ;;
-            *) check_word ;;
-            esac
-            return 0 ;;
-        esac
-        for pid in $watch; do
-            [ "$pid" = 0 ] || exists "$pid" || look=yes
+# look ID=LIMIT...: around, after a second without a word, by builtins alone; closer where a process
+# or a file is missing.
+look() {
+    for word in "$@"; do
+        key_of "${word%%=*}"
+        pids=
+        eval "word=\$waits_$key pids=\$pids_$key"
+        [ -n "$word" ] || continue
+        [ -p "${word%%=*}/alive" ] || closer=yes
+        for pid in $pids; do
+            [ "$pid" = 0 ] || exists "$pid" || closer=yes
         done
-        for word in "$@"; do
-            [ -p "${word%%=*}/alive" ] && continue
-            word_of "${word%%=*}"
-            [ -z "$word" ] || look=yes
-        done
-        [ -z "$look" ] || return 0
     done
+    if [ -n "${closer-}" ]; then
+        closer=
+        live
+        find_ended "$@"
+    elif [ -z "$bell" ]; then
+        find_ended "$@"
+    fi
 }
 
 # report_ended: a frame with jobs of $ended, which keeps those for which there is no room in it.
@@ -883,22 +881,22 @@ report_ended() {
     end_frame
 }
 
-# has_ended ID; if not, the processes to $watch for are known. A job whose guard is gone gets a new
+# has_ended ID, the job of $key; if not, $closer says to look again. A job whose guard is gone gets a new
 # one, which finds out what became of it.
 has_ended() {
     set -- "$1" "$1"/state.*
     case $2 in
     */state.run.* | */state.end.*)
         facts "${2#*/}"
-        watch="$watch $sup $gid"
+        eval "pids_$key=\"$sup $gid\""
         [ -n "$live" ] && ! is_live "guard:$1" || return 1
-        look=yes
+        closer=yes
         # Where no state can be changed, only that nothing is left can be seen to.
         is_live "run:$1" || writable "$1" || ! is_over "$1" || return 0
         regard "$1"
         return 1 ;;
     */state.new)
-        look=yes
+        closer=yes
         if [ -n "$live" ] && ! is_live "run:$1" && ! is_live "guard:$1"; then
             sleep 1
             live
@@ -908,7 +906,7 @@ has_ended() {
     */state.\*)
         # Removed; or we have looked at it just as it changed.
         [ -p "$1/alive" ] || return 0
-        look=yes
+        closer=yes
         nap
         set -- "$1" "$1"/state.*
         [ ! -e "$2" ] ;;

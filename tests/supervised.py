@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,8 @@ class Client:
             pids = [p for spec in self.specs.values() for p in self.processes(f"{kind}:{spec.id}")]
             assert pids, kind
             for pid in pids:
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # the timer of a shell that cannot bound a read
+                    os.kill(pid, signal.SIGKILL)
 
     def guards(self, spec: Spec) -> list[int]:
         """Return a job's guards, not the subshells of one that cannot bound a read."""

@@ -120,12 +120,14 @@ def test_a_harmed_job_is_lost_at_once_and_its_tree_killed(
 
 def test_a_removed_run_is_lost_at_once_and_its_tree_killed(clients: dict[str, Client]) -> None:
     with ExitStack() as stack:
-        for client in clients.values():
-            spec = running(client)
-            waiter = stack.enter_context(client.waiting(spec))
+        specs, waiters = {}, {}
+        for shell, client in clients.items():
+            specs[shell] = running(client)
+            waiters[shell] = stack.enter_context(client.waiting(specs[shell]))
             remove(run_of(client))
-            waiter.ends()
-            assert client.ask(protocol.await_request, 1, [spec]).gone
+        for shell, client in clients.items():
+            waiters[shell].ends()
+            assert client.ask(protocol.await_request, 1, [specs[shell]]).gone
     for client in clients.values():
         nothing_runs(client)
 
@@ -138,7 +140,7 @@ def test_a_killed_guard_is_replaced_at_once(clients: dict[str, Client]) -> None:
     with ExitStack() as stack:
         waiters = {}
         for shell, client in clients.items():
-            spec = running(client, timeout=6)
+            spec = running(client, timeout=4)
             (old,) = client.guards(spec)
             waiters[shell] = stack.enter_context(client.waiting(spec))
             client.kill("guard")

@@ -15,6 +15,7 @@ from pytest_bgcheck.runner import Record, Runner, Target
 from pytest_bgcheck.settings import make_check
 
 RUN = "0123456789ab"
+DIRECTORY = f"/d/{RUN}".encode()
 
 
 @pytest.fixture(autouse=True)
@@ -223,11 +224,10 @@ def test_a_job_started_by_another_process_is_awaited_without_asking_for_its_star
 
 def test_a_job_started_by_another_process_with_other_terms_is_refused() -> None:
     spec = check()
-    where = f"/d/{RUN}".encode()
-    transport = Scripted(start=[frame(f"dir\n{where.hex()}\n.\nrefused {spec.id} terms")])
+    transport = Scripted(start=[frame(f"dir\n{DIRECTORY.hex()}\n.\nrefused {spec.id} terms")])
     target = Target("host", "host", transport)
     ours = Runner(RUN)
-    ours.started_elsewhere(target, where, {spec.id: "others"})
+    ours.started_elsewhere(target, DIRECTORY, {spec.id: "others"})
     (record,) = ours.submit([(spec, target)])
     assert ours.wait_for(lambda: record.result is not None, [target], 30)
     assert record.result is not None

@@ -8,6 +8,7 @@ the session ends. A tool that is missing is a skip which says what to install; w
 from .busybox import applets
 from .chroot import ChrootDir
 from .docker import Container, DockerEngine
+from .namespace import Namespace
 from .requirements import require, tool
 from .shells import SHELLS, shell_as_sh
 from .sshd import SSHServer
@@ -18,6 +19,7 @@ __all__ = [
     "ChrootDir",
     "Container",
     "DockerEngine",
+    "Namespace",
     "SSHServer",
     "TestUser",
     "applets",

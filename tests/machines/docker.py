@@ -20,7 +20,7 @@ _INSTALL = "apt-get install docker.io, and start it or run the tests as root"
 
 
 class Container:
-    """One container, by its ``name``; Docker removes it as soon as it stops."""
+    """One container, by its ``name``; Docker removes it as soon as it stops, unless it stays."""
 
     def __init__(self, docker: str, name: str) -> None:
         self._docker = docker
@@ -35,9 +35,13 @@ class Container:
         # PID 1 is a sleep, which has no handler and so gets no SIGTERM: no use in a grace period.
         run_checked(self._docker, "restart", "-t", "0", self.name)
 
+    def halt(self) -> None:
+        """Kill everything in the container."""
+        run_checked(self._docker, "stop", "-t", "0", self.name)
+
     def stop(self) -> None:
         """Kill everything in the container, which is removed by that."""
-        run_checked(self._docker, "stop", "-t", "0", self.name)
+        self.halt()
         self.remove()
 
     def remove(self) -> None:
@@ -130,12 +134,17 @@ class DockerEngine(Machine):
         return self._images[key]
 
     def container(
-        self, *, applets: AbstractSet[str] | None = None, **options: str | Literal[True]
+        self,
+        *,
+        applets: AbstractSet[str] | None = None,
+        stays: bool = False,
+        **options: str | Literal[True],
     ) -> Container:
         """Start a container whose PID 1 is a sleep, without a network, which reaps no zombies.
 
-        ``applets``: as for `image`. The options are those of ``docker run``:
-        ``container(user="app", read_only=True)`` runs ``--user=app --read-only``.
+        It is removed when it stops, unless it ``stays``. ``applets``: as for `image`. The options
+        are those of ``docker run``: ``container(user="app", read_only=True)`` runs ``--user=app
+        --read-only``.
         """
         image = self.image(applets)
         container = Container(self._docker, f"{self._prefix}-{len(self._containers)}")
@@ -144,7 +153,9 @@ class DockerEngine(Machine):
             f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
             for name, value in {"net": "none", "name": container.name, **options}.items()
         ]
-        run_checked(self._docker, "run", "-d", "--rm", *flags, image, "/bin/sleep", "100000")
+        if not stays:
+            flags.append("--rm")
+        run_checked(self._docker, "run", "-d", *flags, image, "/bin/sleep", "100000")
         return container
 
     def stop(self) -> None:

@@ -18,7 +18,7 @@ from .requirements import require_proc, tool
 _SERVER_CONFIG = """\
 {extra}
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {address}
 HostKey {directory}/host_key
 PidFile {directory}/pid
 AuthorizedKeysFile {directory}/authorized_keys
@@ -40,7 +40,7 @@ Subsystem sftp internal-sftp
 # testinfra's paramiko backend reads "StrictHostKeyChecking no", and no known_hosts.
 _CLIENT_CONFIG = """\
 Host {hosts}
-    HostName 127.0.0.1
+    HostName {address}
     Port {port}
     User {user}
     IdentityFile {directory}/client_key
@@ -76,6 +76,7 @@ class SSHServer(Machine):
     ``config``: lines of sshd_config, no Match block; they win over those of this server.
     ``names``: patterns, as in ssh_config, of further names to get in as.
     ``runner``: a command that runs the server, to be put before its own and to end with it.
+    ``address``: where to listen, in the network that the runner has it run in.
     """
 
     port: int
@@ -87,11 +88,13 @@ class SSHServer(Machine):
         config: Sequence[str] = (),
         names: Sequence[str] = (),
         runner: Sequence[str] = (),
+        address: str = "127.0.0.1",
     ) -> None:
         self._given = directory
         self._config = tuple(config)
         self._hosts = (*_HOSTS, *names)
         self._runner = tuple(runner)
+        self._address = address
         self._listener: subprocess.Popen[bytes] | None = None
         self._orphans: list[Process] = []
 
@@ -140,11 +143,15 @@ class SSHServer(Machine):
 
     def _write_configs(self) -> None:
         fields = {
+            "address": self._address,
             "directory": self.directory,
             "port": self.port,
             "user": pwd.getpwuid(os.geteuid()).pw_name,
         }
-        server = _SERVER_CONFIG.format(extra="\n".join(self._config), **fields)
+        # First comes first, but for MaxStartups, of which the last counts.
+        own = {line.split()[0] for line in self._config}
+        template = [line for line in _SERVER_CONFIG.splitlines() if line.split()[0] not in own]
+        server = "\n".join(template).format(extra="\n".join(self._config), **fields) + "\n"
         path = self.directory / "sshd_config"
         # OpenSSH 9.8 and later shut an address out for a while after a few broken connections.
         path.write_text(server + "PerSourcePenalties no\n")
@@ -157,7 +164,7 @@ class SSHServer(Machine):
         self.client_config.write_text("\n".join(blocks))
         self.shared_config.write_text("\n".join(block + sharing for block in blocks))
         key = (self.directory / "host_key.pub").read_text()
-        (self.directory / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {key}")
+        (self.directory / "known_hosts").write_text(f"[{self._address}]:{self.port} {key}")
 
     def _listen(self) -> bool:
         """Start the listener; return False if somebody else has the port."""
@@ -191,7 +198,15 @@ class SSHServer(Machine):
 
     def restart(self) -> None:
         """Kill the listener and all sessions, and listen on the same port again."""
+        self.go_down()
+        self.come_back()
+
+    def go_down(self) -> None:
+        """Kill the listener and all sessions; what runs in these is not told, and goes on."""
         self._kill_listener(sessions_only=True)
+
+    def come_back(self) -> None:
+        """Listen on the same port again after `go_down`."""
         # The port may be in use by another process for a moment, as an outgoing one.
         if not wait_until(self._listen, 10, poll_s=0.2):
             raise RuntimeError(f"port {self.port} is not free any more")
