@@ -10,6 +10,9 @@ from .report import duration
 MANY = 60
 """With more jobs only the hosts that matter are unfolded."""
 
+LEAST_TAIL = 0.2
+"""Percent of the run: less is not worth an element."""
+
 STEPS_S = (
     0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200,
     86400, 172800,
@@ -34,7 +37,12 @@ def layout(document: Mapping[str, Any], jobs: Sequence[dict[str, Any]]) -> dict[
     for job, told in zip(jobs, document["jobs"], strict=True):
         began = told["started_at"] or told["planned_at"]
         ended = told["ended_at"] or document["run"]["ended_at"]
-        job["bar"] = bar(began, ended) if began is not None else None
+        job["bar"], job["tail"] = None, None
+        if began is not None:
+            # What it took is the target's word; that its end was known came after.
+            over = ended if told["duration_s"] is None else min(ended, began + told["duration_s"])
+            job["bar"] = bar(began, over)
+            job["tail"] = bar(over, ended) if at(ended) - at(over) > LEAST_TAIL else None
         job["waits"] = [
             bar(first, last) for first, last in _merged(told["awaited_by"]) if at(last) > at(first)
         ]

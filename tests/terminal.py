@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,9 +34,14 @@ class Shown:
 
 
 def run_on_tty(
-    cwd: Path, *args: str, columns: int = 80, lines: int = 30, env: Mapping[str, str] | None = None
+    cwd: Path,
+    *args: str,
+    columns: int = 80,
+    lines: int = 30,
+    env: Mapping[str, str] | None = None,
+    watch: Callable[[pyte.Screen], None] = lambda screen: None,
 ) -> Shown:
-    """Run pytest on a terminal of this size."""
+    """Run pytest on a terminal of this size; ``watch`` sees each screen that differs."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     process = subprocess.Popen(
@@ -71,6 +76,7 @@ def run_on_tty(
             shown = [line.rstrip() for line in screen.display]
             if not screens or screens[-1] != shown:
                 screens.append(shown)
+                watch(screen)
     os.close(leader)
     above = ["".join(row[x].data for x in range(columns)).rstrip() for row in screen.history.top]
     final = above + [line.rstrip() for line in screen.display]

@@ -140,7 +140,7 @@ def test_output_opens_by_click_and_by_key(chromium: Browser, small: Path) -> Non
     chromium.open(small)
     opened = "document.querySelector('dialog[open]')?.id"
     chromium.run("document.querySelector('.bar[href=\"#j1\"]').click()")
-    assert chromium.run(opened) == "j1"
+    chromium.wait(f"{opened} === 'j1'")
     chromium.press("Escape")
     chromium.wait(f"{opened} === undefined")
     chromium.run("document.querySelector('tbody a').focus()")
@@ -148,7 +148,7 @@ def test_output_opens_by_click_and_by_key(chromium: Browser, small: Path) -> Non
     chromium.wait(f"{opened} === 'j0'")
     chromium.run("document.querySelector('dialog[open] .close').click()")
     chromium.wait(f"{opened} === undefined")
-    assert chromium.run("document.activeElement.hash") == "#j0"
+    chromium.wait("document.activeElement.hash === '#j0'")
     chromium.press("/", "/")
     chromium.wait("document.activeElement.id === 'filter'")
 
