@@ -21,6 +21,9 @@ MARGIN_S = 10.0
 FOREIGN_ANSWERS = 5
 """So many answers in a row that are none of ours: the line works, but no shell of ours answers."""
 
+CLEAN_TRIES = 3
+"""How often a host is asked to clean up that has never answered a start."""
+
 START_CALL_S = 60.0
 EACH_START_S = 0.2
 AWAIT_CALL_S = 45

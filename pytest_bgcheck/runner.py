@@ -526,7 +526,8 @@ class Runner:
                     decision = recovery.after_failure(
                         failures, self._clock(), deadline, self._jitter()
                     )
-                    if isinstance(decision, recovery.GiveUp):
+                    never = directory is None and failures >= recovery.CLEAN_TRIES
+                    if never or isinstance(decision, recovery.GiveUp):
                         raise
                     time.sleep(decision.after_s)
             if reply.left:

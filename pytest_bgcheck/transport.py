@@ -36,7 +36,7 @@ _HOPELESS = re.compile(
     r"|a terminal is required|is not in the sudoers|unknown user|no such user|command not found"
     r"|not found$|cannot change root|cannot execute|account is (currently )?not available"
     r"|restricted|no such identity|bad owner or permissions|no matching host key"
-    r"|is not allowed to execute",
+    r"|is not allowed to execute|word too long",
     re.IGNORECASE | re.MULTILINE,
 )
 """Words after which asking again cannot help."""
@@ -150,6 +150,15 @@ def as_user(backend: BaseBackend, request: str, user: str | None) -> str:
                      protocol.quote(request)])  # fmt: skip
 
 
+def in_short_words(request: str) -> str:
+    """Return the request that runs another one, for a csh, whose words have 1,024 characters."""
+    step = 700
+    parts = [request[start : start + step] for start in range(0, len(request), step)]
+    program = 'request=; for part do request=$request$part; done; eval "$request"'
+    return " ".join(["/bin/sh", "-c", protocol.quote(program), "pytest-bgcheck",
+                     *map(protocol.quote, parts)])  # fmt: skip
+
+
 class HostTransport:
     """Calls over a testinfra backend, as the user that its settings or ``sudo`` say."""
 
@@ -158,6 +167,7 @@ class HostTransport:
         self._sudo = backend.sudo if sudo is None else sudo
         self._sudo_user = backend.sudo_user if sudo is None else sudo_user
         self._become = sudo is not False
+        self._short_words = False
         # safe-ssh prints its output at its end, by its design.
         self.streams = backend.get_connection_type() in _SUBPROCESS - {"safe-ssh"}
         self._shared = SharedConnection()
@@ -172,6 +182,16 @@ class HostTransport:
         if self._sudo:
             # Not by the backend's own sudo: safe-ssh would apply it twice.
             request = as_user(self._backend, request, self._sudo_user)
+        if not self._short_words:
+            answer = self._call(request, timeout_s, on_output)
+            if answer.rc == 0 or b"Word too long" not in answer.stderr + answer.stdout:
+                return answer
+            self._short_words = True
+        return self._call(in_short_words(request), timeout_s, on_output)
+
+    def _call(
+        self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None
+    ) -> Answer:
         with self._lock:
             if self._closed:
                 raise Unreachable("the run is over")
