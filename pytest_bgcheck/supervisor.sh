@@ -63,7 +63,9 @@ timed_read() {
     [ "$timed" -le 1 ]
 }
 
-# hear CENTISECONDS FIFO: wait for a line on fd 4, its end-of-file, or the time-out.
+# hear CENTISECONDS FIFO: wait for a line on fd 4, its end-of-file, or the time-out. A timer that it
+# needed goes on, for the next call with the same end, until it is hushed.
+timer=
 hear() {
     secs=$(($1 / 100)) frac=$(($1 % 100))
     case $frac in ?) frac=0$frac ;; esac
@@ -73,23 +75,33 @@ hear() {
     if timed_read; then
         # shellcheck disable=SC3045 # only where timed_read has just seen that it works
         read -r -t "$secs" heard <&4
-    else
-        # Redirected within: yash forks twice for a group with redirections, and $! is the outer one.
+        return 0
+    fi
+    # Redirected within: yash forks twice for a group with redirections, and $! is the outer one.
+    [ -n "$timer" ] || {
         {
             exec 4<&- </dev/null >/dev/null 2>&1
-            trap "kill \$nap; exit 0" TERM
+            # By $!, which is there as soon as the sleep is; "nap=$!" might come too late. KILL, since
+            # a child that has just been forked may still have our trap, and lose a TERM in it.
+            before=${!-}
+            trap "[ \"\${!-}\" = \"\$before\" ] || kill -KILL \"\$!\"; exit 0" TERM
             case $secs in *.00) secs=${secs%.*} ;; *) sleep 0.01 || secs=$((${secs%.*} + 1)) ;; esac
             sleep "$secs" &
-            nap=$!
-            wait "$nap"
+            wait "$!"
             echo timer 1<>"$2"
         } &
         timer=$!
-        read -r heard <&4
-        # Not waited for: that would be a millisecond before each result.
-        kill "$timer" 2>/dev/null
-    fi
-    return 0
+    }
+    read -r heard <&4
+    [ "$heard" != timer ] || timer=
+}
+
+# hush: end the timer.
+hush() {
+    [ -n "$timer" ] || return 0
+    kill "$timer" 2>/dev/null
+    wait "$timer" 2>/dev/null
+    timer=
 }
 
 # guard_shell: set $gsh to a shell that can bound a read, or to our own.
@@ -255,6 +267,7 @@ guard() {
             continue
         fi
         hear "$left" alive
+        hush
         set -- state.*
         case $1 in state.run.*) limits "$1" ;; *) continue ;; esac
         [ "$left" -gt 0 ] || continue
@@ -304,6 +317,7 @@ await_supervisor() {
         since "$begun"
         [ "$took" -lt "$1" ] || break
         hear $(($1 - took)) alive
+        hush
         [ -n "$heard" ] || nap
     done
 }
@@ -560,6 +574,7 @@ await() {
             *) if has_ended "$heard"; then ended=" $word"; else eval "waits_$key=\$word"; fi ;;
             esac
         done
+        hush
         rm -f "$bell"
     fi
     [ "$stream" = 0 ] || ended=
