@@ -91,11 +91,13 @@ hear() {
         # Redirected within: yash forks twice for a group with redirections, and $! is the outer one.
         {
             exec 4<&- </dev/null >/dev/null 2>&1
-            trap "kill \$nap; exit 0" TERM
+            # By $!, which is there as soon as the sleep is; "nap=$!" might come too late. KILL, since
+            # a child that has just been forked may still have our trap, and lose a TERM in it.
+            before=${!-}
+            trap "[ \"\${!-}\" = \"\$before\" ] || kill -KILL \"\$!\"; exit 0" TERM
             case $secs in *.00) secs=${secs%.*} ;; *) sleep 0.01 || secs=$((${secs%.*} + 1)) ;; esac
             sleep "$secs" &
-            nap=$!
-            wait "$nap"
+            wait "$!"
             if [ -p "$2" ]; then echo timer 1<>"$2"; else bereft; fi
         } &
         timer=$!

@@ -203,6 +203,36 @@ def test_a_streamed_wait_tells_each_end(client: Client) -> None:
     assert [r.id for reply in replies for r in reply.reports] == [spec.id for spec in specs]
 
 
+def test_a_streamed_wait_leaves_no_timer_behind(client: Client) -> None:
+    # All end at once: each ring meets a timer that has just been started, if each makes one.
+    specs = [client.spec(f"c{n}", "sleep 0.3") for n in range(12)]
+    client.start(*specs)
+    request = protocol.await_request(
+        client.directory, secrets.token_hex(8), 20, specs, client.shell, True
+    )
+    client.output(request)
+    client.clean()
+    folder = os.fsdecode(client.directory)
+
+    def there() -> list[str]:
+        links = [entry / "cwd" for entry in Path("/proc").glob("[0-9]*")]
+        return [str(link) for link in links if _cwd(link).startswith(folder)]
+
+    # They would stay for the 20 seconds of the wait.
+    deadline = time.monotonic() + 5
+    while there():
+        assert time.monotonic() < deadline, there()
+        time.sleep(0.02)
+    client.directory = b""
+
+
+def _cwd(link: Path) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""
+
+
 def test_output_is_cut_on_the_target(client: Client) -> None:
     result = client.finish("head -c 5000000 /dev/zero; echo end", output_limit=1000)
     assert (result.stdout_kept.size, result.stdout_kept.cut) == (5_000_004, 4_999_004)

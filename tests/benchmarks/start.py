@@ -44,7 +44,9 @@ def run(lab: Lab) -> None:
             [
                 Contender(US, lambda: take(US, lab.pytest("background", task))),
                 Contender(WITHOUT, lambda: take(WITHOUT, lab.pytest("background", nothing))),
-                Contender(XDIST, lambda: take(XDIST, lab.pytest("blocking", task, "-n20")), 2),
+                Contender(
+                    XDIST, lambda: take(XDIST, lab.pytest("blocking", task, "-n20")), lab.repeats(2)
+                ),
                 Contender(ansible, lambda: take(ansible, lab.ansible(play, task)), 1),
             ],
         )
