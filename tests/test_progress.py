@@ -81,9 +81,7 @@ def test_the_live_line_is_right_at_the_bottom_of_the_screen(pytester: pytest.Pyt
     assert all(re.search(r"(PASSED|FAILED) +\[[ 0-9]+%\]$", line) for line in verbose)
 
 
-@pytest.mark.parametrize(
-    "text", ["short", "a longer line of text", "检查数据库备份", "检a查b数c"]
-)
+@pytest.mark.parametrize("text", ["short", "a longer line of text", "检查数据库备份", "检a查b数c"])
 @pytest.mark.parametrize("columns", [0, 2, 5, 12, 40])
 def test_a_line_is_cut_to_columns_not_to_characters(text: str, columns: int) -> None:
     shown = fit(text, columns)
