@@ -237,6 +237,16 @@ def _text(argument: str, value: object) -> str:
         raise WrongUse(f"{argument} must be a string, not {value!r}")
     if not value.strip() or "\0" in value:
         raise WrongUse(f"{argument} must be neither empty nor hold a NUL, got {value!r}")
+    return _encodable(argument, value)
+
+
+def _encodable(argument: str, value: str) -> str:
+    """Return a text that has bytes: those of undecodable file names are surrogates, others not."""
+    try:
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        # The value may be a secret, and the error holds it.
+        raise WrongUse(f"{argument} holds characters that cannot be encoded") from None
     return value
 
 
@@ -262,6 +272,7 @@ def _words(argument: str, value: object, least: int) -> tuple[str, ...]:
     for word in words:
         if not isinstance(word, str) or "\0" in word:
             raise WrongUse(f"{argument} must be {wanted} without NUL, got {word!r} in it")
+        _encodable(argument, word)
     if len(words) < least or (least and not words[0]):
         raise WrongUse(f"{argument} must name a program, got {value!r}")
     return tuple(words)
@@ -304,6 +315,7 @@ def _env(value: object) -> tuple[tuple[str, str], ...]:
         # The value may be a secret: it is not shown.
         if not isinstance(text, str) or "\0" in text:
             raise WrongUse(f"env[{name!r}] must be a string without NUL")
+        _encodable(f"env[{name!r}]", text)
     return tuple(sorted(value.items()))
 
 
