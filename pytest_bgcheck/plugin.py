@@ -51,8 +51,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARK)
     config.stash[SESSION] = None
     config.stash[STARTED] = time.time()
-    if config.option.bgcheck_plan and hasattr(config.option, "dist"):
-        config.option.dist = "no"  # xdist's workers could not show it; its own hook comes later
     settings.from_config(config)  # a wrong option is told before anything else happens
 
 

@@ -177,9 +177,13 @@ class Progress:
 
     def _raw(self, text: str) -> None:
         # Not by the writer, which counts columns.
-        self._writer.flush()
-        self._file.write(text)
-        self._file.flush()
+        encoding = getattr(self._file, "encoding", None) or "utf-8"
+        try:
+            self._writer.flush()
+            self._file.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            self._file.flush()
+        except OSError:  # the terminal is gone: a test that waits need not fail for it
+            self._live = False
 
     def _flush(self, before_test: bool = False) -> None:
         """Write what has started and ended."""

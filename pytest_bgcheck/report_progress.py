@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from .ledger import JobEntry, Wait
@@ -72,6 +74,11 @@ def ended(job: JobEntry) -> str:
     return f"background check {job.name!r} on {job.host} ended: {facts}{took}"
 
 
-def fit(text: str, width: int) -> str:
-    """Return a text that is no wider than so many columns."""
-    return text if len(text) <= width else f"{text[: max(0, width - 3)]}..."[: max(0, width)]
+def fit(text: str, columns: int) -> str:
+    """Return a text that takes no more than so many columns of a terminal."""
+    widths = [2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text]
+    if sum(widths) <= columns:
+        return text
+    ends = list(itertools.accumulate(widths))
+    kept = sum(end <= columns - 3 for end in ends)
+    return f"{text[:kept]}..."[: max(0, columns)]

@@ -4,8 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+import wcwidth
 from suites import HEAD, run
 from terminal import Shown, run_on_tty
+
+from pytest_bgcheck.report_progress import fit
 
 SUITE = HEAD + (
     "import time\n"
@@ -76,6 +79,21 @@ def test_the_live_line_is_right_at_the_bottom_of_the_screen(pytester: pytest.Pyt
     verbose = [line for line in shown.final if re.match(r"test_\w+\.py::", line)]
     assert len(verbose) == 16
     assert all(re.search(r"(PASSED|FAILED) +\[[ 0-9]+%\]$", line) for line in verbose)
+
+
+@pytest.mark.parametrize("text", ["short", "a longer line of text", "检查数据库备份", "检a查b数c"])
+@pytest.mark.parametrize("columns", [0, 2, 5, 12, 40])
+def test_a_line_is_cut_to_columns_not_to_characters(text: str, columns: int) -> None:
+    shown = fit(text, columns)
+    assert wcwidth.wcswidth(shown) <= columns
+    assert shown == text or columns < wcwidth.wcswidth(text)
+
+
+def test_a_line_that_the_terminal_cannot_encode_is_escaped(pytester: pytest.Pytester) -> None:
+    suite = SUITE + "@pytest.mark.bgcheck('slow')\ndef test_café(): pass\n"
+    shown = on_tty(pytester, "-k", "café", suite=suite, PYTHONIOENCODING="ascii")
+    assert shown.rc == 0
+    assert shown.ever(r"test_caf\xe9 waits")
 
 
 def test_no_colour_means_no_colour(pytester: pytest.Pytester) -> None:
