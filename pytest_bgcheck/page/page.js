@@ -35,7 +35,6 @@ heads.forEach((head, column) => head.addEventListener("click", () => {
   document.querySelector("tbody").append(...rows);
 }));
 
-let opener = null;
 function open() {
   const dialog = location.hash.startsWith("#j") && document.getElementById(location.hash.slice(1));
   for (const other of document.querySelectorAll("dialog[open]")) if (other !== dialog) other.close();
@@ -47,13 +46,11 @@ document.addEventListener("click", event => {
   if (!link) { if (event.target.nodeName === "DIALOG") event.target.close(); return; }
   event.preventDefault();
   if (link.className === "close") { link.closest("dialog").close(); return; }
-  opener = link;
   history.replaceState(null, "", link.hash);
   open();
 });
 for (const dialog of document.querySelectorAll("dialog")) dialog.addEventListener("close", () => {
   if (location.hash === "#" + dialog.id) history.replaceState(null, "", " ");
-  if (opener) opener.focus();
 });
 open();
 addEventListener("keydown", event => {
