@@ -71,7 +71,8 @@ def test_several_codes_can_be_accepted(two_codes: Job) -> None:
 def test_the_limit_holds_for_the_whole_tree(host: Any, limited: Job) -> None:
     result = limited.result()
     assert (result.state, result.rc, result.stdout) == (State.TIMED_OUT, None, "begun\n")
-    assert result.detail == ""
+    # Of others' processes, which a limit leaves alone, it may tell.
+    assert "could not be killed" not in result.detail
     assert result.duration is not None
     assert 0.9 < result.duration < 30
     assert host.run("ps | grep '[9]8[.]7' || ps -ef | grep '[9]8[.]7'").stdout == ""

@@ -194,8 +194,8 @@ def test_skip_and_xfail_keep_their_meaning(pytester: pytest.Pytester) -> None:
 def test_a_test_can_be_less_patient_than_the_check(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
-        test_it="c = background_check('sleep 2')\n"
-        "@pytest.mark.bgcheck('c', timeout=0.2)\ndef test_1(): pass\n"
+        test_it="c = background_check('sleep 9')\n"
+        "@pytest.mark.bgcheck('c', timeout=4)\ndef test_1(): pass\n"
         "@pytest.mark.bgcheck('c')\ndef test_2(): pass\n",
     )
     result.assert_outcomes(failed=1, passed=1)
