@@ -109,6 +109,7 @@ class Book:
             if told.bad:
                 lines += [(line, "red") for line in report_summary.table(told.bad, width)]
             lines += [(report_summary.near_limit(job), "yellow") for job in told.near_limit]
+            lines += [(line, "yellow") for line in report_summary.noted(self._jobs())]
             if self.settings.unawaited != "ignore":
                 colour = "red" if self.settings.unawaited == "fail" else "yellow"
                 lines += [(report_summary.unawaited(job), colour) for job in told.unawaited]

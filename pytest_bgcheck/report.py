@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,17 @@ HINTS = {
     143: "143: ended by SIGTERM, not by this plugin",
     255: "255: often ssh's own exit code, if the check itself uses ssh",
 }
+
+
+def hint_for(rc: int) -> str:
+    """Return what an exit code says by convention; empty if nothing."""
+    if rc in HINTS:
+        return HINTS[rc]
+    try:
+        name = signal.Signals(rc - 128).name
+    except ValueError:
+        return ""
+    return f"{rc}: 128 + {rc - 128}, as after the signal {name}"
 
 
 @dataclass(frozen=True)
@@ -130,7 +142,9 @@ def _block(verdict: Verdict) -> list[str]:
         lines += _stream("stderr", result.stderr_kept)
     elif result.stderr_kept.size:
         lines += _stream("stderr", result.stderr_kept)
-    hint = HINTS.get(result.rc) if result.rc is not None else None
+    if result.rc is not None and result.detail:
+        lines.append(f"  note: {result.detail}")
+    hint = "" if result.rc is None else hint_for(result.rc)
     if hint:
         lines.append(f"  hint: {hint}")
     if verdict.kept:

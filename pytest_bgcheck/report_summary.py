@@ -5,10 +5,11 @@ Pure; imports only figures, ledger, model and report.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from .figures import Figures, used
 from .ledger import JobEntry
+from .model import State
 from .report import duration
 
 HEADS = ("check", "host", "state", "rc", "took", "limit", "awaited by")
@@ -49,6 +50,15 @@ def unawaited(job: JobEntry) -> str:
     return (
         f"background check {job.name!r} on {job.host} was started, and no test awaited it ({told})"
     )
+
+
+def noted(jobs: Iterable[JobEntry]) -> list[str]:
+    """Return a line for each job that succeeded, but with something to be said of its output."""
+    return [
+        f"background check {job.name!r} on {job.host} succeeded: {job.result.detail}"
+        for job in jobs
+        if job.state is State.SUCCEEDED and job.result is not None and job.result.detail
+    ]
 
 
 def awaited_by(job: JobEntry) -> list[str]:

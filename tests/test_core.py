@@ -88,3 +88,20 @@ def test_a_job_has_one_id_for_each_host_and_each_difference() -> None:
     }
     assert len(ids) == 4
     assert all(id.startswith("run-webapp-") and id.count("-") == 2 for id in ids)
+
+
+@pytest.mark.parametrize(
+    ("rc", "hint"),
+    [(1, None), (126, "could not be executed"), (127, "not found"), (137, "out of memory"),
+     (134, "as after the signal SIGABRT"), (255, "ssh's own")],
+)  # fmt: skip
+def test_an_exit_code_has_the_hint_of_its_convention(rc: int, hint: str | None) -> None:
+    text = verdict(State.FAILED, rc)
+    assert (f"hint: {rc}: " in text) == (hint is not None)
+    assert hint is None or hint in text
+
+
+def test_output_cut_short_is_said_with_the_true_rc() -> None:
+    text = verdict(State.FAILED, 3, detail="output cut short: no space left")
+    assert "failed: rc 3" in text.split("\n")[0]
+    assert "  note: output cut short: no space left\n" in text

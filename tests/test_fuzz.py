@@ -264,7 +264,7 @@ GOOD: list[Step] = [ended("exit.0.5.1"), streamed("exit.0.5.1")]
 FAULTS: list[Step] = [
     Unreachable("connection reset"), BadReply("cut"), Refused("permission denied"), "",
     Gone("No such container: x"), "NONCE begin hex\n", "NONCE begin none\nNONCE end 0\n",
-    frame() + frame(), frame(), b"\xff\x00", frame("started a-b-c"), frame("refused * no space left"),
+    frame() + frame(), frame(), b"\xff\x00", frame("started a-b-c"), frame("refused * full"),
     frame("job x state.exit.0.1.1 -\nout 0 0 0\n.\nerr 0 0 0\n."), frame("what is this"),
     *GOOD, ended("exit.9.5.1"), ended("timeout.5.1.0.x"), ended("lost.5.1.0.x"),
     ended("run.1.2.3.4.5"), streamed("exit.9.5.1"),

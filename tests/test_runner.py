@@ -3,16 +3,18 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from scripted import Scripted, Step, ended, frame, started
 
 from pytest_bgcheck import State, recovery, runner
-from pytest_bgcheck.errors import BadReply, Refused, Unreachable
+from pytest_bgcheck.errors import BadReply, Gone, Refused, Unreachable
 from pytest_bgcheck.protocol import Spec
 from pytest_bgcheck.runner import Record, Runner, Target
 from pytest_bgcheck.settings import make_check
+from pytest_bgcheck.transport import ask, translate
 
 RUN = "0123456789ab"
 DIRECTORY = f"/d/{RUN}".encode()
@@ -267,3 +269,91 @@ def test_a_host_whose_start_was_never_answered_is_cleaned_all_the_same() -> None
     assert lost.wait(30)
     assert ours.close([target]) == []
     assert transport.calls[-1] == "clean"
+
+
+# --- faults that need exact timing ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_target_that_is_gone_has_lost_its_jobs_at_once(streams: bool) -> None:
+    transport = Scripted(streams, start=[started], waits=[Gone("No such container: x")])
+    assert state_of(transport) == (State.LOST, "the target is gone: No such container: x")
+    assert transport.calls.count("await") == 1
+
+
+def test_answers_that_are_none_of_ours_are_not_asked_for_for_ever() -> None:
+    transport = Scripted(start=["Welcome!\n"])
+    state, detail = state_of(transport)
+    assert state is State.NOT_STARTED
+    assert "what answers does not run /bin/sh: no reply in 9 bytes of output" in detail
+    assert transport.calls == ["start"] * recovery.FOREIGN_ANSWERS
+
+
+def test_a_host_that_was_given_up_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, "MARGIN_S", 0.1)
+    transport = Scripted(start=[Unreachable("no route to host")])
+    ours, (first,) = finish(transport, check("a", timeout=0.1))
+    tried = len(transport.calls)
+    as_another = Target("host", "host", Scripted())
+    late = ours.submit([(check("b"), first.target), (check("b"), as_another)])
+    assert ours.wait_for(lambda: all(r.result for r in late), [first.target], 30)
+    details = [r.result.detail for r in late if r.result]
+    assert details == ["no route to host (it was given up before)"] * 2
+    assert (len(transport.calls), as_another.transport.calls) == (tried, [])  # type: ignore[attr-defined]
+
+
+def test_hosts_that_do_not_answer_leave_the_turn_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner, "START_TURN_S", 0.1)
+    monkeypatch.setattr(runner, "CLEAN_TURN_S", 0.1)
+    over = threading.Event()
+
+    def frozen(request: str) -> str:
+        over.wait(30)
+        return ""
+
+    dead = [Target(str(n), str(n), Scripted(start=[frozen], clean=[frozen])) for n in range(3)]
+    living = Target("a", "a", Scripted(start=[started], waits=[ended("exit.0.5.1")],
+                                       clean=[frame("left 0")]))  # fmt: skip
+    ours = Runner(RUN, forks=2)
+    ours.submit([(check(), target) for target in dead])
+    (good,) = ours.submit([(check(), living)])
+    assert ours.wait_for(lambda: good.result is not None, [living], 20)
+    assert good.state is State.SUCCEEDED
+    monkeypatch.setattr(runner, "CLEAN_S", 2.0)
+    ours.close([*dead, living])
+    assert living.transport.calls[-1] == "clean"  # type: ignore[attr-defined]
+    over.set()
+
+
+def test_a_target_with_nothing_to_tell_is_not_asked_without_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner, "IDLE_S", 0.2)
+    transport = Scripted(start=[started], waits=[*[frame()] * 3, ended("exit.0.5.1")])
+    begun = time.monotonic()
+    assert state_of(transport)[0] is State.SUCCEEDED
+    assert time.monotonic() - begun > 0.5
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["Error: No such container: x", "Error response from daemon: Container 4f is not running",
+     'Error from server (NotFound): pods "x" not found', "Error: Instance is not running"],
+)  # fmt: skip
+def test_words_for_a_container_that_has_ended(said: str) -> None:
+    assert isinstance(translate(said), Gone)
+
+
+def test_an_error_that_quotes_our_request_does_not_show_it() -> None:
+    def broken(request: str) -> str:
+        return ""
+
+    said = b"csh: cannot parse: /bin/sh -c 'x' pytest-bgcheck 'env' 'TOKEN=secret' 'more'"
+    transport = Scripted(start=[broken])
+    call = transport.call
+    transport.call = lambda *args: replace(call(*args), rc=1, stderr=said)  # type: ignore[method-assign]
+    with pytest.raises(Unreachable) as caught:
+        ask(transport, "0" * 16, "'start' '/bin/sh' '0000000000000000'", 1)
+    assert str(caught.value) == "csh: cannot parse: /bin/sh -c 'x'..."
