@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import queue
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -143,6 +144,7 @@ class Controller:
         self._cleaned: set[str] = set()
         self._places: dict[str, str] = {}
         self._stopped = False
+        self._ended = False
         self._wrong_use = ""
 
     # --- workers come and go --------------------------------------------------------------------
@@ -236,8 +238,20 @@ class Controller:
                 for outbox in self._outboxes.values():
                     outbox.put("stop")
 
+    def pytest_unconfigure(self) -> None:
+        # pytest ends without pytest_sessionfinish if xdist could not start all its workers; those
+        # that it could may have started jobs.
+        if not self._ended:
+            manager = getattr(self._config.pluginmanager.getplugin("dsession"), "nodemanager", None)
+            if manager is not None:
+                manager.teardown_nodes()
+            self.clean()
+            for line in self.book.troubles:
+                print(f"pytest-bgcheck: not cleaned up: {line}", file=sys.stderr)
+
     def clean(self) -> None:
         """End all jobs and leave nothing on the targets: one call a host, whoever had it."""
+        self._ended = True
         if not self._targets:
             return
         from . import hosts, transport

@@ -59,8 +59,14 @@ def eventually(condition: Callable[[], object], timeout_s: float = 60) -> None:
         time.sleep(0.05)
 
 
+def left() -> tuple[object, ...]:
+    """Return what is left of the runs under test."""
+    found = leftovers.directories(), leftovers.checks(), leftovers.supervisors()
+    return found if any(found) else ()
+
+
 def nothing_is_left() -> bool:
-    return not (leftovers.directories() or leftovers.checks() or leftovers.supervisors())
+    return not left()
 
 
 class Run:
@@ -79,7 +85,10 @@ class Run:
     def end(self) -> tuple[int, str]:
         """Return the exit status and the output, once nothing is left."""
         output = self.process.communicate(timeout=120)[0].decode()
-        eventually(nothing_is_left, 20)
+        deadline = time.monotonic() + 20
+        while found := left():
+            assert time.monotonic() < deadline, (found, output)
+            time.sleep(0.05)
         return self.process.returncode, output
 
     def workers(self) -> list[int]:
@@ -443,6 +452,22 @@ def test_all_workers_killed_leaves_nothing(long_run: Run) -> None:
         os.kill(worker, signal.SIGKILL)
     status, output = long_run.end()
     assert status != 0, output
+
+
+def test_a_worker_that_cannot_be_started_leaves_nothing(
+    pytester: pytest.Pytester, count: Path
+) -> None:
+    pytester.makepyfile(HEAD + LONG)
+    slow = pytester.path / "python-that-fails"
+    slow.write_text(
+        f"#!/bin/sh\nuntil grep -q a {count} && grep -q b {count}; do sleep 0.1; done\nexit 1\n"
+    )
+    slow.chmod(0o755)
+    # The second worker is started, and dies, while the first one runs already.
+    with Run(pytester, "--dist=load", "--tx=popen", f"--tx=popen//python={slow}") as run:
+        status, output = run.end()
+    assert status == pytest.ExitCode.INTERNAL_ERROR, output
+    assert runs(count)["a"] == 1
 
 
 @pytest.mark.parametrize("option", ["-x", "--maxfail=1"])
