@@ -127,9 +127,12 @@ def _one_line(data: bytes) -> str:
 
     Some shells and tools quote what they could not run; but in our requests are others' secrets.
     """
-    text = data[-200_000:].decode("utf-8", "replace")
+    text = data.decode("utf-8", "replace")
     lines = ["".join(c for c in line if c.isprintable()).strip() for line in text.splitlines()]
+    if len(data) >= KEPT:
+        lines[:1] = []  # its beginning may be lost, and with it what tells
     lines = [line if _OURS not in line else line.partition(_OURS)[0] + "..." for line in lines]
+    lines = [line if len(line) < 1000 else "(a very long line)" for line in lines]
     return "; ".join([line for line in lines if line][-3:])[-400:]
 
 
@@ -301,6 +304,10 @@ class _Connection:
             client.close()
 
 
+KEPT = 4000
+"""Bytes kept of what a call said, for its error."""
+
+
 def _outputs(
     process: subprocess.Popen[bytes], timeout_s: float, on_output: Callable[[bytes], None] | None
 ) -> tuple[bytes, bytes]:
@@ -325,7 +332,7 @@ def _outputs(
                 elif key.fileobj is process.stdout:
                     on_output(data)
                 pipe = process.stdout if key.fileobj is process.stdout else process.stderr
-                kept[pipe] = (kept[pipe] + data)[-4000:]
+                kept[pipe] = (kept[pipe] + data)[-KEPT:]
     process.wait(max(0.1, deadline - time.monotonic()))
     return kept[process.stdout], kept[process.stderr]
 

@@ -124,15 +124,16 @@ def test_frozen_lines_hang_nobody(
     pytest.importorskip("paramiko")
     monkeypatch.setattr(runner, "CLEAN_S", 4.0)
     jobs = bench.submit_all(
-        [(line.place, "sleep 5", "c", {"timeout": 2, "grace": 0}) for line in lines]
+        [(line.place, "sleep 81", "c", {"timeout": 8, "grace": 0}) for line in lines]
     )
     bench.until(lambda: all(job.state is State.RUNNING for job in jobs))
     for line in lines:
         line.freeze()
     other = Bench(tmp_path)
     late = other.submit_all([(again(line.place), "true", "c", {"timeout": 1}) for line in lines])
-    states = {r.state for r in (*bench.results(jobs, 30), *other.results(late, 30))}
-    assert states == {State.UNREACHABLE}
+    told = [*bench.results(jobs, 60), *other.results(late, 60)]
+    states = {result.state for result in told}
+    assert states == {State.UNREACHABLE}, told
     other.close()
     assert len(bench.close()) == len(lines)
     for line in lines:

@@ -223,10 +223,12 @@ def test_200_MB_on_both_streams_and_a_line_of_50_MB_cost_no_memory_here(
 def test_what_a_check_prints_decides_nothing(bench: Bench) -> None:
     """A frame for each nonce that it can find, and the names of final states."""
     forger = (
-        "for nonce in $(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -a '^[0-9a-f]"
-        "\\{16\\}$' | head -50); do for n in $nonce $nonce.1; do printf '\\n%s begin hex\\njob %s"
+        "nonces() { cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'"
+        " | grep -a '^[0-9a-f]\\{16\\}$' | head -50; }\n"
+        'until [ -n "$(nonces)" ]; do sleep 0.05; done\n'
+        "for nonce in $(nonces); do for n in $nonce $nonce.1; do printf '\\n%s begin hex\\njob %s"
         " state.exit.0.1.1 -\\nout 0 0 0\\n.\\nerr 0 0 0\\n.\\n%s end 3\\n' $n"
-        " $PYTEST_BGCHECK_JOB $n; done; done; echo state.exit.0.1.1; sleep 1; exit 9"
+        " $PYTEST_BGCHECK_JOB $n; done; done; echo state.exit.0.1.1; exit 9"
     )
     result = bench.result(bench.submit(target("local://"), forger))
     assert (result.state, result.rc) == (State.FAILED, 9)

@@ -1,6 +1,7 @@
 """A network namespace with one link to here, which can be cut without a word to anybody."""
 
 import secrets
+from collections.abc import Callable
 
 from .machine import Machine, run, run_checked
 from .requirements import require, require_root, tool
@@ -43,15 +44,25 @@ class Namespace(Machine):
             run_checked(self._ip, *command)
 
     def cut(self) -> None:
-        """From now on packets vanish: nobody is told, nothing is refused."""
-        # A neighbour that never answers: the link itself stays up, or sends would fail.
-        run_checked(
-            self._ip, "neigh", "replace", self.address, "lladdr", "02:00:00:00:00:01", "dev",
-            self._here, "nud", "permanent",
-        )  # fmt: skip
+        """From now on packets vanish, both ways: nobody is told, nothing is refused."""
+        # To a neighbour that never answers: the link itself stays up, or sends would fail.
+        for end in self._ends:
+            run_checked(*end("replace"), "lladdr", "02:00:00:00:00:01", "nud", "permanent")
 
     def mend(self) -> None:
-        run_checked(self._ip, "neigh", "del", self.address, "dev", self._here)
+        for end in self._ends:
+            run_checked(*end("del"))
+
+    @property
+    def _ends(self) -> "tuple[Callable[[str], tuple[str, ...]], ...]":
+        """Return the commands, by their verbs, for what each end knows of the other."""
+        return (
+            lambda verb: (self._ip, "neigh", verb, self.address, "dev", self._here),
+            lambda verb: (
+                *(self._ip, "-n", self._name, "neigh", verb),
+                *(self._gateway, "dev", self._there),
+            ),
+        )
 
     def stop(self) -> None:
         if self._made:
