@@ -44,6 +44,8 @@ def run_on_tty(
     """Run pytest on a terminal of this size; ``watch`` sees each screen that differs."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    # What runs the tests may have set these; they would count more than the terminal itself.
+    own = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", *args],
         cwd=cwd,
@@ -51,7 +53,7 @@ def run_on_tty(
         stdout=follower,
         stderr=follower,
         start_new_session=True,
-        env={**os.environ, "TERM": "xterm-256color", **(env or {})},
+        env={**own, "TERM": "xterm-256color", **(env or {})},
     )
     os.close(follower)
     screen = pyte.HistoryScreen(columns, lines, history=10_000)
