@@ -493,18 +493,6 @@ def test_huge_output_costs_no_memory_here(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(passed=2)
 
 
-def test_each_xdist_worker_is_a_run_of_its_own(pytester: pytest.Pytester) -> None:
-    pytest.importorskip("xdist")
-    result = run(
-        pytester,
-        "-n2",
-        test_it="c = background_check('sleep 0.3')\n"
-        "@pytest.mark.bgcheck('c')\ndef test_1(): pass\n"
-        "@pytest.mark.bgcheck('c')\ndef test_2(): pass\n",
-    )
-    result.assert_outcomes(passed=2)
-
-
 def test_a_handle_can_be_set_up_where_nothing_is_started(pytester: pytest.Pytester) -> None:
     result = run(pytester, "--setup-only", test_it=UNAWAITED)
     assert result.ret == 0
