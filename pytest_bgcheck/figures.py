@@ -67,13 +67,14 @@ def figures(ledger: Ledger, run: Run) -> Figures:
     jobs = list(ledger.jobs.values())
     bad = [job for job in jobs if job.bad]
     passed = {key for key, test in ledger.tests.items() if test.outcome == "passed"}
+    # Rounded once, here: a report that rounds what another has rounded could differ from it.
     return Figures(
         jobs=len(jobs),
         hosts=len({job.host for job in jobs}),
         states=Counter(job.state for job in jobs),
-        checks_s=sum(job.duration_s or 0.0 for job in jobs),
-        wall_s=run.ended_at - run.started_at,
-        waited_s=sum(waited(jobs).values()),
+        checks_s=round(sum(job.duration_s or 0.0 for job in jobs), 3),
+        wall_s=round(run.ended_at - run.started_at, 3),
+        waited_s=round(sum(waited(jobs).values()), 3),
         path=critical_path(ledger),
         bad=bad,
         tolerated=[

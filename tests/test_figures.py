@@ -151,3 +151,10 @@ def test_a_closed_ledger_has_no_open_wait_and_no_running_job() -> None:
     job = told.ledger.jobs[key]
     assert job.waits[0].seconds == pytest.approx(2)
     assert job.result == Result(State.CANCELLED, detail="the run ended")
+
+
+def test_all_reports_round_the_same_figures() -> None:
+    told = Told()
+    told.job("a", "h", 0, 0.7949)
+    numbers = figures(told.ledger, Run(ZERO, ZERO + 0.79493, 0))
+    assert (numbers.checks_s, numbers.wall_s) == (0.795, 0.795)
