@@ -34,6 +34,9 @@ class Container:
         """Kill everything in the container and start it again; its files stay."""
         # PID 1 is a sleep, which has no handler and so gets no SIGTERM: no use in a grace period.
         run_checked(self._docker, "restart", "-t", "0", self.name)
+        # The engine says so before the container can be spoken to.
+        if not wait_until(lambda: self.exec("true").returncode == 0, 20, poll_s=0.1):
+            raise RuntimeError(f"the container {self.name} does not answer after its restart")
 
     def halt(self) -> None:
         """Kill everything in the container."""
