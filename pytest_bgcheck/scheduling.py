@@ -11,7 +11,8 @@ The only room that imports xdist; imported by a hook that xdist calls.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -26,34 +27,49 @@ def scheduler(config: pytest.Config, log: Any, waiting: Collection[str]) -> Any:
 
     ``waiting`` holds the node ids of the tests that await, once a worker has collected.
     """
-    kinds = {"load": WaitingLast, "worksteal": WaitingLastStealing}
+    kinds: dict[str, Any] = {"load": WaitingLast, "worksteal": WaitingLastStealing}
     kind = kinds.get(config.getvalue("dist"))
     return None if kind is None else kind(config, log, waiting)
 
 
-class WaitingLast(LoadScheduling):  # type: ignore[misc]
-    """``load``: no worker holds more than the test that runs and the next one."""
+class _KnowsWaiting(ABC):
+    """What both have in common: `_await` holds the tests that await, by their place in the
+    collection, from the first dealing on. Where there are none, all is left to xdist."""
+
+    collection: list[str] | None
+    node2collection: dict[Any, list[str]]
+    pending: list[int]
 
     def __init__(self, config: pytest.Config, log: Any, waiting: Collection[str]) -> None:
-        super().__init__(config, log)
-        self.collection: list[str] | None
+        super().__init__(config, log)  # type: ignore[call-arg]
         self._waiting = waiting
         self._await: frozenset[int] = frozenset()
 
     def schedule(self) -> None:
         if self.collection is not None or not self._waiting:
-            super().schedule()
-        elif self._check_nodes_have_same_collection():
+            super().schedule()  # type: ignore[misc]
+        elif self._check_nodes_have_same_collection():  # type: ignore[attr-defined]
             tests = self.collection = next(iter(self.node2collection.values()))
             self.pending[:] = range(len(tests))
-            self._await = _indices(tests, self._waiting)
-            self.maxschedchunk = 1
-            for _ in range(LEAST):
-                for node in self.nodes:
-                    self._send_tests(node, 1)
-            if not self.pending:
-                for node in self.nodes:
-                    node.shutdown()
+            self._await = frozenset(n for n, test in enumerate(tests) if test in self._waiting)
+            self._deal()
+
+    @abstractmethod
+    def _deal(self) -> None:
+        """Deal the first tests of those that are pending."""
+
+
+class WaitingLast(_KnowsWaiting, LoadScheduling):  # type: ignore[misc]
+    """``load``: no worker holds more than the test that runs and the next one."""
+
+    def _deal(self) -> None:
+        self.maxschedchunk = 1
+        for _ in range(LEAST):
+            for node in self.nodes:
+                self._send_tests(node, 1)
+        if not self.pending:
+            for node in self.nodes:
+                node.shutdown()
 
     def _send_tests(self, node: Any, num: int) -> None:
         # A crashed worker's tests come back at the end of those that are pending.
@@ -66,16 +82,13 @@ class WaitingLast(LoadScheduling):  # type: ignore[misc]
             node.send_runtest_some(tests)
 
 
-class WaitingLastStealing(WorkStealingScheduling):  # type: ignore[misc]
+class WaitingLastStealing(_KnowsWaiting, WorkStealingScheduling):  # type: ignore[misc]
     """``worksteal``: ordinary tests are dealt and stolen as usual; those that await are held back
     until there is nothing left to steal."""
 
     def __init__(self, config: pytest.Config, log: Any, waiting: Collection[str]) -> None:
-        super().__init__(config, log)
-        self.collection: list[str] | None
+        super().__init__(config, log, waiting)
         self.steal_requested_from_node: Any
-        self._waiting = waiting
-        self._await: frozenset[int] = frozenset()
         self._held: list[int] = []
 
     @property
@@ -86,14 +99,8 @@ class WaitingLastStealing(WorkStealingScheduling):  # type: ignore[misc]
     def has_pending(self) -> bool:
         return bool(self._held) or super().has_pending
 
-    def schedule(self) -> None:
-        if self.collection is not None or not self._waiting:
-            super().schedule()
-        elif self._check_nodes_have_same_collection():
-            tests = self.collection = next(iter(self.node2collection.values()))
-            self.pending[:] = range(len(tests))
-            self._await = _indices(tests, self._waiting)
-            self.check_schedule()
+    def _deal(self) -> None:
+        self.check_schedule()
 
     def check_schedule(self) -> None:
         held = sorted({*self._held, *self._await.intersection(self.pending)})
@@ -129,7 +136,3 @@ class WaitingLastStealing(WorkStealingScheduling):  # type: ignore[misc]
         node.send_steal(tests[-count:])
         self.steal_requested_from_node = node
         return True
-
-
-def _indices(collection: Sequence[str], waiting: Collection[str]) -> frozenset[int]:
-    return frozenset(n for n, test in enumerate(collection) if test in waiting)

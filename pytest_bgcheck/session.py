@@ -297,6 +297,7 @@ class Session:
             bad = [v for name in over for v in verdicts[name] if not v.good]
             if bad:
                 if all(v.result is not None and v.result.detail == RUN_ENDED for v in bad):
+                    # Nothing has failed: -x or Ctrl-C has ended the wait, and nobody knows its end.
                     pytest.skip("the run was stopped while this test awaited its checks")
                 rest = [v for vs in verdicts.values() for v in vs if v not in bad]
                 pytest.fail(report.failure(bad, rest), pytrace=False)
