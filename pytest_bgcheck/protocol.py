@@ -434,6 +434,8 @@ class _Frame:
             parts.append(line)
         else:
             raise ValueError("data without an end")
+        if parts and parts[0].startswith(b"="):
+            return b"\n".join(line[1:] for line in parts)
         if self.encoding == "base64":
             return base64.b64decode(b"".join(parts), validate=True)
         return bytes.fromhex(b"".join(parts).decode("ascii"))
@@ -473,7 +475,7 @@ ENDED = {"timeout": State.TIMED_OUT, "cancel": State.CANCELLED, "lost": State.LO
 def _result(state: str, stdout: Output, stderr: Output) -> Result | None:
     """Return what a final state says, None for one that is not. An exit is judged by the caller."""
     kind, *facts = state.split(".")[1:]
-    if kind in ("new", "run", "end"):
+    if kind in ("run", "end"):
         return None
     if kind == "refused":
         return Result(
@@ -494,6 +496,8 @@ def _result(state: str, stdout: Output, stderr: Output) -> Result | None:
         details.append("its supervisor was killed, or the target restarted")
     elif note == "T":
         details.append("it had been stopped (SIGSTOP)")
+    if facts[4:]:
+        details.append(f"its last whole attempt ended with rc {_number(facts[4])}")
     if left:
         details.append(f"{left} of its processes could not be killed")
     if suspects:

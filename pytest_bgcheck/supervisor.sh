@@ -5,18 +5,20 @@
 # job's one `state.*` file is its state; a state changes only by rename, which is atomic, works on a
 # full disk, and lets exactly one of several contenders win:
 #
-#   state.new                        claimed, not yet running
 #   state.run.START.TIMEOUT.GRACE.SUPERVISOR.GUARD   the check runs (centiseconds, process ids)
 #   state.end.KIND.START.GRACE.SUPERVISOR.GUARD      somebody ends it; KIND: timeout, cancel or lost
 #   state.exit.RC.TOOK.ATTEMPTS[.full]               final: the command ended by itself; full: there
 #                                                    was no space left for its output
-#   state.KIND.TOOK.ATTEMPTS.LEFT.NOTE               final: timeout, cancel or lost; LEFT processes
-#                                                    could not be killed; NOTE: see ending
+#   state.KIND.TOOK.ATTEMPTS.LEFT.NOTE[.RC]          final: timeout, cancel or lost; LEFT processes
+#                                                    could not be killed; NOTE: see ending; RC: of
+#                                                    the last whole attempt
 #   state.refused.WHY                                final: it could not be run
 #
-# A job is claimed by one `mkdir claim`, by its supervisor. Whatever comes before that is prepared in a
-# directory of the caller's own, so that any number of callers, at any speed, stopped or killed at any
-# place, start a job exactly once: whoever finds no claim may try, and whoever loses attaches.
+# A caller prepares a job in a directory of its own, `new.CALL.ID`, and the job's supervisor, which
+# has its guard already and is in the state `run`, claims it by one rename of that directory to `ID`.
+# So any number of callers, at any speed, stopped or killed at any place, start a job exactly once,
+# and whoever loses attaches. (`mv` moves the directory of one who comes too late into the other:
+# it then finds that it is not where it wanted to be.)
 #
 # Each job has two processes beside the check's own:
 #
@@ -45,10 +47,72 @@
 #
 # Values come in as arguments or files, never as program text. The code has no single quotes: each
 # would cost five bytes at every level of quoting on its way here. Comments are not sent.
+#
+# A shell reads this file as far as it runs it. What a job's processes are to be comes first, each
+# behind what it needs: half a millisecond in dash, two in bash, for each process of each job.
 
 set -u
 # With it, "cd name" could lead elsewhere.
 unset CDPATH
+
+verb=$1 sh=$2
+shift 2
+# For the processes of a job. A request sets $run itself.
+id=$1 run=${1%%-*} leader=none leader_born=0 attempt=0 last="" proven=none known=
+newline="
+"
+
+# $setsid starts a command as the leader of a session of its own, where there is a setsid.
+setsid=
+if command -v setsid >/dev/null 2>&1; then setsid=setsid; fi
+
+# --- the check: becomes it, in the job's directory ------------------------------------------------
+
+# born PID: set $born to when it was born, in ticks, 0 if unknown; and $stat to its state's letter.
+born() {
+    stat="" born=0
+    if read -r stat 2>/dev/null <"/proc/$1/stat"; then
+        # shellcheck disable=SC2086 # behind the name, which may hold anything, come words
+        set -- ${stat##*\) }
+        stat=$1 born=${20}
+    fi
+}
+
+# launch ID ATTEMPT HOME UMASK LAST: become the check. The leader of the session that will be killed
+# is this. LAST is the exit code of the attempt before.
+launch() {
+    PYTEST_BGCHECK_JOB=$id job=$PWD
+    export PYTEST_BGCHECK_JOB
+    born $$
+    if [ "$2" -gt 1 ]; then
+        mv pid.* "pid.$$.$2.$born$5"
+        rm -f out err
+    else
+        { printf "" >"pid.$$.1.$born"; } 2>/dev/null || refuse_run output
+    fi
+    # An exec that cannot redirect ends a shell, with a code that would be taken for the check's.
+    if ! { true >>out && true >>err; } 2>/dev/null; then refuse_run output; fi
+    exec >>out 2>>err
+    # sudo starts us in directories that its user cannot enter again.
+    cd -- "$3" 2>/dev/null || cd /
+    umask "$4"
+}
+
+# enter DIRECTORY: where the check runs; for the specification.
+enter() { cd -- "$1" || refuse_run cwd; }
+
+# refuse_run WHY: from what was to become the check. There may be no space for another file.
+refuse_run() {
+    mv "$job/spec" "$job/refused.$1"
+    exit 125
+}
+
+if [ "$verb" = launch ]; then
+    launch "$@"
+    # Here, not in a function: the specification sets the positional parameters and execs them.
+    # shellcheck source=/dev/null
+    . "$job/spec"
+fi
 
 # --- clocks -------------------------------------------------------------------------------------
 
@@ -67,6 +131,85 @@ since() {
     took=$((now - $1))
     [ "$took" -ge 0 ] || took=$((took + 100000000))
 }
+
+# --- the supervisor: runs the check, in the job's directory ---------------------------------------
+
+# ring ID: wake every waiter for its group; from a job's directory.
+ring() {
+    for bell in ../bell."${1#"${1%????}"}".*; do
+        [ -p "$bell" ] && echo "$1" 1<>"$bell"
+    done
+    return 0
+}
+
+# supervise ID NAME NEW TIMEOUT GRACE RETRY RCS HOME GUARD_SHELL UMASK
+supervise() {
+    new=$3 most=$4 retry=$6 rcs=$7 home=$8 gsh=$9 mask=${10}
+    cd "$new" || exit 1
+    exec 9<>alive
+    now
+    start=$now
+    (exec $setsid "$gsh" ../supervisor.sh guard "$sh" "$id" "guard:$id" 8>&8 9<&-) &
+    state=state.run.$start.$most.$5.$$.$!
+    if ! { printf "" >"$state" && mv "../$new" "../$id" && claimed; } 2>/dev/null; then
+        # Its guard sees us go. "cd .." would not do: some shells remember where they were.
+        rm -rf "../$new"
+        exit 0
+    fi
+    exec 8>&-
+    echo go >&9
+    attempt=1
+    while :; do
+        (exec $setsid "$sh" ../supervisor.sh launch "$sh" "$id" "$attempt" "$home" "$mask" "$last" \
+            9<&-)
+        rc=$?
+        # killed by signal n: 256 + n in ksh93, 384 + n in yash, 128 + n elsewhere
+        [ "$rc" -gt 384 ] && rc=$((rc - 128))
+        [ "$rc" -gt 256 ] && rc=$((rc - 128))
+        set -- refused.*
+        [ ! -e "$1" ] || publish "state.$1"
+        case ",$rcs," in *",$rc,"*) break ;; esac
+        [ -n "$retry" ] || break
+        last=.$rc
+        mv pid.* "pid.0.$attempt.0$last"
+        set -- state.run.*
+        [ -e "$1" ] || exit 0
+        # By env: where sleep is a builtin (ksh) this would be our own process, not to be ended.
+        env PYTEST_BGCHECK_JOB="$id" sleep "$retry" 9<&-
+        set -- state.run.*
+        [ -e "$1" ] || exit 0
+        attempt=$((attempt + 1))
+    done
+    since "$start"
+    # The clock on the wall may have been set.
+    [ -r /proc/uptime ] || [ "$took" -le "$most" ] || took=$most
+    # Nobody tells of output that could not be written, but a byte more cannot be written either.
+    full=
+    set -- pid.*
+    if [ -e "$1" ]; then
+        echo 2>/dev/null >"$1"
+        [ -s "$1" ] || full=.full
+    fi
+    publish "state.exit.$rc.$took.$attempt$full"
+}
+
+# publish STATE: as the end of a job that runs, without delay: somebody waits. Whoever may have
+# claimed it in this instant, the guard, has the verdict; but a new guard only writes its own number
+# into the name.
+publish() {
+    while set -- "$1" state.run.*; [ -e "$2" ]; do
+        if mv "$2" "$1" 2>/dev/null; then ring "$id"; else [ ! -e "$2" ] || break; fi
+    done
+    exit 0
+}
+
+# claimed: is this directory the job's?
+claimed() {
+    # shellcheck disable=SC3013 # every shell has it
+    [ . -ef "../$id" ]
+}
+
+if [ "$verb" = run ]; then supervise "$@"; fi
 
 # --- waiting --------------------------------------------------------------------------------------
 
@@ -128,23 +271,11 @@ rounds() {
     [ "$1" -ge "$round" ] || round=$1
 }
 
-# ring ID: wake every waiter for its group; from a job's directory.
-ring() {
-    for bell in ../bell."${1#"${1%????}"}".*; do
-        [ -p "$bell" ] && echo "$1" 1<>"$bell"
-    done
-    return 0
-}
-
 # writable JOB: can its state be changed? A file system that has become read-only lets root pass -w in
 # some shells. Nothing may be made where somebody is about to remove it all.
 writable() { [ -w "$1" ] && { [ ! -f "$1/spec" ] || true 2>/dev/null >>"$1/spec"; }; }
 
 # --- processes ------------------------------------------------------------------------------------
-
-# $setsid starts a command as the leader of a session of its own, where there is a setsid.
-setsid=
-if command -v setsid >/dev/null 2>&1; then setsid=setsid; fi
 
 # live: set $live to the words run:ID, guard:ID and start:ID of the processes that there are.
 live() {
@@ -180,16 +311,6 @@ exists() {
         [ -e "/proc/$1/exe" ]
     else
         kill -0 "$1" 2>/dev/null
-    fi
-}
-
-# born PID: set $born to when it was born, in ticks, 0 if unknown; and $stat to its state's letter.
-born() {
-    stat="" born=0
-    if read -r stat 2>/dev/null <"/proc/$1/stat"; then
-        # shellcheck disable=SC2086 # behind the name, which may hold anything, come words
-        set -- ${stat##*\) }
-        stat=$1 born=${20}
     fi
 }
 
@@ -267,7 +388,8 @@ tree() {
     tree=${tree# }
 }
 
-# job_facts: set $leader, $leader_born and $attempt from the name of the file pid.LEADER.ATTEMPT.BORN.
+# job_facts: set $leader, $leader_born, $attempt and $last from the name of the file
+# pid.LEADER.ATTEMPT.BORN[.LAST]. It is there from the start of the first attempt on.
 job_facts() {
     set -- pid.*
     [ -e "$1" ] || return 0
@@ -275,7 +397,7 @@ job_facts() {
     # shellcheck disable=SC2086 # split here
     set -- $1
     unset IFS
-    attempt=$3
+    attempt=$3 last=${5-}
     [ "$2" -gt 1 ] || return 0
     leader=$2 leader_born=$4
 }
@@ -327,108 +449,22 @@ suspects() {
     done
 }
 
-# --- the processes of a job; each runs in the job's directory ---------------------------------------
+# --- the guard: enforces the limits, in the job's directory ----------------------------------------
 
-# supervise NEW TIMEOUT GRACE RETRY RCS HOME GUARD_SHELL UMASK
-supervise() {
-    if ! mkdir claim 2>/dev/null; then
-        echo "$id" >&8
-        rm -rf "./$1"
-        exit 0
-    fi
-    mv "$1"/* . || exit 1
-    shift
-    most=$1 retry=$3 rcs=$4 home=$5 gsh=$6 mask=$7
-    exec 9<>alive
-    now
-    start=$now
-    (exec $setsid "$gsh" ../supervisor.sh guard "$sh" "$id" "guard:$id" 8>&8 9<&-) &
-    # Its "up" comes when it has seen this state, which the waiter needs to look after both of us.
-    mv state.new "state.run.$start.$1.$2.$$.$!" || exit 1
-    exec 8>&-
-    echo go >&9
-    attempt=1
-    while :; do
-        (exec $setsid "$sh" ../supervisor.sh launch "$sh" "$id" "$attempt" "$home" "$mask" 9<&-)
-        rc=$?
-        # killed by signal n: 256 + n in ksh93, 384 + n in yash, 128 + n elsewhere
-        [ "$rc" -gt 384 ] && rc=$((rc - 128))
-        [ "$rc" -gt 256 ] && rc=$((rc - 128))
-        set -- refused.*
-        [ ! -e "$1" ] || publish "state.$1"
-        case ",$rcs," in *",$rc,"*) break ;; esac
-        [ -n "$retry" ] || break
-        mv pid.* "pid.0.$attempt.0"
-        set -- state.run.*
-        [ -e "$1" ] || exit 0
-        # By env: where sleep is a builtin (ksh) this would be our own process, not to be ended.
-        env PYTEST_BGCHECK_JOB="$id" sleep "$retry" 9<&-
-        set -- state.run.*
-        [ -e "$1" ] || exit 0
-        attempt=$((attempt + 1))
-    done
-    since "$start"
-    # The clock on the wall may have been set.
-    [ -r /proc/uptime ] || [ "$took" -le "$most" ] || took=$most
-    # Nobody tells of output that could not be written, but a byte more cannot be written either.
-    full=
-    set -- pid.*
-    if [ -e "$1" ]; then
-        echo 2>/dev/null >"$1"
-        [ -s "$1" ] || full=.full
-    fi
-    publish "state.exit.$rc.$took.$attempt$full"
-}
-
-# publish STATE: as the end of a job that runs, without delay: somebody waits. Whoever may have
-# claimed it in this instant, the guard, has the verdict; but a new guard only writes its own number
-# into the name.
-publish() {
-    while set -- "$1" state.run.*; [ -e "$2" ]; do
-        if mv "$2" "$1" 2>/dev/null; then ring "$id"; else [ ! -e "$2" ] || break; fi
-    done
-    exit 0
-}
-
-# launch ATTEMPT HOME UMASK: become the check. The leader of the session that will be killed is this.
-launch() {
-    born $$
-    mv pid.* "pid.$$.$1.$born"
-    if [ "$1" -gt 1 ]; then rm -f out err; fi
-    PYTEST_BGCHECK_JOB=$id job=$PWD
-    export PYTEST_BGCHECK_JOB
-    # An exec that cannot redirect ends a shell, with a code that would be taken for the check's.
-    if ! { true >>out && true >>err; } 2>/dev/null; then refuse_run output; fi
-    exec >>out 2>>err
-    # sudo starts us in directories that its user cannot enter again.
-    cd -- "$2" 2>/dev/null || cd /
-    umask "$3"
-}
-
-# enter DIRECTORY: where the check runs; for the specification.
-enter() { cd -- "$1" || refuse_run cwd; }
-
-# refuse_run WHY: from what was to become the check.
-refuse_run() {
-    mv "$job"/pid.* "$job/refused.$1"
-    exit 125
-}
-
-# guard [again]: see the top of this file. It can be started again at any time, and goes on.
+# guard ID NAME [again]: see the top of this file. It can be started again at any time, and goes on.
 guard() {
     # Opened both ways for a moment, so that it never waits for a writer; then EOF means: no writer.
     # shellcheck disable=SC2094
     exec 3<>alive 4<alive 3>&-
-    again=${1-} waited=0
+    again=${3-} waited=0
+    if [ -z "$again" ]; then
+        # "go", or the end-of-file of a supervisor that was too late, or died.
+        read -r heard <&4
+        [ "$heard" = go ] || claimed || exit 0
+    fi
     while :; do
         set -- state.*
         case $1 in
-        state.new)
-            hear 100 alive
-            [ -e state.new ] || continue
-            live
-            is_live "run:$id" || turn state.new "state.end.lost.0.0.0.$$"
-            continue ;;
         state.run.*) limits "$1" ;;
         state.end.*)
             up
@@ -461,7 +497,6 @@ guard() {
         rounds "$left"
         before=$left
         hear "$round" alive
-        [ "$heard" != go ] || continue
         waited=$((waited + round))
         set -- state.*
         case $1 in state.run.*) limits "$1" ;; *) continue ;; esac
@@ -535,7 +570,7 @@ ending() {
     set -- $tree
     suspects
     for word in state.end.*; do
-        turn "$word" "state.$kind.$ended.$attempt.$#.$note$suspects"
+        turn "$word" "state.$kind.$ended.$attempt.$#.$note$suspects${last:+.$last}"
     done
     ring "$id"
 }
@@ -555,34 +590,42 @@ await_supervisor() {
 
 nap() { sleep 0.05 2>/dev/null || sleep 1; }
 
+if [ "$verb" = guard ]; then guard "$@"; fi
+
 # --- replies ------------------------------------------------------------------------------------------
 
 # A reply is a frame of lines between "NONCE begin ENCODING" and "NONCE end RECORDS". Whatever a
-# login shell prints stands outside it, and whatever a check printed is encoded.
+# login shell prints stands outside it, and whatever a check printed is encoded, or has a "=" in front
+# of each line.
 
 reply() {
     enc=hex encoder="od -An -v -tx1"
     if command -v base64 >/dev/null 2>&1; then enc=base64 encoder=base64; fi
-    records=0
-    printf "\n%s begin %s\n" "$nonce" "$enc"
+    records=0 pending="$newline$nonce begin $enc$newline"
 }
 
 record() {
-    records=$((records + 1))
-    printf "%s\n" "$*"
+    records=$((records + 1)) pending="$pending$*$newline"
 }
 
-end_frame() { printf "%s end %s\n" "$nonce" "$records"; }
+# flush: write what is pending. Few writes are few packets on the line, and wake the other end once.
+flush() {
+    printf "%s" "$pending"
+    pending=""
+}
+
+end_frame() {
+    pending="$pending$nonce end $records$newline"
+    flush
+}
 
 finish() {
     end_frame
     exit 0
 }
 
-encode() {
-    $encoder
-    echo .
-}
+# end_data: behind what an encoder has written, after a flush.
+end_data() { pending="$pending.$newline"; }
 
 # refuse ID REASON: ID "*" is the whole request.
 refuse() {
@@ -591,19 +634,42 @@ refuse() {
 
 # blob NAME FILE LIMIT: a file whole, or its head and its tail; counted first, since it may grow.
 blob() {
-    size=0
-    [ -s "$2" ] && size=$(wc -c <"$2")
-    size=$((size))
-    if [ "$size" -le "$3" ]; then
+    size=0 text=""
+    if [ ! -s "$2" ]; then
+        record "$1" 0 0 0
+    elif plain "$2" && [ "${#text}" -le "$3" ]; then
+        size=${#text}
         record "$1" "$size" "$size" 0
-        [ "$size" -eq 0 ] || head -c "$size" "$2" | $encoder
-        echo .
+        while case $text in *"$newline"*) ;; *) false ;; esac; do
+            pending="$pending=${text%%"$newline"*}$newline" text=${text#*"$newline"}
+        done
+        pending="$pending=$text$newline"
     else
-        head=$(($3 / 2)) tail=$(($3 - $3 / 2))
-        record "$1" "$size" "$head" "$tail"
-        { head -c "$head" "$2"; tail -c "+$((size - tail + 1))" "$2" | head -c "$tail"; } | encode
+        size=$(($(wc -c <"$2")))
+        if [ "$size" -le "$3" ]; then
+            record "$1" "$size" "$size" 0
+            flush
+            head -c "$size" "$2" | $encoder
+        else
+            head=$(($3 / 2)) tail=$(($3 - $3 / 2))
+            record "$1" "$size" "$head" "$tail"
+            flush
+            { head -c "$head" "$2"; tail -c "+$((size - tail + 1))" "$2" | head -c "$tail"; } |
+                $encoder
+        fi
     fi
+    end_data
     spent=$((spent + (size < $3 ? size : $3)))
+}
+
+# plain FILE: is it short and printable? Then set $text to it. By builtins alone, where the shell can:
+# a program or three would be most of the time that a waiter takes.
+plain() {
+    [ -n "${BASH_VERSION-}" ] || return 1
+    LC_ALL=C
+    # shellcheck disable=SC3045 # bash. Not the end of the file: it is longer, or there is a NUL in it.
+    if IFS= read -r -d "" -n 2000 text <"$1"; then return 1; fi
+    case $text in *[!\ -~"$newline"]*) return 1 ;; esac
 }
 
 # report ID LIMIT: a job's state and its output.
@@ -622,6 +688,7 @@ report() {
     [ "$3" != gone ] || return 0
     blob out "$1/out" "$2"
     blob err "$1/err" "$2"
+    [ "${#pending}" -lt 4000 ] || flush
 }
 
 # --- requests -------------------------------------------------------------------------------------------
@@ -631,7 +698,8 @@ enter_root() {
     base=${1:-${TMPDIR:-/tmp}}
     uid=$(id -u)
     root=$base/pytest-bgcheck-$uid
-    why=$(LC_ALL=C mkdir -m 700 "$root" 2>&1)
+    why=""
+    [ -d "$root" ] || why=$(LC_ALL=C mkdir -m 700 "$root" 2>&1)
     # shellcheck disable=SC2012,SC2046 # the mode and the owner are in front of any name
     set -- $(ls -ldn "$root" 2>/dev/null)
     case ${1-} in
@@ -648,8 +716,8 @@ enter_root() {
 # start NONCE BASE RUN ITEM...: make the run's directory and start jobs. An item is
 #   file NAME DATA
 #   job start:ID SPEC SPEC_SIZE TIMEOUT GRACE RETRY RCS TERMS SCRIPT_SIZE
-# An empty SPEC was sent before, in parts. A job that is there already is left alone, so that a request can be repeated, also while it is
-# under way: its own files carry $own.
+# An empty SPEC was sent before, in parts. A job that is there already is left alone, so that a request
+# can be repeated, also while it is under way: its own files carry $own.
 start() {
     nonce=$1 run=$3 home=$PWD own=$1.$$ mask=$(umask)
     umask 077
@@ -660,7 +728,7 @@ start() {
     cd "$run" || { refuse "*" "$why"; finish; }
     if [ ! -f supervisor.sh ]; then
         why=$({ printf "%s\n" "${source-}" >"new.$own"; } 2>&1)
-        if ! whole "new.$own"; then
+        if ! sized "new.$own" "$((${#source} + 1))"; then
             reason "new.$own"
             rm -f "new.$own"
             refuse "*" "cannot write to $root/$run: ${why:-no space left on device?}"
@@ -669,73 +737,89 @@ start() {
         mv "new.$own" supervisor.sh
     fi
     record dir
-    printf "%s" "$PWD" | encode
+    flush
+    printf "%s" "$PWD" | $encoder
+    end_data
     guard_shell
-    started=
-    why=$(LC_ALL=C mkfifo "up.$own" 2>&1) || { refuse "*" "$why"; finish; }
+    made="" pipes=up.$own files="" started=""
+    each list_job "$@"
+    # All at once: a fork for each job would be felt. What is missing then is seen for each job.
+    # shellcheck disable=SC2086 # words
+    why=$(LC_ALL=C mkdir $made 2>&1; LC_ALL=C mkfifo $pipes 2>&1)
+    [ -p "up.$own" ] || { refuse "*" "${why%%"$newline"*}"; finish; }
+    each prepare_job "$@"
+    # On a full disk some shells report no error: the sizes tell.
+    # shellcheck disable=SC2046,SC2086 # words
+    keep_sizes $(wc -c supervisor.sh $files 2>/dev/null)
     # Closed with the group; "exec 8>&-" leaves a copy open in mksh.
     # shellcheck disable=SC2094
     {
         exec 7<"up.$own"
-        while [ $# -gt 0 ]; do
-            case $1 in
-            file)
-                { printf %b "$3" >"put.$own" && mv "put.$own" "$2"; } 2>/dev/null
-                shift 3 ;;
-            job)
-                start_job "${2#start:}" "$3" "$4" "$5" "$6" "$7" "$8" "$9" "${10}"
-                shift 10 ;;
-            esac
-        done
+        each run_job "$@"
     } 8<>"up.$own"
     # Each guard says its job's id; end-of-file when the last one has, or has died.
     up=" "
     while read -r id <&7; do up="$up$id "; done
     rm -f "up.$own"
     for word in $started; do
-        id=${word%%=*} terms=${word##*=}
-        case $up in
-        *" $id "*) if [ -e "$id/terms.$terms" ]; then record started "$id"; else attach "$id" "$terms"; fi ;;
-        *) if [ -d "$id/claim" ]; then attach "$id" "$terms"; else refuse "$id" "its supervisor did not come up"; fi ;;
-        esac
+        id=${word%%=*}
+        case $up in *" $id "*) record started "$id" && continue ;; esac
+        if [ -d "$id" ]; then
+            attach "$id" "${word##*=}"
+        else
+            refuse "$id" "its supervisor did not come up"
+        fi
     done
     finish
 }
 
-# reason FILE: have somebody tell in $why, better than our shell, why it cannot be written.
-reason() {
-    said=$({ echo | LC_ALL=C cat >>"$1"; } 2>&1)
-    why=${said:-$why}
+# each STEP ITEM...: take one step with all items.
+each() {
+    step=$1
+    shift
+    while [ $# -gt 0 ]; do
+        case $1 in
+        file)
+            [ "$step" != list_job ] || { printf %b "$3" >"put.$own" && mv "put.$own" "$2"; } 2>/dev/null
+            shift 3 ;;
+        job)
+            new=new.$own.${2#start:}
+            "$step" "${2#start:}" "$3" "$4" "$5" "$6" "$7" "$8" "$9" "${10}"
+            shift 10 ;;
+        esac
+    done
 }
 
-# whole FILE: is its last line there?
-whole() {
-    last="" line=""
-    while IFS= read -r line; do last=$line; done <"$1"
-    [ "$last$line" = "# end" ]
+# list_job, prepare_job, run_job: the steps. Each has the words of an item, the first without "start:".
+list_job() {
+    [ ! -d "$1" ] || return 0
+    made="$made $new" pipes="$pipes $new/alive" files="$files $new/spec"
+    [ "$9" = 0 ] || files="$files $new/script"
 }
 
-# start_job ID SPEC SPEC_SIZE TIMEOUT GRACE RETRY RCS TERMS SCRIPT_SIZE
-start_job() {
-    if [ -d "$1/claim" ]; then attach "$1" "$8"; return; fi
-    new=$1/new.$own
-    why=$({
-        { [ -d "$1" ] || mkdir "$1" || [ -d "$1" ]; } && mkdir "$new" &&
-            printf "" >"$new/out" && printf "" >"$new/err" && printf "" >"$new/pid.0.0.0" &&
-            printf "" >"$new/terms.$8" && mkfifo "$new/alive" &&
-            if [ -n "$2" ]; then printf %b "$2" >"$new/spec"; else cat "spec-$1".* >"$new/spec"; fi &&
-            { [ "$9" = 0 ] || { cat "script-$1".* >"$new/script" && chmod 700 "$new/script"; }; } &&
-            printf "" >"$new/state.new"
-    } 2>&1)
-    # On a full disk some shells report no error: the sizes tell.
-    if [ ! -f "$new/state.new" ] || ! sized "$new/spec" "$3" || ! sized "$new/script" "$9"; then
-        reason "$new/spec"
+prepare_job() {
+    [ -p "$new/alive" ] || return 0
+    {
+        printf "" >"$new/out"
+        printf "" >"$new/err"
+        printf "" >"$new/terms.$8"
+        if [ -n "$2" ]; then printf %b "$2" >"$new/spec"; else cat "spec-$1".* >"$new/spec"; fi
+        [ "$9" = 0 ] || { cat "script-$1".* >"$new/script" && chmod 700 "$new/script"; }
+    } 2>/dev/null
+}
+
+run_job() {
+    case " $made " in *" $new "*) ;; *) attach "$1" "$8"; return ;; esac
+    if ! { [ -e "$new/out" ] && [ -e "$new/err" ] && [ -e "$new/terms.$8" ] &&
+        has_size "$3" spec && has_size "$9" script; }; then
+        why=${why%%"$newline"*}
+        [ ! -p "$new/alive" ] || reason "$new/spec"
         rm -rf "./$new"
         refuse "$1" "cannot write to $PWD: ${why:-no space left on device?}"
         return
     fi
     started="$started $1=$8"
-    set -- "$sh" ./supervisor.sh run "$sh" "$1" "run:$1" "new.$own" "$4" "$5" "$6" "$7" "$home" \
+    set -- "$sh" ./supervisor.sh run "$sh" "$1" "run:$1" "$new" "$4" "$5" "$6" "$7" "$home" \
         "$gsh" "$mask"
     # The first setsid makes the second a session leader, which therefore forks, and returns at
     # once: a daemon without "&", which would leave SIGINT and SIGQUIT ignored in the check.
@@ -746,26 +830,28 @@ start_job() {
     fi
 }
 
-# sized FILE SIZE: 0 is for no file at all.
-sized() { [ "$2" = 0 ] || [ "$(($(wc -c <"$1")))" = "$2" ]; }
+# keep_sizes SIZE FILE...: what wc has said.
+keep_sizes() { sizes=" $* "; }
 
-# attach ID TERMS: to a job that is claimed. Its supervisor takes milliseconds to its first state.
+# has_size SIZE FILE, one of the job's: as it was to be? 0 is for no file at all.
+has_size() {
+    [ "$1" != 0 ] || return 0
+    case $sizes in *" $1 $new/$2 "*) return 0 ;; esac
+    return 1
+}
+
+# reason FILE: have somebody tell in $why, better than our shell, why it cannot be written.
+reason() {
+    said=$({ echo | LC_ALL=C cat >>"$1"; } 2>&1)
+    why=${said:-$why}
+}
+
+# sized FILE SIZE: is it that size?
+sized() { [ "$(($(wc -c <"$1")))" = "$2" ]; }
+
+# attach ID TERMS: to a job that there is. If it has just been removed, whoever waits for it sees that.
 attach() {
-    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-        set -- "$1" "$2" "$1"/state.*
-        case $3 in
-        */state.new | */state.\*) nap ;;
-        *)
-            if [ -e "$1/terms.$2" ]; then record attached "$1"; else refuse "$1" terms; fi
-            return ;;
-        esac
-    done
-    live
-    # Killed as it began: what is claimed is not run again, nobody can know how far it came.
-    if ! is_live "run:$1" && ! is_live "guard:$1"; then
-        mv "$1/state.new" "$1/state.lost.0.0.0.x" 2>/dev/null || printf "" >"$1/state.lost.0.0.0.x"
-    fi
-    record attached "$1"
+    if [ -d "$1" ] && [ ! -e "$1/terms.$2" ]; then refuse "$1" terms; else record attached "$1"; fi
 }
 
 # await NONCE RUN SECONDS BUDGET STREAM ID=LIMIT...: report the jobs that have ended, as soon as
@@ -910,14 +996,6 @@ has_ended() {
         is_live "run:$1" || writable "$1" || ! is_over "$1" || return 0
         regard "$1"
         return 1 ;;
-    */state.new)
-        closer=yes
-        if [ -n "$live" ] && ! is_live "run:$1" && ! is_live "guard:$1"; then
-            sleep 1
-            live
-            is_live "run:$1" || mv "$1/state.new" "$1/state.end.lost.0.0.0.0" && regard "$1"
-        fi
-        return 1 ;;
     */state.\*)
         # Removed; or we have looked at it just as it changed.
         [ -p "$1/alive" ] || return 0
@@ -1047,44 +1125,28 @@ kill_strays() {
 # sweep: remove the runs, in the user's directory, that nobody ended: untouched for a day, without a
 # living supervisor, not kept on purpose, and by name and content ours.
 sweep() {
+    others=""
     for old in *; do
         case $old in *[!0-9a-f]* | "$run") continue ;; ????????????) ;; *) continue ;; esac
-        if [ ! -d "$old" ] || [ -h "$old" ] || [ ! -f "$old/supervisor.sh" ] || [ -e "$old/kept" ]; then
-            continue
+        if [ -d "$old" ] && [ ! -h "$old" ] && [ -f "$old/supervisor.sh" ] && [ ! -e "$old/kept" ]; then
+            others="$others $old"
         fi
-        [ -n "$(find "$old" -prune -mtime +0 2>/dev/null)" ] || continue
-        run=$old
+    done
+    [ -n "$others" ] || return 0
+    # shellcheck disable=SC2044,SC2086 # words
+    for run in $(find $others -prune -mtime +0 2>/dev/null); do
         live
         [ "$live" = "$newline$newline" ] || continue
-        kill_strays "$old"
-        rm -rf "./$old"
+        kill_strays "$run"
+        rm -rf "./$run"
     done
 }
 
-# --- what to do -------------------------------------------------------------------------------------------
-
-newline="
-"
-verb=$1 sh=$2 leader=none leader_born=0 attempt=0 proven=none known=
-shift 2
 case $verb in
 start) start "$@" ;;
 await) await "$@" ;;
 cancel) cancel "$@" ;;
 tail) tails "$@" ;;
 clean) clean "$@" ;;
-run | guard | launch)
-    id=$1
-    run=${id%%-*}
-    shift
-    case $verb in
-    run) cd "$id" && shift && supervise "$@" ;;
-    guard) shift && guard "$@" ;;
-    launch)
-        launch "$@"
-        # Here, not in a function: the specification sets the positional parameters and execs them.
-        # shellcheck source=/dev/null
-        . "$job/spec" ;;
-    esac ;;
 esac
 # end

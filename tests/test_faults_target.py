@@ -22,7 +22,7 @@ from supervised import Client, fleet
 
 from pytest_bgcheck import protocol
 from pytest_bgcheck.model import State
-from pytest_bgcheck.protocol import Spec
+from pytest_bgcheck.protocol import Reply, Spec
 
 
 @pytest.fixture
@@ -164,27 +164,43 @@ def slow_mv(client: Client, tmp_path: Path, what: str) -> None:
     client.env = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}"}
 
 
-@pytest.mark.parametrize("what", ["*state.run.*", "*state.exit.*"], ids=["before", "after"])
-def test_a_supervisor_killed_before_or_after_the_check_is_lost(
-    local: Client, tmp_path: Path, what: str
-) -> None:
-    slow_mv(local, tmp_path, what)
-    spec = local.spec("c", f"echo >>{tmp_path}/ran")
+def start_and_kill_supervisor_in_mv(client: Client, base: Path, spec: Spec) -> Reply:
+    """Kill the supervisor while its mv waits, with that mv; return the start's reply."""
     nonce = "0123456789abcdef"
-    ((_, request, _),) = protocol.start_requests(local.run, str(tmp_path), [spec], iter([nonce]))
+    ((_, request, _),) = protocol.start_requests(client.run, str(base), [spec], iter([nonce]))
     with subprocess.Popen(
-        ["/bin/sh", "-c", request], stdout=subprocess.PIPE, env=local.env
+        ["/bin/sh", "-c", request], stdout=subprocess.PIPE, env=client.env
     ) as process:
-        local.eventually((tmp_path / "waits").exists)
+        client.eventually((base / "waits").exists)
         # With the mv that is its child, and as such holds what the supervisor does.
-        (supervisor,) = local.processes(f"run:{spec.id}")
+        (supervisor,) = client.processes(f"run:{spec.id}")
         os.killpg(supervisor, signal.SIGKILL)
         reply = protocol.parse(nonce, process.communicate(timeout=20)[0])
+    client.directory = reply.directory or b""
+    client.env = None
+    return reply
+
+
+def test_a_supervisor_killed_before_its_claim_has_not_started(
+    local: Client, tmp_path: Path
+) -> None:
+    slow_mv(local, tmp_path, "../new.*")
+    spec = local.spec("c", f"echo >>{tmp_path}/ran")
+    reply = start_and_kill_supervisor_in_mv(local, tmp_path, spec)
+    assert "did not come up" in reply.refused[spec.id]
+    assert not tmp_path.joinpath("ran").exists()
+    # Nobody has claimed it: the next caller may.
+    assert local.start(spec).started == {spec.id}
+    assert local.results(spec)["c"].rc == 0
+
+
+def test_a_supervisor_killed_after_the_check_is_lost(local: Client, tmp_path: Path) -> None:
+    slow_mv(local, tmp_path, "*state.exit.*")
+    spec = local.spec("c", f"echo >>{tmp_path}/ran")
+    reply = start_and_kill_supervisor_in_mv(local, tmp_path, spec)
     assert reply.started == {spec.id}
-    local.directory = reply.directory or b""
-    local.env = None
     assert local.results(spec)["c"].state is State.LOST
-    assert tmp_path.joinpath("ran").exists() == (what == "*state.exit.*")
+    assert tmp_path.joinpath("ran").exists()
 
 
 # --- taken away -----------------------------------------------------------------------------------
@@ -281,7 +297,8 @@ def test_at_its_limit_the_whole_tree_is_killed_however_it_hides(local: Client) -
     told = {kind: results[f"c{n}"] for n, kind in enumerate(HARD)}
     assert {kind: r.state for kind, r in told.items()} == dict.fromkeys(HARD, State.TIMED_OUT)
     assert told["stopped"].detail.startswith("it had been stopped (SIGSTOP)")
-    assert not with_argument("sleep\0" + "95\0")
+    left = with_argument("sleep\0" + "95\0")
+    assert not left, (left, {kind: r.detail for kind, r in told.items()})
 
 
 def test_a_daemon_that_hides_perfectly_is_left_and_told(local: Client) -> None:

@@ -1,6 +1,7 @@
 """Whatever a target answers, in whatever parts and order: detected, bounded, and in time."""
 
 import base64
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -25,9 +26,10 @@ RUN = "0123456789ab"
 
 states = st.sampled_from(
     ["exit.0.5.1", "exit.255.1.2", "exit.3.5.1.full", "timeout.5.1.0.x", "timeout.5.1.2.T-12-34",
-     "lost.5.1.0.W", "cancel.5.1.0.x", "refused.cwd", "refused.output", "run.1.2.3.4.5", "new"]
+     "lost.5.1.0.W", "cancel.5.1.0.x", "refused.cwd", "refused.output", "run.1.2.3.4.5",
+     "timeout.5.3.0.x.7"]
 )  # fmt: skip
-outputs = st.binary(max_size=30)
+outputs = st.one_of(st.binary(max_size=30), st.text("=a \n.", max_size=30).map(str.encode))
 jobs = st.lists(st.tuples(st.from_regex(r"[0-9a-f]{4}-[a-z_]{1,5}-[0-9a-f]{4}", fullmatch=True),
                           states, outputs, outputs), max_size=4)  # fmt: skip
 noise = st.lists(
@@ -42,11 +44,13 @@ noise = st.lists(
 def encoded(data: bytes, encoding: str) -> str:
     if encoding == "hex":
         return " " + data.hex(" ") + "\n" if data else ""
+    if encoding == "plain" and data and not re.search(rb"[^ -~\n]", data):
+        return "".join(f"={line}\n" for line in data.decode().split("\n"))
     return base64.encodebytes(data).decode()
 
 
 def a_frame(told: list[tuple[str, str, bytes, bytes]], name: str, encoding: str) -> bytes:
-    lines = [f"\n{name} begin {encoding}\n"]
+    lines = [f"\n{name} begin {encoding.replace('plain', 'base64')}\n"]
     count = 0
     for id, state, out, err in told:
         lines.append(f"job {id} state.{state} -\n")
@@ -60,7 +64,7 @@ def outcome(reply: Reply) -> list[tuple[str, bytes, bytes]]:
     return [(r.id, r.stdout.bytes(), r.stderr.bytes()) for r in reply.reports]
 
 
-@given(jobs, noise, noise, st.sampled_from(["hex", "base64"]), st.booleans())
+@given(jobs, noise, noise, st.sampled_from(["hex", "base64", "plain"]), st.booleans())
 def test_a_whole_reply_is_read_whatever_stands_around_it(
     told: list[tuple[str, str, bytes, bytes]], before: bytes, after: bytes, how: str, pty: bool
 ) -> None:

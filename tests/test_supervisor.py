@@ -3,6 +3,7 @@
 import os
 import secrets
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -83,6 +84,24 @@ def test_words_environment_and_output_are_exact(client: Client) -> None:
     assert results["raw"].stderr_bytes == b"\0\xff\r\n"
 
 
+OUTPUTS = {
+    "two": b"a\n\nb\n", "open": b"a\nb", "ends": b"\n\n\n", "space": b"  a b \\n  ",
+    "sign": b"=\n==\n.\n",
+    "frame": b"0 begin base64\n0 end 1\n", "tab": b"a\tb\n", "cr": b"a\r\nb\n", "nul": b"a\0b\n",
+    "utf": "\u00e9\n".encode(), "short": b"x" * 1999, "long": b"x" * 2000, "lines": b"line\n" * 500,
+}  # fmt: skip
+
+
+def test_all_output_is_exact(client: Client) -> None:
+    specs = []
+    for name, output in OUTPUTS.items():
+        client.base.joinpath(name).write_bytes(output)
+        specs.append(client.spec(name, f"cat {name}", cwd=str(client.base)))
+    client.start(*specs)
+    results = client.results(*specs)
+    assert {name: result.stdout_bytes for name, result in results.items()} == OUTPUTS
+
+
 def test_a_missing_directory_is_not_started(client: Client) -> None:
     assert client.finish("true", cwd="/no/such").state is State.NOT_STARTED
 
@@ -95,6 +114,7 @@ def test_it_is_run_again_until_it_succeeds_or_its_time_is_over(client: Client) -
     results = client.results(again, never)
     assert (results["again"].attempts, results["again"].stdout) == (2, "run\n")
     assert (results["never"].state, results["never"].rc) == (State.TIMED_OUT, None)
+    assert results["never"].detail == "its last whole attempt ended with rc 1"
 
 
 def test_interrupts_are_not_ignored_in_the_check(client: Client) -> None:
@@ -109,28 +129,39 @@ def test_a_repeated_start_runs_once(client: Client) -> None:
     assert client.base.joinpath("f").read_text() == "run\n"
 
 
-def test_contending_starts_run_once(client: Client) -> None:
+def test_contending_starts_run_once_and_the_losers_leave_nothing(client: Client) -> None:
     spec = client.spec("c", "echo run >>f; sleep 0.3", cwd=str(client.base))
     with ThreadPoolExecutor(5) as pool:
         replies = list(pool.map(client.start, [spec] * 5))
     assert [reply.started for reply in replies] == [{spec.id}] * 5
+    assert sum(not reply.attached for reply in replies) <= 1
     client.results(spec)
     assert client.base.joinpath("f").read_text() == "run\n"
+    client.eventually(lambda: not list(Path(os.fsdecode(client.directory)).rglob("new.*")))
 
 
 def test_a_caller_that_died_on_its_way_leaves_the_job_to_the_next(client: Client) -> None:
     spec = client.spec("c", "true")
     client.start(client.spec("other", "true"))
-    unclaimed = Path(os.fsdecode(client.directory)) / spec.id
-    unclaimed.joinpath("new.of-a-dead-caller").mkdir(parents=True)
+    unclaimed = Path(os.fsdecode(client.directory)) / f"new.dead.{spec.id}"
+    unclaimed.mkdir()
+    os.mkfifo(unclaimed / "alive")
     assert client.start(spec).started == {spec.id}
     assert client.results(spec)["c"].rc == 0
 
 
-def test_a_job_whose_supervisor_died_as_it_claimed_it_is_lost(client: Client) -> None:
+def test_a_job_whose_processes_died_as_it_was_claimed_is_lost(client: Client) -> None:
     spec = client.spec("c", "true")
     client.start(client.spec("other", "true"))
-    Path(os.fsdecode(client.directory)).joinpath(spec.id, "claim").mkdir(parents=True)
+    claimed = Path(os.fsdecode(client.directory)) / spec.id
+    claimed.mkdir()
+    os.mkfifo(claimed / "alive")
+    # Two processes that ended a moment ago: they are this test's own children.
+    pids = [subprocess.Popen(["true"]) for _ in range(2)]
+    for process in pids:
+        process.wait()
+    claimed.joinpath(f"terms.{spec.terms}").touch()
+    claimed.joinpath(f"state.run.0.6000.500.{pids[0].pid}.{pids[1].pid}").touch()
     assert client.start(spec).attached == {spec.id}
     assert client.results(spec)["c"].state is State.LOST
 
