@@ -29,21 +29,33 @@ def count(meter: int) -> Count:
     """Return what the descendants of a meter, by its pid, have used, living or ended."""
     from machines.processes import tree
 
-    ticks, processes = _ticks(meter, own=False), 0
+    cpu_s, processes = _reaped_s(meter), 0
     for process in tree(meter):
         if process.pid != meter:
-            ticks += _ticks(process.pid, own=True)
+            cpu_s += _own_s(process.pid) + _reaped_s(process.pid)
             processes += 1
-    return Count(ticks / os.sysconf("SC_CLK_TCK"), processes)
+    return Count(cpu_s, processes)
 
 
-def _ticks(pid: int, own: bool) -> int:
-    """Return a process' CPU ticks: of the children that it has reaped and, if wanted, its own."""
+def _own_s(pid: int) -> float:
+    """Return what a living process has used itself: by schedstat in nanoseconds, a tick is 10 ms."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    except OSError:
+        return _ticks_s(pid, 11)
+
+
+def _reaped_s(pid: int) -> float:
+    """Return what the children that a process has reaped had used."""
+    return _ticks_s(pid, 13)
+
+
+def _ticks_s(pid: int, first: int) -> float:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0
-    return sum(map(int, fields[11 if own else 13 : 15]))
+        return 0.0
+    return sum(map(int, fields[first : first + 2])) / os.sysconf("SC_CLK_TCK")
 
 
 def _main(command: list[str]) -> None:
