@@ -101,6 +101,12 @@ def bytes_of(size: int) -> str:
     return "1 byte" if size == 1 else f"{size:,} bytes"
 
 
+AWAITS_NOTHING = (
+    "the mark 'bgcheck' without names awaits the checks whose fixtures the test requests; this one"
+    " requests none"
+)
+
+
 def unknown(name: str, known: Iterable[str]) -> str:
     """Return what a test says that awaits a check which nobody declared or started."""
     names = sorted(set(known))

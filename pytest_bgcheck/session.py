@@ -227,6 +227,8 @@ class Session:
         wants = item.stash[WANTS]
         units = {name: self._awaited_jobs(item, wants, name) for name in wants.awaited}
         if not units:
+            if any(mark.name == "bgcheck" for mark in item.own_markers):
+                pytest.fail(report.AWAITS_NOTHING, pytrace=False)
             return
         keys = []
         for record in (job._record for jobs in units.values() for job in jobs):

@@ -151,6 +151,26 @@ def test_a_mark_without_names_awaits_all_requested_checks(pytester: pytest.Pytes
     result.assert_outcomes(passed=1)
 
 
+def test_a_mark_of_its_own_that_awaits_nothing_fails_a_test(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        import pytest
+        from pytest_bgcheck import background_check
+        a = background_check("true")
+        @pytest.mark.bgcheck
+        def test_forgot():
+            pass
+        @pytest.mark.bgcheck
+        class TestSome:
+            def test_one(self, a):
+                assert a.rc == 0
+            def test_other(self):
+                pass
+    """)
+    result = pytester.runpytest("--hosts=local://")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*without names awaits*this one requests none"])
+
+
 def test_a_fixture_without_the_mark_does_not_wait(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
