@@ -203,11 +203,11 @@ def _items(spec: Spec, room: int) -> Iterator[tuple[list[str], bool]]:
     text = specification(spec).encode("utf-8", "surrogateescape")
     script = b"" if check.script is None else check.script.content
     for number, part in enumerate(_parts(script, room)):
-        yield ["file", f"script-{spec.id}.{number:04d}", part], False
+        yield ["file", f"script-{spec.id}.{spec.terms}.{number:04d}", part], False
     inline = encode(text)
     if len(inline) > room // 2:
         for number, part in enumerate(_parts(text, room)):
-            yield ["file", f"spec-{spec.id}.{number:04d}", part], False
+            yield ["file", f"spec-{spec.id}.{spec.terms}.{number:04d}", part], False
         inline = ""
     yield (
         [

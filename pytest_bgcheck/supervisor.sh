@@ -90,6 +90,10 @@ launch() {
     else
         { printf "" >"pid.$$.1.$born"; } 2>/dev/null || refuse_run output
     fi
+    # Whoever ends the job changes its state and then looks for this file; we look the other way round.
+    for word in state.*; do
+        case $word in state.run.* | state.\*) ;; *) exit 125 ;; esac
+    done
     # An exec that cannot redirect ends a shell, with a code that would be taken for the check's.
     if ! { true >>out && true >>err; } 2>/dev/null; then refuse_run output; fi
     exec >>out 2>>err
@@ -112,6 +116,7 @@ if [ "$verb" = launch ]; then
     # Here, not in a function: the specification sets the positional parameters and execs them.
     # shellcheck source=/dev/null
     . "$job/spec"
+    exit 125
 fi
 
 # --- clocks -------------------------------------------------------------------------------------
@@ -149,7 +154,7 @@ supervise() {
     exec 9<>alive
     now
     start=$now
-    (exec $setsid "$gsh" ../supervisor.sh guard "$sh" "$id" "guard:$id" 8>&8 9<&-) &
+    (exec $setsid "$gsh" ../supervisor.sh guard "$sh" "$id" "guard:$id" "$$" 8>&8 9<&-) &
     state=state.run.$start.$most.$5.$$.$!
     if ! { printf "" >"$state" && mv "../$new" "../$id" && claimed; } 2>/dev/null; then
         # Its guard sees us go. "cd .." would not do: some shells remember where they were.
@@ -170,10 +175,11 @@ supervise() {
         [ ! -e "$1" ] || publish "state.$1"
         case ",$rcs," in *",$rc,"*) break ;; esac
         [ -n "$retry" ] || break
-        last=.$rc
-        mv pid.* "pid.0.$attempt.0$last"
+        # Else it was ended, and this is no exit code of its own.
         set -- state.run.*
         [ -e "$1" ] || exit 0
+        last=.$rc
+        mv pid.* "pid.0.$attempt.0$last"
         # By env: where sleep is a builtin (ksh) this would be our own process, not to be ended.
         env PYTEST_BGCHECK_JOB="$id" sleep "$retry" 9<&-
         set -- state.run.*
@@ -256,7 +262,7 @@ hear() {
 # bereft: from the timer of a shell that cannot bound a read, when its FIFO was removed: nobody could
 # wake that read any more.
 bereft() {
-    if [ "$verb" = guard ]; then kill_all; fi
+    if [ -n "${guards-}" ]; then kill_all; fi
     kill -KILL $$
 }
 
@@ -453,17 +459,21 @@ suspects() {
 
 # --- the guard: enforces the limits, in the job's directory ----------------------------------------
 
-# guard ID NAME [again]: see the top of this file. It can be started again at any time, and goes on.
+# guard ID NAME SUPERVISOR: see the top of this file. It can be started again at any time, and goes
+# on; SUPERVISOR is empty then.
 guard() {
     # Opened both ways for a moment, so that it never waits for a writer; then EOF means: no writer.
     # shellcheck disable=SC2094
     exec 3<>alive 4<alive 3>&-
-    again=${3-} waited=0
-    if [ -z "$again" ]; then
-        # "go", or the end-of-file of a supervisor that was too late, or died.
-        read -r heard <&4
-        [ "$heard" = go ] || claimed || exit 0
-    fi
+    again="" waited=0
+    [ -n "$3" ] || again=yes
+    while [ -z "$again" ]; do
+        # Until the job is claimed there is nothing to guard. Then comes "go", if all is well.
+        hear 100 alive
+        if [ "$heard" = go ] || claimed; then break; fi
+        exists "$3" || exit 0
+    done
+    guards=yes
     while :; do
         set -- state.*
         case $1 in
@@ -483,7 +493,7 @@ guard() {
         job_facts
         writable . || abandon
         if [ -n "$again" ]; then
-            again=
+            again=""
             live
             if is_live "run:$id"; then
                 turn "$1" "state.run.$start.$timeout.$grace.$sup.$$"
@@ -502,10 +512,11 @@ guard() {
             hear "$round" alive
             waited=$((waited + round))
             # Ten times out of eleven, far from the limit, this look is enough: three system calls.
-            [ -n "$quiet" ] && [ "$idle" -lt 10 ] && [ "$before" -gt 2000 ] && [ -p alive ] && [ -w . ]
+            [ -n "$quiet" ] && [ "$idle" -lt 10 ] && [ "$before" -gt 2000 ] && [ -e "$1" ] && [ -w . ]
         do
             idle=$((idle + 1)) before=$((before - round))
         done
+        [ "$heard" != go ] || continue
         set -- state.*
         case $1 in state.run.*) limits "$1" ;; *) continue ;; esac
         [ "$left" -gt 0 ] || continue
@@ -677,7 +688,7 @@ plain() {
     LC_ALL=C
     # shellcheck disable=SC3045 # bash. Not the end of the file: it is longer, or there is a NUL in it.
     if IFS= read -r -d "" -n 2000 text <"$1"; then return 1; fi
-    case $text in *[!\ -~"$newline"]*) return 1 ;; esac
+    case $text in "" | *[!\ -~"$newline"]*) return 1 ;; esac
 }
 
 # report ID LIMIT: a job's state and its output.
@@ -727,7 +738,7 @@ enter_root() {
 # An empty SPEC was sent before, in parts. A job that is there already is left alone, so that a request
 # can be repeated, also while it is under way: its own files carry $own.
 start() {
-    nonce=$1 run=$3 home=$PWD own=$1.$$ mask=$(umask)
+    nonce=$1 run=$3 home=${PWD-/} own=$1.$$ mask=$(umask)
     umask 077
     reply
     enter_root "$2" || { refuse "*" "$why"; finish; }
@@ -811,8 +822,8 @@ prepare_job() {
         printf "" >"$new/out"
         printf "" >"$new/err"
         printf "" >"$new/terms.$8"
-        if [ -n "$2" ]; then printf %b "$2" >"$new/spec"; else cat "spec-$1".* >"$new/spec"; fi
-        [ "$9" = 0 ] || { cat "script-$1".* >"$new/script" && chmod 700 "$new/script"; }
+        if [ -n "$2" ]; then printf %b "$2" >"$new/spec"; else cat "spec-$1.$8".* >"$new/spec"; fi
+        [ "$9" = 0 ] || { cat "script-$1.$8".* >"$new/script" && chmod 700 "$new/script"; }
     } 2>/dev/null
 }
 
@@ -1026,7 +1037,7 @@ is_over() {
 # regard ID: start its guard again.
 regard() {
     guard_shell
-    (cd "$1" && exec $setsid "$gsh" ../supervisor.sh guard "$sh" "$1" "guard:$1" again \
+    (cd "$1" && exec $setsid "$gsh" ../supervisor.sh guard "$sh" "$1" "guard:$1" "" \
         8>/dev/null 4<&- </dev/null >/dev/null 2>&1) &
 }
 

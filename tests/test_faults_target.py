@@ -152,15 +152,20 @@ def test_a_killed_guard_is_replaced_at_once(clients: dict[str, Client]) -> None:
     assert states == dict.fromkeys(clients, State.TIMED_OUT)
 
 
-def slow_mv(client: Client, tmp_path: Path, what: str) -> None:
-    """Have the target's mv of a file wait, for as long as this test needs."""
-    mv, path = shutil.which("mv"), tmp_path / "slow"
+def hold(client: Client, tmp_path: Path, program: str, what: str, after: bool = False) -> None:
+    """Have a program of the target wait, where its words match, until there is a file `go`.
+
+    It waits before it does its work, or ``after`` that.
+    """
+    real, path = shutil.which(program), tmp_path / "slow"
     path.mkdir()
-    path.joinpath("mv").write_text(
-        f'#!/bin/sh\ncase "$*" in {what}) echo >>{tmp_path}/waits; sleep 60 ;; esac\n'
-        f'exec {mv} "$@"\n'
+    path.joinpath(program).write_text(
+        f'#!/bin/sh\ncase "$*" in {what}) ;; *) exec {real} "$@" ;; esac\n'
+        + (f'{real} "$@"\n' if after else "")
+        + f"echo >>{tmp_path}/waits\nwhile [ ! -e {tmp_path}/go ]; do sleep 0.05; done\n"
+        + ("" if after else f'exec {real} "$@"\n')
     )
-    path.joinpath("mv").chmod(0o755)
+    path.joinpath(program).chmod(0o755)
     client.env = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}"}
 
 
@@ -184,7 +189,7 @@ def start_and_kill_supervisor_in_mv(client: Client, base: Path, spec: Spec) -> R
 def test_a_supervisor_killed_before_its_claim_has_not_started(
     local: Client, tmp_path: Path
 ) -> None:
-    slow_mv(local, tmp_path, "../new.*")
+    hold(local, tmp_path, "mv", "../new.*")
     spec = local.spec("c", f"echo >>{tmp_path}/ran")
     reply = start_and_kill_supervisor_in_mv(local, tmp_path, spec)
     assert "did not come up" in reply.refused[spec.id]
@@ -195,12 +200,55 @@ def test_a_supervisor_killed_before_its_claim_has_not_started(
 
 
 def test_a_supervisor_killed_after_the_check_is_lost(local: Client, tmp_path: Path) -> None:
-    slow_mv(local, tmp_path, "*state.exit.*")
+    hold(local, tmp_path, "mv", "*state.exit.*")
     spec = local.spec("c", f"echo >>{tmp_path}/ran")
     reply = start_and_kill_supervisor_in_mv(local, tmp_path, spec)
     assert reply.started == {spec.id}
     assert local.results(spec)["c"].state is State.LOST
     assert tmp_path.joinpath("ran").exists()
+
+
+@pytest.mark.parametrize("how", ["timeout", "cancel", "killed"])
+def test_a_check_does_not_begin_when_its_job_is_over(
+    local: Client, tmp_path: Path, how: str
+) -> None:
+    hold(local, tmp_path, "setsid", "*launch*")
+    spec = local.spec("c", f"echo >>{tmp_path}/ran; sleep 94", timeout=1, grace=0)
+    local.start(spec)
+    local.eventually((tmp_path / "waits").exists)
+    if how == "cancel":
+        local.ask(protocol.cancel_request, [spec])
+    elif how == "killed":
+        (supervisor,) = local.processes(f"run:{spec.id}")
+        os.kill(supervisor, signal.SIGKILL)
+    states = {"timeout": State.TIMED_OUT, "cancel": State.CANCELLED, "killed": State.LOST}
+    assert local.results(spec)["c"].state is states[how]
+    tmp_path.joinpath("go").touch()
+    local.eventually(lambda: not local.processes(spec.id))
+    assert not tmp_path.joinpath("ran").exists()
+
+
+def test_a_limit_holds_for_a_supervisor_that_does_not_go_on_after_its_claim(
+    local: Client, tmp_path: Path
+) -> None:
+    hold(local, tmp_path, "mv", "../new.*", after=True)
+    spec = local.spec("c", f"echo >>{tmp_path}/ran", timeout=1, grace=0)
+    ((_, request, _),) = protocol.start_requests(
+        local.run, str(tmp_path), [spec], iter(["0123456789abcdef"])
+    )
+    with subprocess.Popen(
+        ["/bin/sh", "-c", request], stdout=subprocess.DEVNULL, env=local.env
+    ) as process:
+        try:
+            local.eventually((tmp_path / "waits").exists)
+            # As another worker would, which has nothing to wait for but the job itself.
+            assert local.start(spec).attached == {spec.id}
+            assert local.results(spec)["c"].state is State.TIMED_OUT
+        finally:
+            tmp_path.joinpath("go").touch()
+            process.wait(20)
+    local.eventually(lambda: not local.processes(spec.id))
+    assert not tmp_path.joinpath("ran").exists()
 
 
 # --- taken away -----------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from supervised import Client, bare_client
 from pytest_bgcheck import protocol
 from pytest_bgcheck.model import State
 from pytest_bgcheck.protocol import Reply
+from pytest_bgcheck.settings import make_check
 
 
 @pytest.fixture(params=SHELLS)
@@ -110,11 +111,17 @@ def test_it_is_run_again_until_it_succeeds_or_its_time_is_over(client: Client) -
     again = client.spec("again", "echo run; [ -e f ] || { >f; exit 1; }", retry_every=0.1,
                         cwd=str(client.base))  # fmt: skip
     never = client.spec("never", "exit 1", retry_every=30, timeout=0.4)
-    client.start(again, never)
-    results = client.results(again, never)
+    late = client.spec("late", "[ -e l ] && sleep 94; >l; exit 4", retry_every=0.1, timeout=1,
+                       cwd=str(client.base))  # fmt: skip
+    first = client.spec("first", "sleep 94", retry_every=0.1, timeout=0.4)
+    client.start(again, never, late, first)
+    results = client.results(again, never, late, first)
     assert (results["again"].attempts, results["again"].stdout) == (2, "run\n")
     assert (results["never"].state, results["never"].rc) == (State.TIMED_OUT, None)
     assert results["never"].detail == "its last whole attempt ended with rc 1"
+    # What the guard ended has no exit code of its own.
+    assert results["late"].detail == "its last whole attempt ended with rc 4"
+    assert (results["first"].state, results["first"].detail) == (State.TIMED_OUT, "")
 
 
 def test_interrupts_are_not_ignored_in_the_check(client: Client) -> None:
@@ -164,6 +171,31 @@ def test_a_job_whose_processes_died_as_it_was_claimed_is_lost(client: Client) ->
     claimed.joinpath(f"state.run.0.6000.500.{pids[0].pid}.{pids[1].pid}").touch()
     assert client.start(spec).attached == {spec.id}
     assert client.results(spec)["c"].state is State.LOST
+
+
+def test_parts_of_other_terms_stay_apart(client: Client) -> None:
+    """Of two that start a job of one name, each with a script too large for one request."""
+    requests = []
+    for word in ("mine", "your"):
+        path = client.base / word
+        path.write_text(f"#!/bin/sh\necho {word}\nexit 0\n" + "# padding\n" * 20_000)
+        check = make_check("c", None, {"script": word}, timeout_s=60, directory=client.base)
+        spec = protocol.Spec(f"{client.run}-c-{'0' * 14}", check, word)
+        nonces = (f"{n:016x}" for n in range(9))
+        requests.append(
+            list(
+                protocol.start_requests(client.run, str(client.base), [spec], nonces, client.shell)
+            )
+        )
+    mine, yours = requests
+    for _, request, specs in [*mine[:-1], *yours[:-1]]:
+        assert not specs
+        client.output(request)
+    nonce, request, (spec,) = mine[-1]
+    reply = protocol.parse(nonce, client.output(request))
+    client.directory = reply.directory or b""
+    assert reply.started == {spec.id}
+    assert client.results(spec)["c"].stdout == "mine\n"
 
 
 def test_a_start_with_other_terms_is_refused(client: Client) -> None:

@@ -38,7 +38,7 @@ def count(meter: int) -> Count:
 
 
 def _own_s(pid: int) -> float:
-    """Return what a living process has used itself: by schedstat in nanoseconds, a tick is 10 ms."""
+    """Return what a living process has used itself: in nanoseconds where the kernel tells."""
     try:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
     except OSError:
