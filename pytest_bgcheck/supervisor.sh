@@ -893,7 +893,9 @@ await() {
         key_of "${word%%=*}"
         eval "waits_$key=\$word pids_$key="
     done
-    live
+    # All processes are looked at only when a second has passed without a word: most checks that have
+    # ended are told at once.
+    live="" closer=yes looked=0
     find_ended "$@"
     while :; do
         while [ -n "$ended" ]; do
@@ -904,6 +906,12 @@ await() {
         since "$begun"
         left=$((expire * 100 - took))
         [ "$left" -gt 0 ] || break
+        if [ "$((took - looked))" -ge 150 ]; then
+            # One end follows the other, and one that is lost would not be missed.
+            looked=$took
+            look "$@"
+            continue
+        fi
         heard=
         if [ -n "$bell" ]; then
             rounds "$left"
@@ -916,6 +924,7 @@ await() {
         key_of "$heard"
         case $heard in
         "" | timer)
+            looked=$((took + 100))
             look "$@"
             continue ;;
         esac

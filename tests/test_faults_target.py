@@ -152,6 +152,23 @@ def test_a_killed_guard_is_replaced_at_once(clients: dict[str, Client]) -> None:
     assert states == dict.fromkeys(clients, State.TIMED_OUT)
 
 
+def test_a_lost_job_is_missed_while_others_end(local: Client) -> None:
+    lost = local.spec("lost", "sleep 91")
+    others = [local.spec(f"c{n}", f"sleep {2 + n * 0.4:.1f}") for n in range(15)]
+    local.start(lost, *others)
+    ended = Path(os.fsdecode(local.directory)) / others[0].id
+    with local.waiting(lost, *others) as waiter:
+        # It has looked at all of them when the first end is told.
+        local.eventually(lambda: bool(list(ended.glob("state.exit.*"))))
+        for kind in ("guard", "run"):
+            for pid in local.processes(f"{kind}:{lost.id}"):
+                os.kill(pid, signal.SIGKILL)
+        told = [report.id for reply in waiter.replies() for report in reply.reports]
+    assert set(told) == {spec.id for spec in [lost, *others]}
+    # Found by looking, which must not wait for a pause between the ends.
+    assert told[-1] != lost.id
+
+
 def hold(client: Client, tmp_path: Path, program: str, what: str, after: bool = False) -> None:
     """Have a program of the target wait, where its words match, until there is a file `go`.
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -51,11 +52,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Stamp:
-    """A moment that a test noted, and what its check had printed."""
+    """A moment that a test noted, and what its check had printed. A clock on the wall can be set
+    while a bench runs: ``monotonic`` is for the time between two stamps."""
 
     name: str
     time: float
     output: str
+    monotonic: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,17 @@ class Lab:
     def count_there(self) -> meter.Count:
         """Return what the ssh server and all that came of its sessions have used so far."""
         return meter.count(self.server.pid)
+
+    def idle_count_there(self) -> meter.Count:
+        """Return the same as soon as nothing of an earlier run is at work there any more."""
+        deadline = time.monotonic() + 15
+        count = self.count_there()
+        while time.monotonic() < deadline:
+            time.sleep(0.5)
+            before, count = count, self.count_there()
+            if count.processes == before.processes and count.cpu_s - before.cpu_s < 0.001:
+                break
+        return count
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

@@ -94,8 +94,8 @@ class Line(Machine):
             await asyncio.gather(
                 self._carry(here, on, up, "sent"), self._carry(there, back, down, "received")
             )
-        except OSError:
-            pass  # either end has broken off: so does the other
+        except (OSError, asyncio.CancelledError):
+            pass  # either end has broken off: so does the other; or the line is stopped
         finally:
             for writer in writers:
                 writer.close()

@@ -66,7 +66,7 @@ def _compare(lab: Lab, case: str, target: Target, number: int, peers: bool) -> N
 
     def contender(name: str, do: Callable[[], Run], rounds: int) -> Contender:
         def once() -> None:
-            before = lab.count_there()
+            before = lab.idle_count_there()
             usage = do().usage
             there_s = lab.count_there().cpu_s - before.cpu_s
             for measure, unit, value in (

@@ -11,9 +11,8 @@ ORDINARY: int = TASK["ordinary"]
 
 
 def stamp(name: str, output: str = "") -> None:
-    """Note a moment, by this computer's clock, and what a command has printed."""
-    now = time.time()
-    line = json.dumps([name, now, output]) + "\n"
+    """Note a moment, by this computer's clocks, and what a command has printed."""
+    line = json.dumps([name, time.time(), output, time.monotonic()]) + "\n"
     # Workers write to one file: a short write to a file opened for appending is whole.
     descriptor = os.open(TASK["stamps"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(descriptor, line.encode())
