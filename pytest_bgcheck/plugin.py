@@ -75,10 +75,17 @@ def _used(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
 
         if any(True for _ in declarations(config, items)):
             return True
-    return any(
-        "bgcheck" in getattr(item, "fixturenames", ()) or item.get_closest_marker("bgcheck")
-        for item in items
-    )
+    seen: set[int] = set()
+    for item in items:
+        if "bgcheck" in getattr(item, "fixturenames", ()):
+            return True
+        # As get_closest_marker, which would look at each module once more for each of its tests.
+        for node in item.listchain():
+            if id(node) not in seen:
+                seen.add(id(node))
+                if any(mark.name == "bgcheck" for mark in node.own_markers):
+                    return True
+    return False
 
 
 # --- before the run -------------------------------------------------------------------------------
