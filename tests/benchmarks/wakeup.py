@@ -57,13 +57,18 @@ def _staggered(number: int, first_s: float, apart_s: float) -> list[str]:
 
 
 def _take(lab: Lab, case: str, contender: str, done: Run) -> None:
+    """Add each wake-up: of a test that was waiting already when its check ended."""
     said = {stamp.name: stamp.output for stamp in done.stamps}
-    for stamp in done.stamps:
+    before = 0.0
+    for stamp in sorted(done.stamps, key=lambda stamp: stamp.time):
         kind, _, number = stamp.name.partition("_")
         if kind == "check":
             ended = float(said.get(f"output_{number}", stamp.output))
-            wait_ms = (stamp.time - ended) * 1000
-            lab.record.add(NAME, case, contender, "wake-up", "ms", wait_ms)
+            # Else it waited for the test before it, whose check had been held up.
+            if ended > before:
+                wait_ms = (stamp.time - ended) * 1000
+                lab.record.add(NAME, case, contender, "wake-up", "ms", wait_ms)
+        before = stamp.time
 
 
 def _ours(lab: Lab, case: str, target: Target, busy: bool) -> Contender:
