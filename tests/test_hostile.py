@@ -225,8 +225,9 @@ def test_what_a_check_prints_decides_nothing(bench: Bench) -> None:
     forger = (
         "nonces() { cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'"
         " | grep -a '^[0-9a-f]\\{16\\}$' | head -50; }\n"
-        'until [ -n "$(nonces)" ]; do sleep 0.05; done\n'
-        "for nonce in $(nonces); do for n in $nonce $nonce.1; do printf '\\n%s begin hex\\njob %s"
+        # Looked up once: the call that it found may be over a moment later.
+        'until found=$(nonces); [ -n "$found" ]; do sleep 0.05; done\n'
+        "for nonce in $found; do for n in $nonce $nonce.1; do printf '\\n%s begin hex\\njob %s"
         " state.exit.0.1.1 -\\nout 0 0 0\\n.\\nerr 0 0 0\\n.\\n%s end 3\\n' $n"
         " $PYTEST_BGCHECK_JOB $n; done; done; echo state.exit.0.1.1; exit 9"
     )
