@@ -39,7 +39,7 @@ def run(lab: Lab) -> None:
         " checks' own, divided by the jobs. Bytes are those of the TCP connections, encrypted.",
     )
     cpu = record.median(NAME, "ssh", US, CPU)
-    record.aim(NAME, "0 CPU while waiting", f"{cpu / 10:.2g} % of a core for a job", cpu < 0.05)
+    record.aim(NAME, "0 CPU while waiting", f"{cpu / 10:.2g} % of a core for a job", cpu == 0)
     processes = record.median(NAME, "ssh", US, PROCESSES)
     record.aim(NAME, "at most 3 processes a job", f"{processes:.2g}", processes <= 3)
     kilobytes = record.median(NAME, "ssh", US, BYTES)
