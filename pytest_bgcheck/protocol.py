@@ -103,7 +103,7 @@ def supervisor() -> str:
     """Return the supervisor's program, without comments and indentation."""
     text = importlib.resources.files(__package__).joinpath("supervisor.sh").read_text("ascii")
     lines = (line.strip() for line in text.splitlines())
-    return "\n".join(x for x in lines if x and (x == "# end" or not x.startswith("#"))) + "\n"
+    return "\n".join(x for x in lines if x and not x.startswith("#")) + "\n"
 
 
 def seconds(value: float) -> str:
@@ -127,7 +127,7 @@ def specification(spec: Spec) -> str:
         words = ["/bin/sh", "-c", quote('exec "$@"'), "sh", *words]
     if check.env:
         words = ["env", *(quote(f"{name}={value}") for name, value in check.env), *words]
-    lines += [f"set -- {' '.join(words)}", 'exec "$@"', "# end"]
+    lines += [f"set -- {' '.join(words)}", 'exec "$@"']
     return "\n".join(lines) + "\n"
 
 

@@ -970,8 +970,8 @@ find_ended() {
     live=
 }
 
-# look ID=LIMIT...: around, after a second without a word, by builtins alone; closer where a process
-# or a file is missing.
+# look ID=LIMIT...: around, after about a second, by builtins alone; closer the first time, and where
+# a process or a file is missing.
 look() {
     for word in "$@"; do
         key_of "${word%%=*}"
@@ -1177,4 +1177,3 @@ cancel) cancel "$@" ;;
 tail) tails "$@" ;;
 clean) clean "$@" ;;
 esac
-# end
