@@ -52,10 +52,14 @@ def runs(count: Path) -> Counter[str]:
     return Counter(count.read_text().split())
 
 
-def eventually(condition: Callable[[], object], timeout_s: float = 60) -> None:
+def eventually(
+    condition: Callable[[], object],
+    timeout_s: float = 60,
+    told: Callable[[], object] = lambda: None,
+) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < deadline, condition
+        assert time.monotonic() < deadline, (condition, told())
         time.sleep(0.05)
 
 
@@ -85,10 +89,7 @@ class Run:
     def end(self) -> tuple[int, str]:
         """Return the exit status and the output, once nothing is left."""
         output = self.process.communicate(timeout=120)[0].decode()
-        deadline = time.monotonic() + 20
-        while found := left():
-            assert time.monotonic() < deadline, (found, output)
-            time.sleep(0.05)
+        eventually(nothing_is_left, 20, lambda: (left(), output))
         return self.process.returncode, output
 
     def workers(self) -> list[int]:
