@@ -26,9 +26,10 @@ REQUEST_LIMIT = 90_000
 REPLY_BUDGET = 4 << 20
 """Bytes of output in one reply, beyond which the next ended job waits for the next reply."""
 
-_START = 'source=$(printf %b "$1"); shift; eval "$source"'
+_START = '_source=$(printf %b "$1"); shift; eval "$_source"'
 _FIND = (
-    'b=$(printf %b "$1"); cd "${b:-${TMPDIR:-/tmp}}/pytest-bgcheck-$(id -u)/$5" 2>/dev/null &&'
+    '_base=$(printf %b "$1");'
+    ' cd "${_base:-${TMPDIR:-/tmp}}/pytest-bgcheck-$(id -u)/$5" 2>/dev/null &&'
     ' [ -f supervisor.sh ] && shift && exec "$2" ./supervisor.sh "$@";'
     ' echo; echo "$4 begin none"; echo "$4 end 0"'
 )
@@ -121,7 +122,7 @@ def specification(spec: Spec) -> str:
     lines = [] if check.cwd is None else [f"enter {quote(check.cwd)}"]
     words = [quote(word) for word in check.argv]
     if check.script is not None:
-        words = [*_interpreter(check.script.content), '"$job/script"', *words]
+        words = [*_interpreter(check.script.content), '"$_job/script"', *words]
     elif check.env and "=" in check.argv[0]:
         # env would take such a program for one more variable.
         words = ["/bin/sh", "-c", quote('exec "$@"'), "sh", *words]

@@ -55,44 +55,44 @@ set -u
 # With it, "cd name" could lead elsewhere.
 unset CDPATH
 
-verb=$1 sh=$2
+_verb=$1 _sh=$2
 shift 2
-# For the processes of a job. A request sets $run itself.
-id=$1 run=${1%%-*} leader=none leader_born=0 attempt=0 last="" proven=none known=
-newline="
+# For the processes of a job. A request sets $_run itself.
+_id=$1 _run=${1%%-*} _leader=none _leader_born=0 _attempt=0 _last="" _proven=none _known=
+_newline="
 "
 
-# $setsid starts a command as the leader of a session of its own, where there is a setsid.
-setsid=
-if command -v setsid >/dev/null 2>&1; then setsid=setsid; fi
+# $_setsid starts a command as the leader of a session of its own, where there is a setsid.
+_setsid=
+if command -v setsid >/dev/null 2>&1; then _setsid=setsid; fi
 
 # --- the check: becomes it, in the job's directory ------------------------------------------------
 
-# born PID: set $born to when it was born, in ticks, 0 if unknown; and $stat to its state's letter.
+# born PID: set $_born to when it was born, in ticks, 0 if unknown; and $_stat to its state's letter.
 born() {
-    stat="" born=0
-    if read -r stat 2>/dev/null <"/proc/$1/stat"; then
+    _stat="" _born=0
+    if read -r _stat 2>/dev/null <"/proc/$1/stat"; then
         # shellcheck disable=SC2086 # behind the name, which may hold anything, come words
-        set -- ${stat##*\) }
-        stat=$1 born=${20}
+        set -- ${_stat##*\) }
+        _stat=$1 _born=${20}
     fi
 }
 
 # launch ID ATTEMPT HOME UMASK LAST: become the check. The leader of the session that will be killed
 # is this. LAST is the exit code of the attempt before.
 launch() {
-    PYTEST_BGCHECK_JOB=$id job=$PWD
+    PYTEST_BGCHECK_JOB=$_id _job=$PWD
     export PYTEST_BGCHECK_JOB
     born $$
     if [ "$2" -gt 1 ]; then
-        mv pid.* "pid.$$.$2.$born$5"
+        mv pid.* "pid.$$.$2.$_born$5"
         rm -f out err
     else
-        { printf "" >"pid.$$.1.$born"; } 2>/dev/null || refuse_run output
+        { printf "" >"pid.$$.1.$_born"; } 2>/dev/null || refuse_run output
     fi
     # Whoever ends the job changes its state and then looks for this file; we look the other way round.
-    for word in state.*; do
-        case $word in state.run.* | state.\*) ;; *) exit 125 ;; esac
+    for _word in state.*; do
+        case $_word in state.run.* | state.\*) ;; *) exit 125 ;; esac
     done
     # An exec that cannot redirect ends a shell, with a code that would be taken for the check's.
     if ! { true >>out && true >>err; } 2>/dev/null; then refuse_run output; fi
@@ -107,96 +107,96 @@ enter() { cd -- "$1" || refuse_run cwd; }
 
 # refuse_run WHY: from what was to become the check. There may be no space for another file.
 refuse_run() {
-    mv "$job/spec" "$job/refused.$1"
+    mv "$_job/spec" "$_job/refused.$1"
     exit 125
 }
 
-if [ "$verb" = launch ]; then
+if [ "$_verb" = launch ]; then
     launch "$@"
     # Here, not in a function: the specification sets the positional parameters and execs them.
     # shellcheck source=/dev/null
-    . "$job/spec"
+    . "$_job/spec"
     exit 125
 fi
 
 # --- clocks -------------------------------------------------------------------------------------
 
-# now: set $now to the monotonic clock in centiseconds, modulo 11.5 days (mksh counts in 32 bits).
+# now: set $_now to the monotonic clock in centiseconds, modulo 11.5 days (mksh counts in 32 bits).
 now() {
-    if read -r now _ 2>/dev/null </proc/uptime; then
-        now=$((${now%.*} % 1000000 * 100 + 1${now#*.} - 100))
+    if read -r _now _ 2>/dev/null </proc/uptime; then
+        _now=$((${_now%.*} % 1000000 * 100 + 1${_now#*.} - 100))
     else
-        now=$(($(date +%s) % 1000000 * 100))
+        _now=$(($(date +%s) % 1000000 * 100))
     fi
 }
 
-# since START: set $took to the centiseconds from START until now.
+# since START: set $_took to the centiseconds from START until now.
 since() {
     now
-    took=$((now - $1))
-    [ "$took" -ge 0 ] || took=$((took + 100000000))
+    _took=$((_now - $1))
+    [ "$_took" -ge 0 ] || _took=$((_took + 100000000))
 }
 
 # --- the supervisor: runs the check, in the job's directory ---------------------------------------
 
 # ring ID: wake every waiter for its group; from a job's directory.
 ring() {
-    for bell in ../bell."${1#"${1%????}"}".*; do
-        [ -p "$bell" ] && echo "$1" 1<>"$bell"
+    for _bell in ../bell."${1#"${1%????}"}".*; do
+        [ -p "$_bell" ] && echo "$1" 1<>"$_bell"
     done
     return 0
 }
 
 # supervise ID NAME NEW TIMEOUT GRACE RETRY RCS HOME GUARD_SHELL UMASK
 supervise() {
-    new=$3 most=$4 retry=$6 rcs=$7 home=$8 gsh=$9 mask=${10}
-    cd "$new" || exit 1
+    _new=$3 _most=$4 _retry=$6 _rcs=$7 _home=$8 _gsh=$9 _mask=${10}
+    cd "$_new" || exit 1
     exec 9<>alive
     now
-    start=$now
-    (exec $setsid "$gsh" ../supervisor.sh guard "$sh" "$id" "guard:$id" "$$" 8>&8 9<&-) &
-    state=state.run.$start.$most.$5.$$.$!
-    if ! { printf "" >"$state" && mv "../$new" "../$id" && claimed; } 2>/dev/null; then
+    _start=$_now
+    (exec $_setsid "$_gsh" ../supervisor.sh guard "$_sh" "$_id" "guard:$_id" "$$" 8>&8 9<&-) &
+    _state=state.run.$_start.$_most.$5.$$.$!
+    if ! { printf "" >"$_state" && mv "../$_new" "../$_id" && claimed; } 2>/dev/null; then
         # Its guard sees us go. "cd .." would not do: some shells remember where they were.
-        rm -rf "../$new"
+        rm -rf "../$_new"
         exit 0
     fi
     exec 8>&-
     echo go >&9
-    attempt=1
+    _attempt=1
     while :; do
-        (exec $setsid "$sh" ../supervisor.sh launch "$sh" "$id" "$attempt" "$home" "$mask" "$last" \
+        (exec $_setsid "$_sh" ../supervisor.sh launch "$_sh" "$_id" "$_attempt" "$_home" "$_mask" "$_last" \
             9<&-)
-        rc=$?
+        _rc=$?
         # killed by signal n: 256 + n in ksh93, 384 + n in yash, 128 + n elsewhere
-        [ "$rc" -gt 384 ] && rc=$((rc - 128))
-        [ "$rc" -gt 256 ] && rc=$((rc - 128))
+        [ "$_rc" -gt 384 ] && _rc=$((_rc - 128))
+        [ "$_rc" -gt 256 ] && _rc=$((_rc - 128))
         set -- refused.*
         [ ! -e "$1" ] || publish "state.$1"
-        case ",$rcs," in *",$rc,"*) break ;; esac
-        [ -n "$retry" ] || break
+        case ",$_rcs," in *",$_rc,"*) break ;; esac
+        [ -n "$_retry" ] || break
         # Else it was ended, and this is no exit code of its own.
         set -- state.run.*
         [ -e "$1" ] || exit 0
-        last=.$rc
-        mv pid.* "pid.0.$attempt.0$last"
+        _last=.$_rc
+        mv pid.* "pid.0.$_attempt.0$_last"
         # By env: where sleep is a builtin (ksh) this would be our own process, not to be ended.
-        env PYTEST_BGCHECK_JOB="$id" sleep "$retry" 9<&-
+        env PYTEST_BGCHECK_JOB="$_id" sleep "$_retry" 9<&-
         set -- state.run.*
         [ -e "$1" ] || exit 0
-        attempt=$((attempt + 1))
+        _attempt=$((_attempt + 1))
     done
-    since "$start"
+    since "$_start"
     # The clock on the wall may have been set.
-    [ -r /proc/uptime ] || [ "$took" -le "$most" ] || took=$most
+    [ -r /proc/uptime ] || [ "$_took" -le "$_most" ] || _took=$_most
     # Nobody tells of output that could not be written, but a byte more cannot be written either.
-    full=
+    _full=
     set -- pid.*
     if [ -e "$1" ]; then
         echo 2>/dev/null >"$1"
-        [ -s "$1" ] || full=.full
+        [ -s "$1" ] || _full=.full
     fi
-    publish "state.exit.$rc.$took.$attempt$full"
+    publish "state.exit.$_rc.$_took.$_attempt$_full"
 }
 
 # publish STATE: as the end of a job that runs, without delay: somebody waits. Whoever may have
@@ -204,7 +204,7 @@ supervise() {
 # into the name.
 publish() {
     while set -- "$1" state.run.*; [ -e "$2" ]; do
-        if mv "$2" "$1" 2>/dev/null; then ring "$id"; else [ ! -e "$2" ] || break; fi
+        if mv "$2" "$1" 2>/dev/null; then ring "$_id"; else [ ! -e "$2" ] || break; fi
     done
     exit 0
 }
@@ -212,49 +212,49 @@ publish() {
 # claimed: is this directory the job's?
 claimed() {
     # shellcheck disable=SC3013 # every shell has it
-    [ . -ef "../$id" ]
+    [ . -ef "../$_id" ]
 }
 
-if [ "$verb" = run ]; then supervise "$@"; fi
+if [ "$_verb" = run ]; then supervise "$@"; fi
 
 # --- waiting --------------------------------------------------------------------------------------
 
 # timed_read: can this shell bound a read?
 timed_read() {
     # shellcheck disable=SC3045 # this asks whether it is there
-    [ -n "${timed-}" ] || { (read -r -t 1 _ </dev/null) 2>/dev/null; timed=$?; }
-    [ "$timed" -le 1 ]
+    [ -n "${_timed-}" ] || { (read -r -t 1 _ </dev/null) 2>/dev/null; _timed=$?; }
+    [ "$_timed" -le 1 ]
 }
 
-# hear CENTISECONDS FIFO: wait for a line on fd 4, its end-of-file, or the time-out; set $quiet where
+# hear CENTISECONDS FIFO: wait for a line on fd 4, its end-of-file, or the time-out; set $_quiet where
 # the shell can tell that it was the latter.
 hear() {
-    secs=$(($1 / 100)) frac=$(($1 % 100))
-    case $frac in ?) frac=0$frac ;; esac
+    _secs=$(($1 / 100)) _frac=$(($1 % 100))
+    case $_frac in ?) _frac=0$_frac ;; esac
     # bash before 4 takes whole seconds only
-    case ${BASH_VERSION-} in [123].*) secs=$((secs + 1)) ;; *) secs=$secs.$frac ;; esac
-    heard="" quiet=""
+    case ${BASH_VERSION-} in [123].*) _secs=$((_secs + 1)) ;; *) _secs=$_secs.$_frac ;; esac
+    _heard="" _quiet=""
     if timed_read; then
         # shellcheck disable=SC3045 # only where timed_read has just seen that it works
-        read -r -t "$secs" heard <&4
-        case $?${BASH_VERSION+bash} in 1[3-9]?bash) quiet=yes ;; esac
+        read -r -t "$_secs" _heard <&4
+        case $?${BASH_VERSION+bash} in 1[3-9]?bash) _quiet=yes ;; esac
     else
         # Redirected within: yash forks twice for a group with redirections, and $! is the outer one.
         {
             exec 4<&- </dev/null >/dev/null 2>&1
             # By $!, which is there as soon as the sleep is; "nap=$!" might come too late. KILL, since
             # a child that has just been forked may still have our trap, and lose a TERM in it.
-            before=${!-}
-            trap "[ \"\${!-}\" = \"\$before\" ] || kill -KILL \"\$!\"; exit 0" TERM
-            case $secs in *.00) secs=${secs%.*} ;; *) sleep 0.01 || secs=$((${secs%.*} + 1)) ;; esac
-            sleep "$secs" &
+            _before=${!-}
+            trap "[ \"\${!-}\" = \"\$_before\" ] || kill -KILL \"\$!\"; exit 0" TERM
+            case $_secs in *.00) _secs=${_secs%.*} ;; *) sleep 0.01 || _secs=$((${_secs%.*} + 1)) ;; esac
+            sleep "$_secs" &
             wait "$!"
             if [ -p "$2" ]; then echo timer 1<>"$2"; else bereft; fi
         } &
-        timer=$!
-        read -r heard <&4
+        _timer=$!
+        read -r _heard <&4
         # Not waited for: that would be a millisecond before each result.
-        kill "$timer" 2>/dev/null
+        kill "$_timer" 2>/dev/null
     fi
     return 0
 }
@@ -262,21 +262,21 @@ hear() {
 # bereft: from the timer of a shell that cannot bound a read, when its FIFO was removed: nobody could
 # wake that read any more.
 bereft() {
-    if [ -n "${guards-}" ]; then kill_all; fi
+    if [ -n "${_guards-}" ]; then kill_all; fi
     kill -KILL $$
 }
 
-# guard_shell: set $gsh to a shell that can bound a read, or to our own.
+# guard_shell: set $_gsh to a shell that can bound a read, or to our own.
 guard_shell() {
-    gsh=$sh
-    timed_read || gsh=$(command -v bash) || gsh=$sh
+    _gsh=$_sh
+    timed_read || _gsh=$(command -v bash) || _gsh=$_sh
 }
 
-# rounds WAIT: set $round to how long to wait, of WAIT centiseconds, before looking around.
+# rounds WAIT: set $_round to how long to wait, of WAIT centiseconds, before looking around.
 rounds() {
-    round=100
-    timed_read || round=200
-    [ "$1" -ge "$round" ] || round=$1
+    _round=100
+    timed_read || _round=200
+    [ "$1" -ge "$_round" ] || _round=$1
 }
 
 # writable JOB: can its state be changed? A file system that has become read-only lets root pass -w in
@@ -285,29 +285,29 @@ writable() { [ -w "$1" ] && { [ ! -f "$1/spec" ] || true 2>/dev/null >>"$1/spec"
 
 # --- processes ------------------------------------------------------------------------------------
 
-# live: set $live to the words run:ID, guard:ID and start:ID of the processes that there are.
+# live: set $_live to the words run:ID, guard:ID and start:ID of the processes that there are.
 live() {
     if [ -r /proc/self/cmdline ]; then
-        live=$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\000" "\n" |
-            LC_ALL=C sed -n "/^[a-z]*:$run-/p")
+        _live=$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\000" "\n" |
+            LC_ALL=C sed -n "/^[a-z]*:$_run-/p")
     else
-        live=$(ps -A -o args= 2>/dev/null) || live=
-        [ -n "$live" ] || blind=yes
-        live=$(printf "%s\n" "$live" | tr " " "\n" | LC_ALL=C sed -n "/^[a-z]*:$run-/p")
+        _live=$(ps -A -o args= 2>/dev/null) || _live=
+        [ -n "$_live" ] || _blind=yes
+        _live=$(printf "%s\n" "$_live" | tr " " "\n" | LC_ALL=C sed -n "/^[a-z]*:$_run-/p")
     fi
-    live="
-$live
+    _live="
+$_live
 "
 }
 
 # is_live WORD. Where no process can be seen at all (no /proc in a chroot), the ids in the state that
 # was looked at last have to do; what is not known is taken for alive.
 is_live() {
-    case ${blind-}$1 in
-    yesrun:*) exists "${sup:-0}" && return 0 ;;
-    yesguard:*) exists "${gid:-0}" && return 0 ;;
+    case ${_blind-}$1 in
+    yesrun:*) exists "${_sup:-0}" && return 0 ;;
+    yesguard:*) exists "${_gid:-0}" && return 0 ;;
     esac
-    case $live in *"
+    case $_live in *"
 $1
 "*) return 0 ;; esac
     return 1
@@ -315,88 +315,88 @@ $1
 
 # exists PID: by builtins alone. A process that has ended and is not yet reaped does not.
 exists() {
-    [ -n "${sees-}" ] || { sees=no; [ ! -e "/proc/$$/exe" ] || sees=yes; }
-    case $sees in
+    [ -n "${_sees-}" ] || { _sees=no; [ ! -e "/proc/$$/exe" ] || _sees=yes; }
+    case $_sees in
     yes) [ -e "/proc/$1/exe" ] ;;
     *) kill -0 "$1" 2>/dev/null ;;
     esac
 }
 
-# table: set $table to a word PID:PARENT:GROUP:SESSION:BORN for each living process.
+# table: set $_table to a word PID:PARENT:GROUP:SESSION:BORN for each living process.
 table() {
     if [ -r /proc/self/stat ]; then
-        table=$(LC_ALL=C sed -n "s/^\([0-9]*\) (.*) [^XZ] \([0-9]*\) \([0-9]*\) \([0-9]*\)\( [-0-9]*\)\{15\} \([0-9]*\) .*/\1:\2:\3:\4:\6/p" \
+        _table=$(LC_ALL=C sed -n "s/^\([0-9]*\) (.*) [^XZ] \([0-9]*\) \([0-9]*\) \([0-9]*\)\( [-0-9]*\)\{15\} \([0-9]*\) .*/\1:\2:\3:\4:\6/p" \
             /proc/[0-9]*/stat 2>/dev/null)
     else
-        table=$(ps -A -o pid= -o ppid= -o pgid= 2>/dev/null | while read -r pid parent group; do
-            echo "$pid:$parent:$group:$group:0"
+        _table=$(ps -A -o pid= -o ppid= -o pgid= 2>/dev/null | while read -r _pid _parent _group; do
+            echo "$_pid:$_parent:$_group:$_group:0"
         done)
     fi
 }
 
-# row WORD: set $pid, $parent, $group, $session and $born from a word of the table.
+# row WORD: set $_pid, $_parent, $_group, $_session and $_born from a word of the table.
 row() {
     IFS=:
     # shellcheck disable=SC2086 # split here
     set -- $1
     unset IFS
-    pid=$1 parent=$2 group=$3 session=$4 born=$5
+    _pid=$1 _parent=$2 _group=$3 _session=$4 _born=$5
 }
 
-# cookies TEXT: set $marked to the processes whose environment holds it.
+# cookies TEXT: set $_marked to the processes whose environment holds it.
 cookies() {
-    marked=" "
+    _marked=" "
     [ -r /proc/self/environ ] || return 0
     # shellcheck disable=SC2013 # names of /proc have no spaces
-    for entry in $(grep -ls "PYTEST_BGCHECK_JOB=$1" /proc/[0-9]*/environ); do
-        entry=${entry%/environ}
-        marked="$marked${entry#/proc/} "
+    for _entry in $(grep -ls "PYTEST_BGCHECK_JOB=$1" /proc/[0-9]*/environ); do
+        _entry=${_entry%/environ}
+        _marked="$_marked${_entry#/proc/} "
     done
 }
 
-# tree: set $tree to the processes of the check, from its job's directory: those that carry its
+# tree: set $_tree to the processes of the check, from its job's directory: those that carry its
 # cookie, those of its process's group or session, its descendants, and those that write to its
-# output. $known remembers them: what has lost its parent meanwhile is still the check's.
+# output. $_known remembers them: what has lost its parent meanwhile is still the check's.
 tree() {
-    cookies "$id"
+    cookies "$_id"
     table
-    tree=" "
+    _tree=" "
     job_facts
-    for word in $table; do
-        case $word in
-        "$leader":*":$leader_born") proven=$leader ;;
-        *:"$leader":*)
+    for _word in $_table; do
+        case $_word in
+        "$_leader":*":$_leader_born") _proven=$_leader ;;
+        *:"$_leader":*)
             # A group or a session has no other with its number as long as it has a member.
-            case $marked in *" ${word%%:*} "*) proven=$leader ;; esac ;;
+            case $_marked in *" ${_word%%:*} "*) _proven=$_leader ;; esac ;;
         esac
     done
-    for word in $table; do
-        row "$word"
-        case " $known " in *" $pid:$born "*) tree="$tree$pid " && continue ;; esac
-        case $marked in *" $pid "*) tree="$tree$pid " && continue ;; esac
-        case $proven in "$group" | "$session") tree="$tree$pid " && continue ;; esac
+    for _word in $_table; do
+        row "$_word"
+        case " $_known " in *" $_pid:$_born "*) _tree="$_tree$_pid " && continue ;; esac
+        case $_marked in *" $_pid "*) _tree="$_tree$_pid " && continue ;; esac
+        case $_proven in "$_group" | "$_session") _tree="$_tree$_pid " && continue ;; esac
         # shellcheck disable=SC3013 # every shell has it
-        if [ "/proc/$pid/fd/1" -ef out ] || [ "/proc/$pid/fd/2" -ef err ]; then tree="$tree$pid "; fi
+        if [ "/proc/$_pid/fd/1" -ef out ] || [ "/proc/$_pid/fd/2" -ef err ]; then _tree="$_tree$_pid "; fi
     done
     # Descendants of the check's own process, not of all: a service that it has restarted may have
     # begun everybody's sessions.
-    kin=" $proven " grown=yes
-    while [ -n "$grown" ]; do
-        grown=
-        for word in $table; do
-            row "$word"
-            case $kin in *" $pid "*) continue ;; *" $parent "*) kin="$kin$pid " grown=yes ;; *) continue ;; esac
-            case $tree in *" $pid "*) ;; *) tree="$tree$pid " ;; esac
+    _kin=" $_proven " _grown=yes
+    while [ -n "$_grown" ]; do
+        _grown=
+        for _word in $_table; do
+            row "$_word"
+            case $_kin in *" $_pid "*) continue ;; *" $_parent "*) _kin="$_kin$_pid " _grown=yes ;; *) continue ;; esac
+            case $_tree in *" $_pid "*) ;; *) _tree="$_tree$_pid " ;; esac
         done
     done
-    known=
-    for word in $table; do
-        case $tree in *" ${word%%:*} "*) known="$known ${word%%:*}:${word##*:}" ;; esac
+    _known=
+    for _word in $_table; do
+        case $_tree in *" ${_word%%:*} "*) _known="$_known ${_word%%:*}:${_word##*:}" ;; esac
     done
-    tree=${tree# }
+    _tree=${_tree# }
 }
 
-# job_facts: set $leader, $leader_born, $attempt and $last from the name of the file
+# job_facts: set $_leader, $_leader_born, $_attempt and $_last from the name of the file
 # pid.LEADER.ATTEMPT.BORN[.LAST]. It is there from the start of the first attempt on.
 job_facts() {
     set -- pid.*
@@ -405,55 +405,55 @@ job_facts() {
     # shellcheck disable=SC2086 # split here
     set -- $1
     unset IFS
-    attempt=$3 last=${5-}
+    _attempt=$3 _last=${5-}
     [ "$2" -gt 1 ] || return 0
-    leader=$2 leader_born=$4
+    _leader=$2 _leader_born=$4
 }
 
 # signal NAME: to all of the check. With any but KILL, what was stopped goes on, to hear it.
 signal() {
     tree
-    for pid in $tree; do kill "-$1" "$pid" 2>/dev/null; done
-    if [ -z "$table" ] && [ "$leader" != none ]; then
+    for _pid in $_tree; do kill "-$1" "$_pid" 2>/dev/null; done
+    if [ -z "$_table" ] && [ "$_leader" != none ]; then
         # Nothing can be seen here.
-        kill "-$1" "-$leader" 2>/dev/null || kill "-$1" "$leader" 2>/dev/null
+        kill "-$1" "-$_leader" 2>/dev/null || kill "-$1" "$_leader" 2>/dev/null
     fi
     if [ "$1" != KILL ]; then
-        for pid in $tree; do kill -CONT "$pid" 2>/dev/null; done
+        for _pid in $_tree; do kill -CONT "$_pid" 2>/dev/null; done
     fi
 }
 
 # kill_all: until nothing of the check is left, or it cannot be killed.
 kill_all() {
-    rounds=0
-    while signal KILL; [ -n "$tree" ] && [ "$rounds" -lt 20 ]; do
-        rounds=$((rounds + 1))
+    _rounds=0
+    while signal KILL; [ -n "$_tree" ] && [ "$_rounds" -lt 20 ]; do
+        _rounds=$((_rounds + 1))
         nap
     done
 }
 
-# suspects: set $suspects to processes that may be the check's and were not proven to be: orphans of
+# suspects: set $_suspects to processes that may be the check's and were not proven to be: orphans of
 # our user and our control group, younger than the check, with an environment that was emptied.
 suspects() {
-    suspects=
-    [ "$leader_born" -gt 0 ] && read -r control 2>/dev/null </proc/self/cgroup || return 0
+    _suspects=
+    [ "$_leader_born" -gt 0 ] && read -r _control 2>/dev/null </proc/self/cgroup || return 0
     table
-    for word in $table; do
-        row "$word"
-        if [ "$parent" = 1 ] && [ "$born" -ge "$leader_born" ] && [ -O "/proc/$pid" ]; then
-            read -r other 2>/dev/null <"/proc/$pid/cgroup" || continue
-            [ "$other" != "$control" ] || suspects="$suspects $pid"
+    for _word in $_table; do
+        row "$_word"
+        if [ "$_parent" = 1 ] && [ "$_born" -ge "$_leader_born" ] && [ -O "/proc/$_pid" ]; then
+            read -r _other 2>/dev/null <"/proc/$_pid/cgroup" || continue
+            [ "$_other" != "$_control" ] || _suspects="$_suspects $_pid"
         fi
     done
     # shellcheck disable=SC2086 # words
-    set -- $suspects
-    suspects=
-    for pid in "$@"; do
-        of=/proc/$pid/environ
-        grep -qs -e PYTEST_BGCHECK_JOB= -e PATH= -e HOME= "$of" && continue
+    set -- $_suspects
+    _suspects=
+    for _pid in "$@"; do
+        _of=/proc/$_pid/environ
+        grep -qs -e PYTEST_BGCHECK_JOB= -e PATH= -e HOME= "$_of" && continue
         # A daemon that writes its title over its environment has not emptied it.
-        grep -qs "" "$of" && ! LC_ALL=C grep -qs "^[A-Za-z_][A-Za-z_0-9]*=" "$of" && continue
-        ! exists "$pid" || suspects="$suspects-$pid"
+        grep -qs "" "$_of" && ! LC_ALL=C grep -qs "^[A-Za-z_][A-Za-z_0-9]*=" "$_of" && continue
+        ! exists "$_pid" || _suspects="$_suspects-$_pid"
     done
 }
 
@@ -465,15 +465,15 @@ guard() {
     # Opened both ways for a moment, so that it never waits for a writer; then EOF means: no writer.
     # shellcheck disable=SC2094
     exec 3<>alive 4<alive 3>&-
-    again="" waited=0
-    [ -n "$3" ] || again=yes
-    while [ -z "$again" ]; do
+    _again="" _waited=0
+    [ -n "$3" ] || _again=yes
+    while [ -z "$_again" ]; do
         # Until the job is claimed there is nothing to guard. Then comes "go", if all is well.
         hear 100 alive
-        if [ "$heard" = go ] || claimed; then break; fi
+        if [ "$_heard" = go ] || claimed; then break; fi
         exists "$3" || exit 0
     done
-    guards=yes
+    _guards=yes
     while :; do
         set -- state.*
         case $1 in
@@ -492,50 +492,50 @@ guard() {
         up
         job_facts
         writable . || abandon
-        if [ -n "$again" ]; then
-            again=""
+        if [ -n "$_again" ]; then
+            _again=""
             live
-            if is_live "run:$id"; then
-                turn "$1" "state.run.$start.$timeout.$grace.$sup.$$"
+            if is_live "run:$_id"; then
+                turn "$1" "state.run.$_start.$_timeout.$_grace.$_sup.$$"
             else
-                turn "$1" "state.end.lost.$start.$grace.$sup.$$"
+                turn "$1" "state.end.lost.$_start.$_grace.$_sup.$$"
             fi
             continue
         fi
-        if [ "$left" -le 0 ]; then
-            turn "$1" "state.end.timeout.$start.$grace.$sup.$$"
+        if [ "$_left" -le 0 ]; then
+            turn "$1" "state.end.timeout.$_start.$_grace.$_sup.$$"
             continue
         fi
-        rounds "$left"
-        before=$left idle=0
+        rounds "$_left"
+        _before=$_left _idle=0
         while
-            hear "$round" alive
-            waited=$((waited + round))
+            hear "$_round" alive
+            _waited=$((_waited + _round))
             # Ten times out of eleven, far from the limit, this look is enough: three system calls.
-            [ -n "$quiet" ] && [ "$idle" -lt 10 ] && [ "$before" -gt 2000 ] && [ -e "$1" ] && [ -w . ]
+            [ -n "$_quiet" ] && [ "$_idle" -lt 10 ] && [ "$_before" -gt 2000 ] && [ -e "$1" ] && [ -w . ]
         do
-            idle=$((idle + 1)) before=$((before - round))
+            _idle=$((_idle + 1)) _before=$((_before - _round))
         done
-        [ "$heard" != go ] || continue
+        [ "$_heard" != go ] || continue
         set -- state.*
         case $1 in state.run.*) limits "$1" ;; *) continue ;; esac
-        [ "$left" -gt 0 ] || continue
+        [ "$_left" -gt 0 ] || continue
         if [ -r /proc/uptime ]; then
-            [ "$((before - left))" -lt "$((round - 5))" ] || continue
+            [ "$((_before - _left))" -lt "$((_round - 5))" ] || continue
         else
-            ! exists "$sup" || continue
+            ! exists "$_sup" || continue
         fi
         # Woken early: the supervisor is gone, or this was a false alarm (a signal, say).
         live
-        if is_live "run:$id"; then sleep 1; else turn "$1" "state.end.lost.$start.$grace.$sup.$$"; fi
+        if is_live "run:$_id"; then sleep 1; else turn "$1" "state.end.lost.$_start.$_grace.$_sup.$$"; fi
     done
 }
 
 # up: say once that the guard is there.
 up() {
-    [ -z "${told-}" ] || return 0
-    told=yes
-    echo "$id" >&8
+    [ -z "${_told-}" ] || return 0
+    _told=yes
+    echo "$_id" >&8
     exec 8>&-
 }
 
@@ -558,18 +558,18 @@ facts() {
     set -- $1
     unset IFS
     case $2 in
-    run) start=$3 timeout=$4 ;;
-    end) kind=$3 start=$4 ;;
+    run) _start=$3 _timeout=$4 ;;
+    end) _kind=$3 _start=$4 ;;
     esac
-    grace=$5 sup=$6 gid=$7
+    _grace=$5 _sup=$6 _gid=$7
 }
 
-# limits STATE: the same, and set $left to what is left of the time-out. A clock that can be set is
+# limits STATE: the same, and set $_left to what is left of the time-out. A clock that can be set is
 # not asked: without /proc, what the guard itself has waited counts.
 limits() {
     facts "$1"
-    if [ -r /proc/uptime ]; then since "$start"; else took=${waited:-0}; fi
-    left=$((timeout - took))
+    if [ -r /proc/uptime ]; then since "$_start"; else _took=${_waited:-0}; fi
+    _left=$((_timeout - _took))
 }
 
 # ending STATE: TERM, up to the grace period, then KILL in any case (the leader may be gone while
@@ -578,38 +578,38 @@ limits() {
 # The NOTE is x, or T if the check was found stopped, and the ids of the suspects, with hyphens.
 ending() {
     facts "$1"
-    if [ -r /proc/uptime ]; then since "$start"; else took=$waited; fi
-    ended=$took
+    if [ -r /proc/uptime ]; then since "$_start"; else _took=$_waited; fi
+    _ended=$_took
     job_facts
-    born "$leader"
-    case $stat in T) note=T ;; *) note=x ;; esac
-    [ "$kind" = lost ] || { signal TERM; await_supervisor "$grace"; }
+    born "$_leader"
+    case $_stat in T) _note=T ;; *) _note=x ;; esac
+    [ "$_kind" = lost ] || { signal TERM; await_supervisor "$_grace"; }
     kill_all
     # shellcheck disable=SC2086 # counted as words
-    set -- $tree
+    set -- $_tree
     suspects
-    for word in state.end.*; do
-        turn "$word" "state.$kind.$ended.$attempt.$#.$note$suspects${last:+.$last}"
+    for _word in state.end.*; do
+        turn "$_word" "state.$_kind.$_ended.$_attempt.$#.$_note$_suspects${_last:+.$_last}"
     done
-    ring "$id"
+    ring "$_id"
 }
 
 # await_supervisor CENTISECONDS: until the supervisor has gone (the check has ended), or the time-out.
 await_supervisor() {
     now
-    begun=$now
-    while exists "$sup"; do
-        since "$begun"
-        [ "$took" -lt "$1" ] || break
-        rounds $(($1 - took))
-        hear "$round" alive
-        ! exists "$sup" || nap
+    _begun=$_now
+    while exists "$_sup"; do
+        since "$_begun"
+        [ "$_took" -lt "$1" ] || break
+        rounds $(($1 - _took))
+        hear "$_round" alive
+        ! exists "$_sup" || nap
     done
 }
 
 nap() { sleep 0.05 2>/dev/null || sleep 1; }
 
-if [ "$verb" = guard ]; then guard "$@"; fi
+if [ "$_verb" = guard ]; then guard "$@"; fi
 
 # --- replies ------------------------------------------------------------------------------------------
 
@@ -618,23 +618,23 @@ if [ "$verb" = guard ]; then guard "$@"; fi
 # of each line.
 
 reply() {
-    enc=hex encoder="od -An -v -tx1"
-    if command -v base64 >/dev/null 2>&1; then enc=base64 encoder=base64; fi
-    records=0 pending="$newline$nonce begin $enc$newline"
+    _enc=hex _encoder="od -An -v -tx1"
+    if command -v base64 >/dev/null 2>&1; then _enc=base64 _encoder=base64; fi
+    _records=0 _pending="$_newline$_nonce begin $_enc$_newline"
 }
 
 record() {
-    records=$((records + 1)) pending="$pending$*$newline"
+    _records=$((_records + 1)) _pending="$_pending$*$_newline"
 }
 
 # flush: write what is pending. Few writes are few packets on the line, and wake the other end once.
 flush() {
-    printf "%s" "$pending"
-    pending=""
+    printf "%s" "$_pending"
+    _pending=""
 }
 
 end_frame() {
-    pending="$pending$nonce end $records$newline"
+    _pending="$_pending$_nonce end $_records$_newline"
     flush
 }
 
@@ -644,7 +644,7 @@ finish() {
 }
 
 # end_data: behind what an encoder has written, after a flush.
-end_data() { pending="$pending.$newline"; }
+end_data() { _pending="$_pending.$_newline"; }
 
 # refuse ID REASON: ID "*" is the whole request.
 refuse() {
@@ -653,81 +653,81 @@ refuse() {
 
 # blob NAME FILE LIMIT: a file whole, or its head and its tail; counted first, since it may grow.
 blob() {
-    size=0 text=""
+    _size=0 _text=""
     if [ ! -s "$2" ]; then
         record "$1" 0 0 0
-    elif plain "$2" && [ "${#text}" -le "$3" ]; then
-        size=${#text}
-        record "$1" "$size" "$size" 0
-        while case $text in *"$newline"*) ;; *) false ;; esac; do
-            pending="$pending=${text%%"$newline"*}$newline" text=${text#*"$newline"}
+    elif plain "$2" && [ "${#_text}" -le "$3" ]; then
+        _size=${#_text}
+        record "$1" "$_size" "$_size" 0
+        while case $_text in *"$_newline"*) ;; *) false ;; esac; do
+            _pending="$_pending=${_text%%"$_newline"*}$_newline" _text=${_text#*"$_newline"}
         done
-        pending="$pending=$text$newline"
+        _pending="$_pending=$_text$_newline"
     else
-        size=$(($(wc -c <"$2")))
-        if [ "$size" -le "$3" ]; then
-            record "$1" "$size" "$size" 0
+        _size=$(($(wc -c <"$2")))
+        if [ "$_size" -le "$3" ]; then
+            record "$1" "$_size" "$_size" 0
             flush
-            head -c "$size" "$2" | $encoder
+            head -c "$_size" "$2" | $_encoder
         else
-            head=$(($3 / 2)) tail=$(($3 - $3 / 2))
-            record "$1" "$size" "$head" "$tail"
+            _head=$(($3 / 2)) _tail=$(($3 - $3 / 2))
+            record "$1" "$_size" "$_head" "$_tail"
             flush
-            { head -c "$head" "$2"; tail -c "+$((size - tail + 1))" "$2" | head -c "$tail"; } |
-                $encoder
+            { head -c "$_head" "$2"; tail -c "+$((_size - _tail + 1))" "$2" | head -c "$_tail"; } |
+                $_encoder
         fi
     fi
     end_data
-    spent=$((spent + (size < $3 ? size : $3)))
+    _spent=$((_spent + (_size < $3 ? _size : $3)))
 }
 
-# plain FILE: is it short and printable? Then set $text to it. By builtins alone, where the shell can:
+# plain FILE: is it short and printable? Then set $_text to it. By builtins alone, where the shell can:
 # a program or three would be most of the time that a waiter takes.
 plain() {
     [ -n "${BASH_VERSION-}" ] || return 1
     LC_ALL=C
     # shellcheck disable=SC3045 # bash. Not the end of the file: it is longer, or there is a NUL in it.
-    if IFS= read -r -d "" -n 2000 text <"$1"; then return 1; fi
-    case $text in "" | *[!\ -~"$newline"]*) return 1 ;; esac
+    if IFS= read -r -d "" -n 2000 _text <"$1"; then return 1; fi
+    case $_text in "" | *[!\ -~"$_newline"]*) return 1 ;; esac
 }
 
 # report ID LIMIT: a job's state and its output.
 report() {
     set -- "$1" "$2" "$1"/state.*
-    took=-
+    _took=-
     case $3 in
     */state.run.* | */state.end.*)
         facts "${3#*/}"
-        since "$start"
+        since "$_start"
         # Told as ended, though nobody could write that down.
-        case " ${ended-} " in *" $1="*) set -- "$1" "$2" "state.lost.$took.1.0.W" ;; esac ;;
+        case " ${_ended-} " in *" $1="*) set -- "$1" "$2" "state.lost.$_took.1.0.W" ;; esac ;;
     */state.\*) set -- "$1" "$2" gone ;;
     esac
-    record job "$1" "${3##*/}" "$took"
+    record job "$1" "${3##*/}" "$_took"
     [ "$3" != gone ] || return 0
     blob out "$1/out" "$2"
     blob err "$1/err" "$2"
-    [ "${#pending}" -lt 4000 ] || flush
+    [ "${#_pending}" -lt 4000 ] || flush
 }
 
 # --- requests -------------------------------------------------------------------------------------------
 
 # enter_root BASE: make or enter the user's directory; refuse what is not safely ours.
 enter_root() {
-    base=${1:-${TMPDIR:-/tmp}}
-    uid=$(id -u)
-    root=$base/pytest-bgcheck-$uid
-    why=""
-    [ -d "$root" ] || why=$(LC_ALL=C mkdir -m 700 "$root" 2>&1)
+    _base=${1:-${TMPDIR:-/tmp}}
+    _uid=$(id -u)
+    _root=$_base/pytest-bgcheck-$_uid
+    _why=""
+    [ -d "$_root" ] || _why=$(LC_ALL=C mkdir -m 700 "$_root" 2>&1)
     # shellcheck disable=SC2012,SC2046 # the mode and the owner are in front of any name
-    set -- $(ls -ldn "$root" 2>/dev/null)
+    set -- $(ls -ldn "$_root" 2>/dev/null)
     case ${1-} in
-    "") why=${why:-"cannot make $root"} ;;
-    l*) why="$root is a link" ;;
-    d???------*) [ "$3" = "$uid" ] && cd "$root" && return 0
-        why="$root belongs to the user $3, not to $uid" ;;
-    d*) why="$root is open to others ($1): it must have the mode 0700" ;;
-    *) why="$root is not a directory" ;;
+    "") _why=${_why:-"cannot make $_root"} ;;
+    l*) _why="$_root is a link" ;;
+    d???------*) [ "$3" = "$_uid" ] && cd "$_root" && return 0
+        _why="$_root belongs to the user $3, not to $_uid" ;;
+    d*) _why="$_root is open to others ($1): it must have the mode 0700" ;;
+    *) _why="$_root is not a directory" ;;
     esac
     return 1
 }
@@ -736,57 +736,57 @@ enter_root() {
 #   file NAME DATA
 #   job start:ID SPEC SPEC_SIZE TIMEOUT GRACE RETRY RCS TERMS SCRIPT_SIZE
 # An empty SPEC was sent before, in parts. A job that is there already is left alone, so that a request
-# can be repeated, also while it is under way: its own files carry $own.
+# can be repeated, also while it is under way: its own files carry $_own.
 start() {
-    nonce=$1 run=$3 home=${PWD-/} own=$1.$$ mask=$(umask)
+    _nonce=$1 _run=$3 _home=${PWD-/} _own=$1.$$ _mask=$(umask)
     umask 077
     reply
-    enter_root "$2" || { refuse "*" "$why"; finish; }
+    enter_root "$2" || { refuse "*" "$_why"; finish; }
     shift 3
-    why=$(LC_ALL=C mkdir "$run" 2>&1)
-    cd "$run" || { refuse "*" "$why"; finish; }
+    _why=$(LC_ALL=C mkdir "$_run" 2>&1)
+    cd "$_run" || { refuse "*" "$_why"; finish; }
     if [ ! -f supervisor.sh ]; then
-        why=$({ printf "%s\n" "${source-}" >"new.$own"; } 2>&1)
-        if ! sized "new.$own" "$((${#source} + 1))"; then
-            reason "new.$own"
-            rm -f "new.$own"
-            refuse "*" "cannot write to $root/$run: ${why:-no space left on device?}"
+        _why=$({ printf "%s\n" "${_source-}" >"new.$_own"; } 2>&1)
+        if ! sized "new.$_own" "$((${#_source} + 1))"; then
+            reason "new.$_own"
+            rm -f "new.$_own"
+            refuse "*" "cannot write to $_root/$_run: ${_why:-no space left on device?}"
             finish
         fi
-        mv "new.$own" supervisor.sh
+        mv "new.$_own" supervisor.sh
     fi
     record dir
     flush
-    printf "%s" "$PWD" | $encoder
+    printf "%s" "$PWD" | $_encoder
     end_data
     guard_shell
-    made="" pipes=up.$own files="" started=""
+    _made="" _pipes=up.$_own _files="" _started=""
     each list_job "$@"
     # All at once: a fork for each job would be felt. What is missing then is seen for each job.
     # shellcheck disable=SC2086 # words
-    why=$(LC_ALL=C mkdir $made 2>&1; LC_ALL=C mkfifo $pipes 2>&1)
-    [ -p "up.$own" ] || { refuse "*" "${why%%"$newline"*}"; finish; }
+    _why=$(LC_ALL=C mkdir $_made 2>&1; LC_ALL=C mkfifo $_pipes 2>&1)
+    [ -p "up.$_own" ] || { refuse "*" "${_why%%"$_newline"*}"; finish; }
     each prepare_job "$@"
     # On a full disk some shells report no error: the sizes tell.
     # shellcheck disable=SC2046,SC2086 # words
-    keep_sizes $(wc -c supervisor.sh $files 2>/dev/null)
+    keep_sizes $(wc -c supervisor.sh $_files 2>/dev/null)
     # Closed with the group; "exec 8>&-" leaves a copy open in mksh.
     # shellcheck disable=SC2094
     {
-        exec 7<"up.$own"
+        exec 7<"up.$_own"
         each run_job "$@"
-    } 8<>"up.$own"
+    } 8<>"up.$_own"
     # Each guard says its job's id; end-of-file when the last one has, or has died.
-    up=" "
-    while read -r id <&7; do up="$up$id "; done
-    rm -f "up.$own"
-    for word in $started; do
-        id=${word%%=*}
-        case $up in *" $id "*) record started "$id" && continue ;; esac
-        if [ -d "$id" ]; then
-            attach "$id" "${word##*=}"
+    _up=" "
+    while read -r _id <&7; do _up="$_up$_id "; done
+    rm -f "up.$_own"
+    for _word in $_started; do
+        _id=${_word%%=*}
+        case $_up in *" $_id "*) record started "$_id" && continue ;; esac
+        if [ -d "$_id" ]; then
+            attach "$_id" "${_word##*=}"
         else
-            refuse "$id" "its supervisor did not come up"
+            refuse "$_id" "its supervisor did not come up"
         fi
     done
     finish
@@ -794,16 +794,16 @@ start() {
 
 # each STEP ITEM...: take one step with all items.
 each() {
-    step=$1
+    _step=$1
     shift
     while [ $# -gt 0 ]; do
         case $1 in
         file)
-            [ "$step" != list_job ] || { printf %b "$3" >"put.$own" && mv "put.$own" "$2"; } 2>/dev/null
+            [ "$_step" != list_job ] || { printf %b "$3" >"put.$_own" && mv "put.$_own" "$2"; } 2>/dev/null
             shift 3 ;;
         job)
-            new=new.$own.${2#start:}
-            "$step" "${2#start:}" "$3" "$4" "$5" "$6" "$7" "$8" "$9" "${10}"
+            _new=new.$_own.${2#start:}
+            "$_step" "${2#start:}" "$3" "$4" "$5" "$6" "$7" "$8" "$9" "${10}"
             shift 10 ;;
         esac
     done
@@ -812,37 +812,37 @@ each() {
 # list_job, prepare_job, run_job: the steps. Each has the words of an item, the first without "start:".
 list_job() {
     [ ! -d "$1" ] || return 0
-    made="$made $new" pipes="$pipes $new/alive" files="$files $new/spec"
-    [ "$9" = 0 ] || files="$files $new/script"
+    _made="$_made $_new" _pipes="$_pipes $_new/alive" _files="$_files $_new/spec"
+    [ "$9" = 0 ] || _files="$_files $_new/script"
 }
 
 prepare_job() {
-    [ -p "$new/alive" ] || return 0
+    [ -p "$_new/alive" ] || return 0
     {
-        printf "" >"$new/out"
-        printf "" >"$new/err"
-        printf "" >"$new/terms.$8"
-        if [ -n "$2" ]; then printf %b "$2" >"$new/spec"; else cat "spec-$1.$8".* >"$new/spec"; fi
-        [ "$9" = 0 ] || { cat "script-$1.$8".* >"$new/script" && chmod 700 "$new/script"; }
+        printf "" >"$_new/out"
+        printf "" >"$_new/err"
+        printf "" >"$_new/terms.$8"
+        if [ -n "$2" ]; then printf %b "$2" >"$_new/spec"; else cat "spec-$1.$8".* >"$_new/spec"; fi
+        [ "$9" = 0 ] || { cat "script-$1.$8".* >"$_new/script" && chmod 700 "$_new/script"; }
     } 2>/dev/null
 }
 
 run_job() {
-    case " $made " in *" $new "*) ;; *) attach "$1" "$8"; return ;; esac
-    if ! { [ -e "$new/out" ] && [ -e "$new/err" ] && [ -e "$new/terms.$8" ] &&
+    case " $_made " in *" $_new "*) ;; *) attach "$1" "$8"; return ;; esac
+    if ! { [ -e "$_new/out" ] && [ -e "$_new/err" ] && [ -e "$_new/terms.$8" ] &&
         has_size "$3" spec && has_size "$9" script; }; then
-        why=${why%%"$newline"*}
-        [ ! -p "$new/alive" ] || reason "$new/spec"
-        rm -rf "./$new"
-        refuse "$1" "cannot write to $PWD: ${why:-no space left on device?}"
+        _why=${_why%%"$_newline"*}
+        [ ! -p "$_new/alive" ] || reason "$_new/spec"
+        rm -rf "./$_new"
+        refuse "$1" "cannot write to $PWD: ${_why:-no space left on device?}"
         return
     fi
-    started="$started $1=$8"
-    set -- "$sh" ./supervisor.sh run "$sh" "$1" "run:$1" "$new" "$4" "$5" "$6" "$7" "$home" \
-        "$gsh" "$mask"
+    _started="$_started $1=$8"
+    set -- "$_sh" ./supervisor.sh run "$_sh" "$1" "run:$1" "$_new" "$4" "$5" "$6" "$7" "$_home" \
+        "$_gsh" "$_mask"
     # The first setsid makes the second a session leader, which therefore forks, and returns at
     # once: a daemon without "&", which would leave SIGINT and SIGQUIT ignored in the check.
-    if [ -n "$setsid" ]; then
+    if [ -n "$_setsid" ]; then
         (exec setsid setsid "$@" </dev/null >/dev/null 2>&1 8>&8 7<&-)
     else
         (trap "" HUP; exec "$@" </dev/null >/dev/null 2>&1 8>&8 7<&-) &
@@ -850,19 +850,19 @@ run_job() {
 }
 
 # keep_sizes SIZE FILE...: what wc has said.
-keep_sizes() { sizes=" $* "; }
+keep_sizes() { _sizes=" $* "; }
 
 # has_size SIZE FILE, one of the job's: as it was to be? 0 is for no file at all.
 has_size() {
     [ "$1" != 0 ] || return 0
-    case $sizes in *" $1 $new/$2 "*) return 0 ;; esac
+    case $_sizes in *" $1 $_new/$2 "*) return 0 ;; esac
     return 1
 }
 
-# reason FILE: have somebody tell in $why, better than our shell, why it cannot be written.
+# reason FILE: have somebody tell in $_why, better than our shell, why it cannot be written.
 reason() {
-    said=$({ echo | LC_ALL=C cat >>"$1"; } 2>&1)
-    why=${said:-$why}
+    _said=$({ echo | LC_ALL=C cat >>"$1"; } 2>&1)
+    _why=${_said:-$_why}
 }
 
 # sized FILE SIZE: is it that size?
@@ -880,146 +880,146 @@ attach() {
 await() {
     guard_shell
     # A shell that can bound a read looks around without a fork.
-    [ "$gsh" = "$sh" ] || exec "$gsh" ./supervisor.sh await "$gsh" "$@"
-    call=$1 run=$2 expire=$3 budget=$4 stream=$5
+    [ "$_gsh" = "$_sh" ] || exec "$_gsh" ./supervisor.sh await "$_gsh" "$@"
+    _call=$1 _run=$2 _expire=$3 _budget=$4 _stream=$5
     shift 5
-    nonce=$call frames=0 waiting=$# ended="" anew=""
-    bell=${1-} bell=${bell%%=*}
-    bell=bell.${bell#"${bell%????}"}.$call
+    _nonce=$_call _frames=0 _waiting=$# _ended="" _anew=""
+    _bell=${1-} _bell=${_bell%%=*}
+    _bell=bell.${_bell#"${_bell%????}"}.$_call
     now
-    begun=$now
-    if mkfifo "$bell" 2>/dev/null; then exec 4<>"$bell"; else bell=; fi
-    for word in "$@"; do
-        key_of "${word%%=*}"
-        eval "waits_$key=\$word pids_$key="
+    _begun=$_now
+    if mkfifo "$_bell" 2>/dev/null; then exec 4<>"$_bell"; else _bell=; fi
+    for _word in "$@"; do
+        key_of "${_word%%=*}"
+        eval "_waits_$_key=\$_word _pids_$_key="
     done
     # All processes are looked at only when a second has passed without a word: most checks that have
     # ended are told at once.
-    live="" closer=yes looked=0
+    _live="" _closer=yes _looked=0
     find_ended "$@"
     while :; do
-        while [ -n "$ended" ]; do
-            [ "$stream" = 1 ] || break 2
+        while [ -n "$_ended" ]; do
+            [ "$_stream" = 1 ] || break 2
             report_ended
         done
-        if [ "$waiting" -le 0 ] || [ -n "$anew" ] || [ ! -f supervisor.sh ]; then break; fi
-        since "$begun"
-        left=$((expire * 100 - took))
-        [ "$left" -gt 0 ] || break
-        if [ "$((took - looked))" -ge 150 ]; then
+        if [ "$_waiting" -le 0 ] || [ -n "$_anew" ] || [ ! -f supervisor.sh ]; then break; fi
+        since "$_begun"
+        _left=$((_expire * 100 - _took))
+        [ "$_left" -gt 0 ] || break
+        if [ "$((_took - _looked))" -ge 150 ]; then
             # One end follows the other, and one that is lost would not be missed.
-            looked=$took
+            _looked=$_took
             look "$@"
             continue
         fi
-        heard=
-        if [ -n "$bell" ]; then
-            rounds "$left"
-            hear "$round" "$bell"
-            [ -p "$bell" ] || break
+        _heard=
+        if [ -n "$_bell" ]; then
+            rounds "$_left"
+            hear "$_round" "$_bell"
+            [ -p "$_bell" ] || break
         else
             # None can be made here (no space, read-only).
             sleep 1
         fi
-        key_of "$heard"
-        case $heard in
+        key_of "$_heard"
+        case $_heard in
         "" | timer)
-            looked=$((took + 100))
+            _looked=$((_took + 100))
             look "$@"
             continue ;;
         esac
-        case $key in
-        *[!0-9A-Za-z_]*) word=unknown ;;
-        *) eval "word=\${waits_$key-unknown}" ;;
+        case $_key in
+        *[!0-9A-Za-z_]*) _word=unknown ;;
+        *) eval "_word=\${_waits_$_key-unknown}" ;;
         esac
-        case $word in
+        case $_word in
         # It has been reported already.
         "") ;;
         # "closed", or a job that was started since, or a part of a word that came just as the time
         # was over: then look once more, and let the caller ask anew.
         unknown)
             find_ended "$@"
-            anew=yes ;;
-        *) find_ended "$word" ;;
+            _anew=yes ;;
+        *) find_ended "$_word" ;;
         esac
     done
-    [ -z "$bell" ] || rm -f "$bell"
-    [ "$stream" = 0 ] || ended=
+    [ -z "$_bell" ] || rm -f "$_bell"
+    [ "$_stream" = 0 ] || _ended=
     report_ended
     exit 0
 }
 
-# key_of ID: set $key to what may end the name of a variable. There are variables for each job that
-# is waited for, since a list would have to be searched at each end: $waits_KEY is its word, empty
-# once it has ended, and $pids_KEY are the processes to look after.
+# key_of ID: set $_key to what may end the name of a variable. There are variables for each job that
+# is waited for, since a list would have to be searched at each end: $_waits_KEY is its word, empty
+# once it has ended, and $_pids_KEY are the processes to look after.
 key_of() {
-    key=${1#*-}
-    key=${key%%-*}_${key##*-}
+    _key=${1#*-}
+    _key=${_key%%-*}_${_key##*-}
 }
 
-# find_ended ID=LIMIT...: move those that have ended from what is waited for to $ended.
+# find_ended ID=LIMIT...: move those that have ended from what is waited for to $_ended.
 find_ended() {
-    for word in "$@"; do
-        key_of "${word%%=*}"
-        eval "word=\$waits_$key"
-        if [ -n "$word" ] && has_ended "${word%%=*}"; then
-            ended="$ended $word"
-            eval "waits_$key="
+    for _word in "$@"; do
+        key_of "${_word%%=*}"
+        eval "_word=\$_waits_$_key"
+        if [ -n "$_word" ] && has_ended "${_word%%=*}"; then
+            _ended="$_ended $_word"
+            eval "_waits_$_key="
         fi
     done
-    live=
+    _live=
 }
 
 # look ID=LIMIT...: around, after about a second, by builtins alone; closer the first time, and where
 # a process or a file is missing.
 look() {
-    for word in "$@"; do
-        key_of "${word%%=*}"
-        pids=
-        eval "word=\$waits_$key pids=\$pids_$key"
-        [ -n "$word" ] || continue
-        [ -p "${word%%=*}/alive" ] || closer=yes
-        for pid in $pids; do
-            [ "$pid" = 0 ] || exists "$pid" || closer=yes
+    for _word in "$@"; do
+        key_of "${_word%%=*}"
+        _pids=
+        eval "_word=\$_waits_$_key _pids=\$_pids_$_key"
+        [ -n "$_word" ] || continue
+        [ -p "${_word%%=*}/alive" ] || _closer=yes
+        for _pid in $_pids; do
+            [ "$_pid" = 0 ] || exists "$_pid" || _closer=yes
         done
     done
-    if [ -n "${closer-}" ]; then
-        closer=
+    if [ -n "${_closer-}" ]; then
+        _closer=
         live
         find_ended "$@"
-    elif [ -z "$bell" ]; then
+    elif [ -z "$_bell" ]; then
         find_ended "$@"
     fi
 }
 
-# report_ended: a frame with jobs of $ended, which keeps those for which there is no room in it.
+# report_ended: a frame with jobs of $_ended, which keeps those for which there is no room in it.
 report_ended() {
-    frames=$((frames + 1))
-    [ "$stream" = 0 ] || nonce=$call.$frames
+    _frames=$((_frames + 1))
+    [ "$_stream" = 0 ] || _nonce=$_call.$_frames
     reply
-    spent=0 over=""
-    for word in $ended; do
-        if [ "$spent" -lt "$budget" ]; then
-            report "${word%%=*}" "${word##*=}"
-            waiting=$((waiting - 1))
+    _spent=0 _over=""
+    for _word in $_ended; do
+        if [ "$_spent" -lt "$_budget" ]; then
+            report "${_word%%=*}" "${_word##*=}"
+            _waiting=$((_waiting - 1))
         else
-            over="$over $word"
+            _over="$_over $_word"
         fi
     done
-    ended=$over
+    _ended=$_over
     end_frame
 }
 
-# has_ended ID, the job of $key; if not, $closer says to look again. A job whose guard is gone gets a new
+# has_ended ID, the job of $_key; if not, $_closer says to look again. A job whose guard is gone gets a new
 # one, which finds out what became of it.
 has_ended() {
     set -- "$1" "$1"/state.*
     case $2 in
     */state.run.* | */state.end.*)
         facts "${2#*/}"
-        eval "pids_$key=\"$sup $gid\""
-        [ -n "$live" ] && ! is_live "guard:$1" || return 1
-        closer=yes
+        eval "_pids_$_key=\"$_sup $_gid\""
+        [ -n "$_live" ] && ! is_live "guard:$1" || return 1
+        _closer=yes
         # Where no state can be changed, only that nothing is left can be seen to.
         is_live "run:$1" || writable "$1" || ! is_over "$1" || return 0
         regard "$1"
@@ -1027,7 +1027,7 @@ has_ended() {
     */state.\*)
         # Removed; or we have looked at it just as it changed.
         [ -p "$1/alive" ] || return 0
-        closer=yes
+        _closer=yes
         nap
         set -- "$1" "$1"/state.*
         [ ! -e "$2" ] ;;
@@ -1037,24 +1037,24 @@ has_ended() {
 # is_over ID: is nothing left of its check?
 is_over() {
     (
-        id=$1
-        cd "$id" && tree
-        [ -z "$tree" ]
+        _id=$1
+        cd "$_id" && tree
+        [ -z "$_tree" ]
     )
 }
 
 # regard ID: start its guard again.
 regard() {
     guard_shell
-    (cd "$1" && exec $setsid "$gsh" ../supervisor.sh guard "$sh" "$1" "guard:$1" "" \
+    (cd "$1" && exec $_setsid "$_gsh" ../supervisor.sh guard "$_sh" "$1" "guard:$1" "" \
         8>/dev/null 4<&- </dev/null >/dev/null 2>&1) &
 }
 
 # cancel NONCE RUN ID...: the guards do it.
 cancel() {
-    nonce=$1 run=$2
+    _nonce=$1 _run=$2
     shift 2
-    for id in "$@"; do end_job "$id" 1000000; done
+    for _id in "$@"; do end_job "$_id" 1000000; done
     reply
     finish
 }
@@ -1065,8 +1065,8 @@ end_job() {
         set -- "$1" "$2" "$1"/state.run.*
         [ -e "$3" ] || return 0
         facts "${3##*/}"
-        [ "$grace" -lt "$2" ] || grace=$2
-        if mv "$3" "$1/state.end.cancel.$start.$grace.$sup.$gid" 2>/dev/null; then
+        [ "$_grace" -lt "$2" ] || _grace=$2
+        if mv "$3" "$1/state.end.cancel.$_start.$_grace.$_sup.$_gid" 2>/dev/null; then
             echo cancel 1<>"$1/alive"
             return 0
         fi
@@ -1075,77 +1075,77 @@ end_job() {
 
 # tail NONCE RUN ID=LIMIT...: report jobs as they stand.
 tails() {
-    nonce=$1 run=$2
+    _nonce=$1 _run=$2
     shift 2
     reply
-    spent=0
-    for word in "$@"; do report "${word%%=*}" "${word##*=}"; done
+    _spent=0
+    for _word in "$@"; do report "${_word%%=*}" "${_word##*=}"; done
     finish
 }
 
 # clean NONCE RUN KEEP: end what runs, end the waiters, and remove the run's directory.
 clean() {
-    nonce=$1 run=$2 keep=$3
-    for word in "$run"-*/state.run.*; do
-        word=${word%%/*}
-        [ -d "$word" ] && end_job "$word" 500
+    _nonce=$1 _run=$2 _keep=$3
+    for _word in "$_run"-*/state.run.*; do
+        _word=${_word%%/*}
+        [ -d "$_word" ] && end_job "$_word" 500
     done
-    for word in bell.*; do
-        [ -p "$word" ] && echo closed 1<>"$word"
+    for _word in bell.*; do
+        [ -p "$_word" ] && echo closed 1<>"$_word"
     done
     now
-    begun=$now
+    _begun=$_now
     while live; unfinished; do
-        since "$begun"
-        [ "$took" -lt 650 ] || break
+        since "$_begun"
+        [ "$_took" -lt 650 ] || break
         nap
     done
-    if [ "$live" != "$newline$newline" ]; then
+    if [ "$_live" != "$_newline$_newline" ]; then
         # Stopped, or where nothing can be written any more.
         # shellcheck disable=SC2013 # names of /proc have no spaces
-        for word in $(grep -ls ":$run-" /proc/[0-9]*/cmdline); do
-            word=${word%/cmdline}
-            kill -KILL "${word#/proc/}" 2>/dev/null
+        for _word in $(grep -ls ":$_run-" /proc/[0-9]*/cmdline); do
+            _word=${_word%/cmdline}
+            kill -KILL "${_word#/proc/}" 2>/dev/null
         done
     fi
-    kill_strays "$run"
+    kill_strays "$_run"
     reply
     # shellcheck disable=SC2086 # counted as words
-    set -- $tree
+    set -- $_tree
     record left "$#"
-    [ "$keep" = 0 ] || printf "" >kept
+    [ "$_keep" = 0 ] || printf "" >kept
     cd .. || exit 1
-    if [ "$keep" = 0 ]; then
+    if [ "$_keep" = 0 ]; then
         # Again, if a request of the same run that was under way has just made a file there.
-        round=0
-        while rm -rf "./$run" 2>/dev/null; [ -d "$run" ] && [ "$round" -lt 20 ]; do
-            round=$((round + 1))
+        _round=0
+        while rm -rf "./$_run" 2>/dev/null; [ -d "$_run" ] && [ "$_round" -lt 20 ]; do
+            _round=$((_round + 1))
             nap
         done
-        [ ! -d "$run" ] || refuse "*" "cannot remove $PWD/$run"
+        [ ! -d "$_run" ] || refuse "*" "cannot remove $PWD/$_run"
     fi
     sweep
-    root=$PWD
-    cd / && rmdir "$root" 2>/dev/null
+    _root=$PWD
+    cd / && rmdir "$_root" 2>/dev/null
     finish
 }
 
 # unfinished: is there a job that is not over?
 unfinished() {
-    [ "$live" = "$newline$newline" ] || return 0
-    [ -n "${blind-}" ] || return 1
-    for word in "$run"-*/state.run.* "$run"-*/state.end.*; do
-        [ ! -e "$word" ] || return 0
+    [ "$_live" = "$_newline$_newline" ] || return 0
+    [ -n "${_blind-}" ] || return 1
+    for _word in "$_run"-*/state.run.* "$_run"-*/state.end.*; do
+        [ ! -e "$_word" ] || return 0
     done
     return 1
 }
 
 # kill_strays RUN: what its checks have left running carries the run's cookie.
 kill_strays() {
-    rounds=0
-    while cookies "$1-"; tree=${marked# }; [ -n "$tree" ] && [ "$rounds" -lt 20 ]; do
-        for pid in $tree; do kill -KILL "$pid" 2>/dev/null; done
-        rounds=$((rounds + 1))
+    _rounds=0
+    while cookies "$1-"; _tree=${_marked# }; [ -n "$_tree" ] && [ "$_rounds" -lt 20 ]; do
+        for _pid in $_tree; do kill -KILL "$_pid" 2>/dev/null; done
+        _rounds=$((_rounds + 1))
         nap
     done
 }
@@ -1153,24 +1153,24 @@ kill_strays() {
 # sweep: remove the runs, in the user's directory, that nobody ended: untouched for a day, without a
 # living supervisor, not kept on purpose, and by name and content ours.
 sweep() {
-    others=""
-    for old in *; do
-        case $old in *[!0-9a-f]* | "$run") continue ;; ????????????) ;; *) continue ;; esac
-        if [ -d "$old" ] && [ ! -h "$old" ] && [ -f "$old/supervisor.sh" ] && [ ! -e "$old/kept" ]; then
-            others="$others $old"
+    _others=""
+    for _old in *; do
+        case $_old in *[!0-9a-f]* | "$_run") continue ;; ????????????) ;; *) continue ;; esac
+        if [ -d "$_old" ] && [ ! -h "$_old" ] && [ -f "$_old/supervisor.sh" ] && [ ! -e "$_old/kept" ]; then
+            _others="$_others $_old"
         fi
     done
-    [ -n "$others" ] || return 0
+    [ -n "$_others" ] || return 0
     # shellcheck disable=SC2044,SC2086 # words
-    for run in $(find $others -prune -mtime +0 2>/dev/null); do
+    for _run in $(find $_others -prune -mtime +0 2>/dev/null); do
         live
-        [ "$live" = "$newline$newline" ] || continue
-        kill_strays "$run"
-        rm -rf "./$run"
+        [ "$_live" = "$_newline$_newline" ] || continue
+        kill_strays "$_run"
+        rm -rf "./$_run"
     done
 }
 
-case $verb in
+case $_verb in
 start) start "$@" ;;
 await) await "$@" ;;
 cancel) cancel "$@" ;;
