@@ -41,5 +41,7 @@ def own_tmpdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """Keep plugins that change every run out of the runs under test, but for tests about them."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly -p no:asyncio")
+    # hypothesis alone is half of what a short run costs.
+    off = "-p no:randomly -p no:asyncio -p no:hypothesispytest"
+    monkeypatch.setenv("PYTEST_ADDOPTS", off)
     return pytester

@@ -19,46 +19,46 @@ pytestmark = pytest.mark.usefixtures("own_tmpdir")
 # --- wrong use ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ("", "exactly one of command and script must be given"),
-        ("'true', script='x'", "exactly one of command and script must be given, not both"),
-        ("script='nowhere.sh'", "script cannot be read: *nowhere.sh: No such file"),
-        ("'true', args=['x']", "args go with script"),
-        ("''", "command must be neither empty"),
-        ("[]", "command must name a program"),
-        ("['a', 3]", "command must be a string or a sequence of strings without NUL, got 3"),
-        ("'true', timeout=-1", "timeout must be more than 0 seconds, not -1"),
-        ("'true', timeout='5'", "timeout must be a number of seconds or a timedelta, not '5'"),
-        ("'true', timeout=float('nan')", "timeout must be a number of seconds"),
-        ("'true', timeout=1e9", "timeout must be at most 864000 seconds"),
-        ("'true', grace=-1", "grace must be 0 or more seconds, not -1"),
-        ("'true', retry_every=0", "retry_every must be more than 0 seconds"),
-        ("'true', rc=256", "rc must be an exit code from 0 to 255 or several, not 256"),
-        ("'true', rc=[]", "rc must have at least one exit code"),
-        ("'true', rc=True", "rc must be an exit code"),
-        ("'true', env=['A']", "env must be a mapping"),
-        ("'true', env={'A-B': 'x'}", "env must have names of letters, digits and underscores"),
-        ("'true', env={'A': 1}", r"env[[]'A'[]] must be a string"),
-        ("'true', sudo='yes'", "sudo must be True or False"),
-        ("'true', sudo=False, sudo_user='x'", "sudo_user='x' contradicts sudo=False"),
-        ("'true', output_limit=0", "output_limit must be a positive number"),
-        ("'true', name='a b'", "name must be an identifier, not 'a b'"),
-        ("'true', name=3", "name must be an identifier, not 3"),
-        ("'true', cwd=3", "cwd must be a string, not 3"),
-        ("'true', name='host'", "name 'host' is the name of a fixture that checks need"),
-        ("'x' * 200000", "command is too long: a program takes 131,071 bytes in one word"),
-    ],
-)
-def test_a_wrong_declaration_is_a_usage_error(
-    pytester: pytest.Pytester, arguments: str, message: str
-) -> None:
-    result = run(
-        pytester, conftest=f"webapp = background_check({arguments})", test_it="def test(): pass"
-    )
+WRONG = [
+    ("", "exactly one of command and script must be given"),
+    ("'true', script='x'", "exactly one of command and script must be given, not both"),
+    ("script='nowhere.sh'", "script cannot be read: *nowhere.sh: No such file"),
+    ("'true', args=['x']", "args go with script"),
+    ("''", "command must be neither empty"),
+    ("[]", "command must name a program"),
+    ("['a', 3]", "command must be a string or a sequence of strings without NUL, got 3"),
+    ("'true', timeout=-1", "timeout must be more than 0 seconds, not -1"),
+    ("'true', timeout='5'", "timeout must be a number of seconds or a timedelta, not '5'"),
+    ("'true', timeout=float('nan')", "timeout must be a number of seconds"),
+    ("'true', timeout=1e9", "timeout must be at most 864000 seconds"),
+    ("'true', grace=-1", "grace must be 0 or more seconds, not -1"),
+    ("'true', retry_every=0", "retry_every must be more than 0 seconds"),
+    ("'true', rc=256", "rc must be an exit code from 0 to 255 or several, not 256"),
+    ("'true', rc=[]", "rc must have at least one exit code"),
+    ("'true', rc=True", "rc must be an exit code"),
+    ("'true', env=['A']", "env must be a mapping"),
+    ("'true', env={'A-B': 'x'}", "env must have names of letters, digits and underscores"),
+    ("'true', env={'A': 1}", r"env[[]'A'[]] must be a string"),
+    ("'true', sudo='yes'", "sudo must be True or False"),
+    ("'true', sudo=False, sudo_user='x'", "sudo_user='x' contradicts sudo=False"),
+    ("'true', output_limit=0", "output_limit must be a positive number"),
+    ("'true', name='a b'", "name must be an identifier, not 'a b'"),
+    ("'true', name=3", "name must be an identifier, not 3"),
+    ("'true', cwd=3", "cwd must be a string, not 3"),
+    ("'true', name='host'", "name 'host' is the name of a fixture that checks need"),
+    ("'x' * 200000", "command is too long: a program takes 131,071 bytes in one word"),
+]
+"""Arguments of a declaration, and what is said of them."""
+
+
+def test_each_wrong_declaration_is_told_by_one_usage_error(pytester: pytest.Pytester) -> None:
+    declared = [
+        f"check{n} = background_check({arguments})" for n, (arguments, _) in enumerate(WRONG)
+    ]
+    result = run(pytester, conftest="\n".join(declared), test_it="def test(): pass")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: *conftest.py:3: background check *: {message}*"])
+    for line, (_, message) in enumerate(WRONG, 3):
+        result.stderr.fnmatch_lines([f"*conftest.py:{line}: background check *: {message}*"])
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
