@@ -38,6 +38,8 @@ _ASK = (
     ' exec "$2" ./supervisor.sh "$@"; echo; echo "$4 begin none"; echo "$4 end 0"'
 )
 
+_PRESENCE = 'echo; echo "$3 begin none"; echo "$3 end 0"'
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -280,6 +282,11 @@ def clean_request(
     return _command(shell, _FIND, words)
 
 
+def presence_request(nonce: str, shell: str = "/bin/sh") -> str:
+    """Build the question whether a shell is there at all, in which nothing of a run has a part."""
+    return _command(shell, _PRESENCE, ["present", shell, nonce])
+
+
 def _ask(directory: bytes, verb: str, nonce: str, shell: str, *words: str) -> str:
     run = directory.rpartition(b"/")[2].decode("ascii")
     return _command(shell, _ASK, [encode(directory), verb, shell, nonce, run, *words])
@@ -323,15 +330,15 @@ class Collector:
 
     def __init__(self, nonce: str) -> None:
         self._mark = f"{nonce} begin ".encode()
-        self._begun = False
+        self.begun = False
         self.data = bytearray()
 
     def feed(self, data: bytes) -> None:
         self.data += data
-        if not self._begun:
+        if not self.begun:
             place = self.data.find(self._mark)
-            self._begun = place >= 0
-            del self.data[: place if self._begun else -len(self._mark)]
+            self.begun = place >= 0
+            del self.data[: place if self.begun else -len(self._mark)]
 
 
 class Stream:
@@ -345,7 +352,13 @@ class Stream:
         self._frames = 0
         self._data = bytearray(b"\n")
         self._looked = 0
+        self._begun = False
         self.complete = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything of a reply has come."""
+        return self._begun or self._frames > 0
 
     def feed(self, data: bytes) -> Iterator[Reply]:
         """Take a part of the output; yield each reply that it completes. Raises BadReply."""
@@ -383,6 +396,7 @@ class Stream:
             self._data.find(f"\n{self._nonce}{more}".encode())
             for more in (f".{self._frames + 1} begin ", " begin ")
         )
+        self._begun = self._begun or begun >= 0
         if begun < 0:
             del self._data[:-longest]
         self._looked = max(0, len(self._data) - longest)

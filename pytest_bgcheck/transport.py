@@ -14,40 +14,24 @@ import logging
 import os
 import queue
 import re
+import secrets
 import selectors
 import signal
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from testinfra.backend.base import BaseBackend, CommandResult
 
-from . import protocol
-from .errors import BadReply, Gone, Refused, TargetError, Unreachable
+from . import causes, protocol
+from .errors import BadReply, Refused, TargetError, Unreachable
 from .sharing import SharedConnection
-
-_HOPELESS = re.compile(
-    r"no such container|cannot connect to the docker daemon|is not running"
-    r"|name or service not known|permission denied"
-    r"|host key verification failed|authentication failed|a password is required"
-    r"|a terminal is required|is not in the sudoers|unknown user|no such user|command not found"
-    r"|not found$|cannot change root|cannot execute|account is (currently )?not available"
-    r"|restricted|no such identity|bad owner or permissions|no matching host key"
-    r"|is not allowed to execute|word too long",
-    re.IGNORECASE | re.MULTILINE,
-)
-"""Words after which asking again cannot help."""
-
-_GONE = re.compile(
-    r"no such container|container \S+ is not running|no container with name or id"
-    r"|can only create exec sessions on running containers|\bpods? \S+ not found"
-    r"|instance is not running",
-    re.IGNORECASE,
-)
-"""Words for a container that was there and has ended, and with it what ran in it."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +41,9 @@ class Answer:
     rc: int
     stdout: bytes
     stderr: bytes
+    backend: str = ""
+    log: bytes = b""
+    """What ssh's client said itself."""
 
 
 class Transport(Protocol):
@@ -80,12 +67,18 @@ class Transport(Protocol):
 def ask(transport: Transport, nonce: str, request: str, timeout_s: float) -> protocol.Reply:
     """Call, and return the parsed reply. Raises a TargetError."""
     collector = protocol.Collector(nonce)
-    streams = transport.streams
-    answer = transport.call(request, timeout_s, collector.feed if streams else None)
-    try:
-        return protocol.parse(nonce, bytes(collector.data) if streams else answer.stdout)
-    except BadReply as error:
-        raise _bad(answer, error) from None
+
+    def question() -> protocol.Reply:
+        streams = transport.streams
+        answer = transport.call(request, timeout_s, collector.feed if streams else None)
+        if not streams:
+            collector.feed(answer.stdout)
+        try:
+            return protocol.parse(nonce, bytes(collector.data) if streams else answer.stdout)
+        except BadReply as error:
+            raise _cause(answer, error, collector.begun) from None
+
+    return _asked(transport, timeout_s, question, lambda: collector.begun)
 
 
 def ask_stream(
@@ -102,42 +95,57 @@ def ask_stream(
         for reply in stream.feed(data):
             deliver(reply)
 
-    answer = transport.call(request, timeout_s, on_output)
-    if not stream.complete:
-        raise _bad(answer, BadReply("a reply without an end"))
+    def question() -> None:
+        answer = transport.call(request, timeout_s, on_output)
+        if not stream.complete:
+            raise _cause(answer, BadReply("a reply without an end"), stream.begun)
+
+    _asked(transport, timeout_s, question, lambda: stream.begun)
 
 
-def _bad(answer: Answer, error: BadReply) -> TargetError:
-    """Return the error for an answer that holds no whole reply."""
-    said = _one_line(answer.stderr) or _one_line(answer.stdout)
-    if answer.rc == 0 or not said:
-        return BadReply(f"{error}; it said: {said}" if said else str(error))
-    return translate(said)
+ReplyT = TypeVar("ReplyT")
 
 
-def translate(said: str) -> TargetError:
-    """Return the error for what a failed call said."""
-    if _GONE.search(said):
-        return Gone(said)
-    return Refused(said) if _HOPELESS.search(said) else Unreachable(said)
+def _asked(
+    transport: Transport,
+    timeout_s: float,
+    question: Callable[[], ReplyT],
+    begun: Callable[[], bool],
+) -> ReplyT:
+    """Ask; and if a target seems to be gone or to refuse, ask whether it is there at all.
 
-
-def _one_line(data: bytes) -> str:
-    """Return what there is to read in some output: its last lines, printable, in one.
-
-    Some shells and tools quote what they could not run; but in our requests are others' secrets.
+    Jobs are given up by such a verdict, and what it is read from is text. In the second question no
+    check has a part.
     """
-    text = data.decode("utf-8", "replace")
-    lines = ["".join(c for c in line if c.isprintable()).strip() for line in text.splitlines()]
-    if len(data) >= KEPT:
-        lines[:1] = []  # its beginning may be lost, and with it what tells
-    lines = [line if _OURS not in line else line.partition(_OURS)[0] + "..." for line in lines]
-    lines = [line if len(line) < 1000 else "(a very long line)" for line in lines]
-    return "; ".join([line for line in lines if line][-3:])[-400:]
+    try:
+        return question()
+    except Refused as error:
+        if begun():
+            raise Unreachable(str(error)) from None
+        first = error
+    nonce = secrets.token_hex(8)
+    try:
+        answer = transport.call(protocol.presence_request(nonce), min(timeout_s, PRESENCE_S))
+        try:
+            protocol.parse(nonce, answer.stdout)
+        except BadReply as bad:
+            raise _cause(answer, bad, begun=False) from None
+    except TargetError as second:
+        if type(second) is type(first):
+            raise first from None
+        raise Unreachable(str(first)) from None
+    raise Unreachable(str(first))
 
 
-_OURS = " pytest-bgcheck "
-"""What stands in each request between its program and its words."""
+def _cause(answer: Answer, error: BadReply, begun: bool) -> TargetError:
+    """Return the error for an answer that holds no whole reply."""
+    return causes.cause(
+        answer.backend, answer.rc, answer.stdout, answer.stderr, answer.log, error, begun
+    )
+
+
+PRESENCE_S = 10.0
+"""How long the question whether a target is there may take."""
 
 _STDIN = 'request=$(cat); eval "$request"'
 
@@ -187,7 +195,10 @@ class HostTransport:
             request = as_user(self._backend, request, self._sudo_user)
         if not self._short_words:
             answer = self._call(request, timeout_s, on_output)
-            if answer.rc == 0 or b"Word too long" not in answer.stderr + answer.stdout:
+            # csh's own word, and a whole line: what a check wrote is never one.
+            if answer.rc == 0 or "Word too long." not in causes.lines(
+                answer.stderr + b"\n" + answer.stdout
+            ):
                 return answer
             self._short_words = True
         return self._call(in_short_words(request), timeout_s, on_output)
@@ -205,6 +216,8 @@ class HostTransport:
         try:
             connection.share(self._shared)
             answer = connection.run(request, timeout_s, on_output)
+            if answer.backend in causes.SSH and answer.rc == causes.SSH_FAILED:
+                self._shared.broken()
         except BaseException:
             self._shared.broken()
             # Its client may be broken, or a thread still use it; and closing may block.
@@ -262,7 +275,9 @@ class _Connection:
         if self._sudo:
             request = as_user(self._backend, request, self._backend.sudo_user)
         if self._backend.get_connection_type() in _SUBPROCESS:
-            return _run(self._backend, request)
+            with _own_log(self._backend) as read_log:
+                answer = _run(self._backend, request)
+                return replace(answer, log=read_log())
         return _abandonable(lambda: _run(self._backend, request), timeout_s)
 
     def _run_local(self, command: str, *args: str) -> CommandResult:
@@ -304,8 +319,40 @@ class _Connection:
             client.close()
 
 
-KEPT = 4000
-"""Bytes kept of what a call said, for its error."""
+_LOG_KEPT = 1 << 16
+_HAS_LOG = re.compile(r"(^|\s)-[A-Za-z46]*E")
+
+
+@contextmanager
+def _own_log(backend: Any) -> Iterator[Callable[[], bytes]]:
+    """Have ssh's client write what it has to say to a file, and not between what others say."""
+    given = getattr(backend, "ssh_extra_args", None)
+    path = ""
+    if backend.get_connection_type() in causes.SSH and not _HAS_LOG.search(given or ""):
+        try:
+            file, path = tempfile.mkstemp(prefix="bgcheck-", suffix=".log")
+            os.close(file)
+        except OSError:
+            pass  # then its words are not known, and nothing is read from others
+    if not path:
+        yield lambda: b""
+        return
+
+    def read() -> bytes:
+        try:
+            return Path(path).read_bytes()[-_LOG_KEPT:]
+        except OSError:
+            return b""
+
+    backend.ssh_extra_args = f"{given or ''} -E {protocol.quote(path)}"
+    try:
+        yield read
+    finally:
+        backend.ssh_extra_args = given
+        try:
+            os.unlink(path)
+        except OSError:
+            pass
 
 
 def _outputs(
@@ -332,7 +379,7 @@ def _outputs(
                 elif key.fileobj is process.stdout:
                     on_output(data)
                 pipe = process.stdout if key.fileobj is process.stdout else process.stderr
-                kept[pipe] = (kept[pipe] + data)[-KEPT:]
+                kept[pipe] = (kept[pipe] + data)[-causes.KEPT :]
     process.wait(max(0.1, deadline - time.monotonic()))
     return kept[process.stdout], kept[process.stderr]
 
@@ -348,7 +395,7 @@ def _delegate(backend: Any) -> BaseBackend | None:
             ssh_identity_file=backend.ssh_identity_file,
         )
     except Exception as error:
-        raise _translated(error) from None
+        raise causes.of_exception(error) from None
     return None if host is None else host.backend
 
 
@@ -356,30 +403,22 @@ def _run(backend: BaseBackend, request: str) -> Answer:
     _quiet.on = True
     try:
         result = backend.run(request)
-        return Answer(result.rc, _bytes(result._stdout), _bytes(result._stderr))
     except TargetError:
         raise
     except Exception as error:
-        raise _translated(error) from None
+        cause = error.args[0] if error.args else None
+        if not isinstance(cause, CommandResult):
+            raise causes.of_exception(error) from None
+        result = cause  # testinfra raises ssh's 255
     finally:
         _quiet.on = False
+    kind = backend.get_connection_type()
+    return Answer(result.rc, _bytes(result._stdout), _bytes(result._stderr), kind)
 
 
 def _bytes(output: str | bytes) -> bytes:
     # Not stdout_bytes: to encode a str, testinfra would run Python on the target.
     return output if isinstance(output, bytes) else output.encode("utf-8", "surrogateescape")
-
-
-def _translated(error: Exception) -> TargetError:
-    """Return the TargetError for whatever a testinfra backend raised."""
-    cause = error.args[0] if error.args else None
-    if isinstance(cause, CommandResult):
-        said = _one_line(_bytes(cause._stderr)) or _one_line(_bytes(cause._stdout))
-        return translate(said or f"rc {cause.exit_status}")
-    said = _one_line(str(error).encode("utf-8", "replace"))
-    if isinstance(error, KeyError):
-        said = f"the answer has no {said}"
-    return translate(f"{type(error).__name__}: {said}" if said else type(error).__name__)
 
 
 ResultT = TypeVar("ResultT")

@@ -13,7 +13,8 @@ class Scripted:
     """Answers each request with the next step for its verb, and the last one again and again.
 
     A step is an error to raise, the text of an answer in which NONCE stands for the request's, or
-    a function from the request to such a text.
+    a function from the request to such a text. Asked whether it is there, after an error, it gives
+    ``present`` or the error again.
     """
 
     def __init__(
@@ -23,21 +24,29 @@ class Scripted:
         start: Sequence[Step] = (),
         waits: Sequence[Step] = (),
         clean: Sequence[Step] = (),
+        present: Sequence[Step] = (),
     ) -> None:
         self.streams = streams
         self.steps = {"start": list(start), "await": list(waits), "clean": list(clean)}
+        self.steps["present"] = list(present)
+        self.last: Step = ""
         self.calls: list[str] = []
         self.closed = False
 
     def call(
         self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None = None
     ) -> Answer:
-        match = re.search(r"'(start|await|tail|cancel|clean)' '/bin/sh' '([0-9a-f]+)'", request)
+        match = re.search(
+            r"'(start|await|tail|cancel|clean|present)' '/bin/sh' '([0-9a-f]+)'", request
+        )
         assert match is not None, request[-300:]
         verb, nonce = match.groups()
         self.calls.append(verb)
         steps = self.steps[verb] or [Unreachable("not in the script")]
+        if verb == "present" and not self.steps[verb]:
+            steps = [self.last]
         step = steps[0] if len(steps) == 1 else steps.pop(0)
+        self.last = step
         if isinstance(step, TargetError):
             raise step
         if callable(step):

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from scripted import Scripted, Step, ended, frame, started
 
 from pytest_bgcheck import recovery, runner
-from pytest_bgcheck.errors import BadReply, Gone, Refused, TargetError, Unreachable
+from pytest_bgcheck.errors import BadReply, Gone, Refused, Unreachable
 from pytest_bgcheck.model import Output, Result, State
 from pytest_bgcheck.protocol import Collector, Reply, Spec, Stream, parse
 from pytest_bgcheck.runner import Runner, Target
 from pytest_bgcheck.settings import make_check
-from pytest_bgcheck.transport import translate
 
 NONCE = "0123456789abcdef"
 RUN = "0123456789ab"
@@ -312,11 +311,6 @@ def test_whatever_a_target_answers_each_job_ends_in_one_state(
             assert any(step in waits for step in GOOD)
         if record.state not in (State.SUCCEEDED, State.FAILED):
             assert record.result.rc is None
-
-
-@given(st.text(max_size=300))
-def test_what_a_failed_call_said_is_some_error(said: str) -> None:
-    assert isinstance(translate(said), TargetError)
 
 
 def test_no_frame_can_hold_more_than_it_says() -> None:
