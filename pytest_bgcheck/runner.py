@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from . import protocol, recovery
+from . import protocol, recovery, unexpected
 from .errors import BadReply, Gone, Refused, TargetError, Unreachable
 from .model import Check, Result, State
 from .transport import Transport, ask, ask_stream
@@ -29,6 +29,9 @@ CLEAN_S = 9.0
 START_TURN_S = 10.0
 CLEAN_TURN_S = 2.0
 """How long a host waits for its turn among ``forks``: those that do not answer delay no others."""
+
+INTERNAL_ERRORS = 3
+"""So many errors of ours in a row, in waiting for some jobs, and these are given up."""
 
 IDLE_S = 1.0
 """The least time between two waiting calls of which the first had nothing to tell."""
@@ -161,7 +164,7 @@ class Runner:
     def _run(self, record: Record, started_s: float) -> None:
         record.state, record.started_s = State.RUNNING, started_s
         record.target.running[record.spec.id] = record
-        self._on_start(record)
+        self._tell(self._on_start, record)
 
     def _ensure_waiter(self, target: Target, attached: Sequence[Record]) -> None:
         """Have a waiter for a target with running jobs.
@@ -194,32 +197,53 @@ class Runner:
                 self._take(target, records, reply)
 
     def _thread(self, work: Callable[..., None], target: Target, records: Sequence[Record]) -> None:
+        """Do some work for jobs of a target in a thread, which must not leave them unsettled."""
+
         def guarded() -> None:
             try:
                 work(target, records)
-            except Exception as error:  # a thread must not die with its jobs unsettled
-                self._give_up(
-                    records or list(target.running.values()), f"internal error: {error!r}"
-                )
+            except Exception as error:
+                failed(error)
+            finally:
+                over()
 
-        threading.Thread(target=guarded, name=f"bgcheck {target.label}", daemon=True).start()
+        def failed(error: Exception) -> None:
+            with self._changed:
+                concerned = records or list(target.running.values())
+                detail = self._internal(target, error, concerned)
+                for record in concerned:
+                    self._settle(record, Result(State.UNREACHABLE, detail=detail))
+                if work == self._wait:
+                    target.waiter = False  # the next job that runs here gets another
+
+        def over() -> None:
+            if work == self._start:
+                with self._changed:
+                    target.starting -= 1
+                    self._changed.notify_all()
+
+        try:
+            threading.Thread(target=guarded, name=f"bgcheck {target.label}", daemon=True).start()
+        except RuntimeError as error:  # no more threads
+            failed(error)
+            over()
+
+    def _internal(self, target: Target, error: Exception, records: Iterable[Record]) -> str:
+        """Log an error of ours; return the line that tells it."""
+        secrets = [value for record in records for _, value in record.spec.check.env]
+        return unexpected.tell(f"background checks on {target.label}", error, secrets)
 
     def _start(self, target: Target, records: Sequence[Record]) -> None:
         by_id = {record.spec.id: record for record in records}
-        try:
-            requests = protocol.start_requests(
-                self.run, self._base, [r.spec for r in records], self._nonces, self._shell
-            )
-            for nonce, request, specs in requests:
-                batch = [by_id[spec.id] for spec in specs]
-                if not self._start_batch(target, nonce, request, batch):
-                    rest = [r for r in records if r.state is State.PENDING]
-                    self._give_up(rest, target.trouble)
-                    break
-        finally:
-            with self._changed:
-                target.starting -= 1
-                self._changed.notify_all()
+        requests = protocol.start_requests(
+            self.run, self._base, [r.spec for r in records], self._nonces, self._shell
+        )
+        for nonce, request, specs in requests:
+            batch = [by_id[spec.id] for spec in specs]
+            if not self._start_batch(target, nonce, request, batch):
+                rest = [r for r in records if r.state is State.PENDING]
+                self._give_up(rest, target.trouble)
+                break
 
     def _start_batch(
         self, target: Target, nonce: str, request: str, records: Sequence[Record]
@@ -310,7 +334,7 @@ class Runner:
 
     def _wait(self, target: Target, _: Sequence[Record]) -> None:
         """Collect the results of a target's jobs until none runs."""
-        failures = 0
+        failures = bugs = 0
         while True:
             with self._changed:
                 self._expire(target, failures > 0)
@@ -324,16 +348,24 @@ class Runner:
             except Gone as error:
                 self._settle_all(records, State.LOST, f"the target is gone: {error}")
                 continue
-            except TargetError as error:
+            except Exception as error:
                 failures += 1
-                target.trouble = str(error)
+                if isinstance(error, TargetError):
+                    target.trouble = str(error)
+                else:
+                    # A bug of ours: perhaps in what has just come. The others must not pay for it.
+                    bugs += 1
+                    target.trouble = self._internal(target, error, records)
+                    if bugs >= INTERNAL_ERRORS:
+                        self._give_up(records, target.trouble)
+                        continue
                 last = max(map(_deadline, records))
                 decision = recovery.after_failure(failures, self._clock(), last, self._jitter())
                 pause = decision.after_s if isinstance(decision, recovery.AskAgain) else 0
                 with self._changed:
                     self._changed.wait_for(lambda: self._closing, pause)
                 continue
-            failures = 0
+            failures = bugs = 0
             if all(record.result is None for record in records):
                 # A target that cannot wait, for whatever reason, must not be asked without a pause.
                 with self._changed:
@@ -390,7 +422,7 @@ class Runner:
         with self._changed:
             if not record.wanted:
                 record.wanted = True
-                self._on_want(record)
+                self._tell(self._on_want, record)
 
     def wait_for(
         self, ready: Callable[[], bool], targets: Iterable[Target], timeout_s: float | None
@@ -413,8 +445,15 @@ class Runner:
         if record.result is None:
             record.result, record.state = result, result.state
             record.target.running.pop(record.spec.id, None)
-            self._on_end(record)
             self._changed.notify_all()
+            self._tell(self._on_end, record)
+
+    def _tell(self, callback: Callable[[Record], None], record: Record) -> None:
+        """Call back; what that raises must not change what becomes of jobs."""
+        try:
+            callback(record)
+        except Exception as error:
+            self._internal(record.target, error, [record])
 
     def _settle_all(self, records: Iterable[Record], state: State, detail: str) -> None:
         with self._changed:
@@ -469,30 +508,49 @@ class Runner:
         as far as this process is concerned. The targets are left as they are."""
         self._stop()
         for target in targets:
-            target.transport.close()
+            self._let_go(target)
         self._cancel_all()
 
-    def close(self, targets: Iterable[Target], *, keep: bool = False) -> list[str]:
-        """End all jobs and remove all files, in about 10 s at the most.
+    def _let_go(self, target: Target) -> None:
+        try:
+            target.transport.close()
+        except Exception as error:  # the others must be let go of too
+            self._internal(target, error, target.running.values())
 
-        Returns what did not work, a line for each target. Jobs that still ran are cancelled.
+    def close(
+        self, targets: Iterable[Target], *, keep: bool = False, within_s: float = CLEAN_S
+    ) -> list[str]:
+        """End all jobs and remove all files, in ``within_s`` and a moment at the most.
+
+        Returns what did not work, a line for each target, with what may be left there. Jobs that
+        still ran are cancelled.
         """
         self._stop()
-        deadline = self._clock() + CLEAN_S
-        troubles: list[str] = []
-        threads = []
+        deadline = self._clock() + within_s
+        troubles: dict[Target, str] = {}
+        threads = {}
         for target in targets:
             arguments = (target, keep, deadline, troubles)
             thread = threading.Thread(target=self._clean, args=arguments, daemon=True)
-            thread.start()
-            threads.append(thread)
-        for thread in threads:
+            try:
+                thread.start()
+            except RuntimeError as error:  # no more threads
+                troubles[target] = f"{error}; {self._place(target)} may be left there"
+            else:
+                threads[target] = thread
+        for thread in threads.values():
             thread.join(max(0.0, deadline + 0.5 - self._clock()))
-        late = [thread for thread in threads if thread.is_alive()]
-        if late:
-            troubles.append(f"{len(late)} of {len(threads)} hosts did not answer in time")
+        for target, thread in threads.items():
+            if thread.is_alive():
+                troubles[target] = f"no answer in time; {self._place(target)} may be left there"
         self._cancel_all()
-        return troubles
+        return [f"{target.label}: {trouble}" for target, trouble in list(troubles.items())]
+
+    def _place(self, target: Target) -> str:
+        """Return where the run's files are on a target, as far as that is known."""
+        if target.directory is not None:
+            return target.path
+        return f"{self._base or '${TMPDIR:-/tmp}'}/pytest-bgcheck-UID/{self.run}"
 
     def _stop(self) -> None:
         with self._changed:
@@ -504,7 +562,9 @@ class Runner:
             for record in self.records.values():
                 self._settle(record, Result(State.CANCELLED, detail=RUN_ENDED))
 
-    def _clean(self, target: Target, keep: bool, deadline: float, troubles: list[str]) -> None:
+    def _clean(
+        self, target: Target, keep: bool, deadline: float, troubles: dict[Target, str]
+    ) -> None:
         def left_s() -> float:
             return max(0.1, deadline - self._clock())
 
@@ -530,20 +590,21 @@ class Runner:
                     if never or isinstance(decision, recovery.GiveUp):
                         raise
                     time.sleep(decision.after_s)
-            if reply.left:
-                troubles.append(f"{target.label}: {reply.left} processes could not be killed")
-            if "*" in reply.refused:
-                troubles.append(f"{target.label}: {reply.refused['*']}")
+            told = [f"{reply.left} processes could not be killed"] if reply.left else []
+            told += [reply.refused["*"]] if "*" in reply.refused else []
+            if told:
+                troubles[target] = "; ".join(told)
         except Gone:
             pass  # and everything with it
         except TargetError as error:
-            # A host that never answered has told its story in the tests' failures.
-            if target.directory is not None:
-                troubles.append(f"{target.label}: {error}; {target.path} may be left there")
+            # Where nobody was let in, nothing was begun. But the answer to a start can be lost.
+            if target.directory is not None or not isinstance(error, Refused):
+                troubles[target] = f"{error}; {self._place(target)} may be left there"
         except Exception as error:
-            troubles.append(f"{target.label}: internal error: {error!r}")
+            said = self._internal(target, error, ())
+            troubles[target] = f"{said}; {self._place(target)} may be left there"
         finally:
-            target.transport.close()
+            self._let_go(target)
 
 
 def _deadline(record: Record) -> float:

@@ -41,6 +41,9 @@ class SharedConnection:
                 self._looked = True
                 if _shares_none(backend):
                     self._directory = _directory()
+            elif self._directory is not None and not self._directory.is_dir():
+                # Cleaned away under us: ssh fails where it cannot make its socket.
+                self._directory = _directory()
             if self._directory is not None:
                 if not backend.controlpath:
                     backend.ssh_extra_args = f"{backend.ssh_extra_args or ''} -o Compression=yes"
@@ -57,7 +60,11 @@ class SharedConnection:
             directory, self._directory = self._directory, None
         if directory is None:
             return
-        for socket in directory.iterdir():
+        try:
+            sockets = list(directory.iterdir())
+        except OSError:
+            sockets = []  # cleaned away; the connections end by themselves, as below
+        for socket in sockets:
             try:
                 subprocess.run(
                     ["ssh", "-F", "/dev/null", "-S", str(socket), "-O", "exit", "target"],
@@ -97,7 +104,10 @@ def _shares_none(backend: Any) -> bool:
 
 def _directory() -> Path | None:
     """Make a directory whose name needs no quoting and is short enough for a socket."""
-    directory = tempfile.mkdtemp(prefix="bgcheck-")
+    try:
+        directory = tempfile.mkdtemp(prefix="bgcheck-")
+    except OSError:
+        return None  # each call connects
     if re.fullmatch(r"[\w./-]+", directory, re.ASCII) and len(directory) <= _LONGEST:
         return Path(directory)
     shutil.rmtree(directory, ignore_errors=True)

@@ -281,7 +281,20 @@ rounds() {
 
 # writable JOB: can its state be changed? A file system that has become read-only lets root pass -w in
 # some shells. Nothing may be made where somebody is about to remove it all.
-writable() { [ -w "$1" ] && { [ ! -f "$1/spec" ] || true 2>/dev/null >>"$1/spec"; }; }
+writable() {
+    [ -w "$1" ] && { [ ! -f "$1/spec" ] || true 2>/dev/null >>"$1/spec" || ! denied "$1/spec"; }
+}
+
+# denied FILE: is it proven that this cannot be written? Whatever else fails, a full table of files
+# above all, is no proof. In a subshell: dash ends where it gets no pipe.
+denied() {
+    (
+        LC_ALL=C
+        why=$({ true >>"$1"; } 2>&1)
+        case $why in *ead-only* | *ermission*denied* | *"o such file"*) exit 0 ;; esac
+        exit 1
+    ) 2>/dev/null
+}
 
 # --- processes ------------------------------------------------------------------------------------
 

@@ -221,7 +221,10 @@ class HostTransport:
         except BaseException:
             self._shared.broken()
             # Its client may be broken, or a thread still use it; and closing may block.
-            threading.Thread(target=connection.close, name="bgcheck-close", daemon=True).start()
+            try:
+                threading.Thread(target=connection.close, name="bgcheck-close", daemon=True).start()
+            except RuntimeError:
+                pass  # no more threads: the call's own error tells
             raise
         finally:
             with self._lock:
@@ -434,7 +437,10 @@ def _abandonable(function: Callable[[], ResultT], timeout_s: float) -> ResultT:
         except Exception as error:
             box.put((None, error))
 
-    threading.Thread(target=work, name="bgcheck-call", daemon=True).start()
+    try:
+        threading.Thread(target=work, name="bgcheck-call", daemon=True).start()
+    except RuntimeError as no_thread:
+        raise Unreachable(str(no_thread)) from None
     try:
         result, error = box.get(timeout=timeout_s)
     except queue.Empty:

@@ -1,5 +1,8 @@
 """One ssh connection for all calls to a target."""
 
+import os
+import resource
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -11,7 +14,8 @@ from machines import SSHServer
 from machines.machine import wait_until
 from machines.processes import with_argument
 
-from pytest_bgcheck.transport import HostTransport
+from pytest_bgcheck.errors import Unreachable
+from pytest_bgcheck.transport import HostTransport, ask
 
 
 @pytest.fixture
@@ -95,3 +99,35 @@ def test_a_server_that_allows_one_session_at_a_time_gets_more_connections(own_tm
         assert server.connections() == 2
         first.join()
         calls.close()
+
+
+def test_a_directory_that_was_cleaned_away_costs_no_call_and_no_end(
+    ssh_server: SSHServer, own_tmp: Path
+) -> None:
+    calls = transport(ssh_server)
+    for _ in range(2):
+        assert calls.call("echo out", 20).stdout == b"out\n"
+        for path in own_tmp.iterdir():
+            shutil.rmtree(path)
+    calls.close()
+    assert not list(own_tmp.iterdir())
+
+
+def test_where_nothing_can_be_opened_a_call_is_told_as_unreachable(
+    ssh_server: SSHServer, own_tmp: Path
+) -> None:
+    """EMFILE here, on the controller."""
+    calls = transport(ssh_server)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = [os.open("/dev/null", os.O_RDONLY)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (taken[0] + 1, hard))
+    try:
+        # The lowest free one comes first: none below it is free.
+        with pytest.raises(Unreachable, match="Too many open files"):
+            ask(calls, "0" * 16, "true", 20)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in taken:
+            os.close(descriptor)
+    assert calls.call("echo out", 20).stdout == b"out\n"
+    calls.close()
