@@ -203,8 +203,15 @@ supervise() {
 # claimed it in this instant, the guard, has the verdict; but a new guard only writes its own number
 # into the name.
 publish() {
-    while set -- "$1" state.run.*; [ -e "$2" ]; do
-        if mv "$2" "$1" 2>/dev/null; then ring "$_id"; else [ ! -e "$2" ] || break; fi
+    _tries=0
+    while set -- "$1" state.run.*; [ -e "$2" ] && [ "$_tries" -lt 10 ]; do
+        if mv "$2" "$1" 2>/dev/null; then
+            ring "$_id"
+        elif [ -e "$2" ]; then
+            # No space, or no process or file to be had just now.
+            _tries=$((_tries + 1))
+            sleep 0.05 2>/dev/null || sleep 1
+        fi
     done
     exit 0
 }
@@ -555,8 +562,13 @@ up() {
 # turn OLD NEW: change the state. Somebody else may have; but if nobody can, nothing can be told here
 # any more, and all there is to do is to leave nothing. Whoever waits sees that we are gone.
 turn() {
-    mv "$1" "$2" 2>/dev/null && return
-    [ ! -e "$1" ] || abandon
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        mv "$1" "$2" 2>/dev/null && return
+        [ -e "$1" ] || return 0
+        ! denied "$1" || break
+        nap
+    done
+    abandon
 }
 
 abandon() {

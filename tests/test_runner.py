@@ -374,9 +374,7 @@ def test_a_waiter_survives_an_error_of_ours_and_logs_it_without_secrets(
     assert "TOKEN" not in caplog.text
 
 
-def test_an_error_of_ours_again_and_again_settles_the_jobs_and_no_later_ones() -> (
-    None
-):
+def test_an_error_of_ours_again_and_again_settles_the_jobs_and_no_later_ones() -> None:
     transport = Scripted(start=[started], waits=[*[broken] * 3, ended("exit.0.5.1")])
     ours, (first,) = finish(transport, check("a"))
     assert first.result is not None
