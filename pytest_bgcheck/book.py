@@ -33,6 +33,7 @@ class Book:
         self.ledger = Ledger()
         self.figures: Figures | None = None
         self.troubles: list[str] = []
+        self.unexpected: list[str] = []
         self.kept: list[str] = []
         self.unwritten: list[str] = []
         self._termination = Termination()
@@ -97,6 +98,8 @@ class Book:
 
     def fails(self) -> bool:
         """Return whether the run fails, whatever its tests say."""
+        if self.unexpected:
+            return True  # what was not told might have been red
         if self.settings.unawaited != "fail":
             return False
         return any(not job.wanted for job in self._jobs())
@@ -115,6 +118,7 @@ class Book:
                 lines += [(report_summary.unawaited(job), colour) for job in told.unawaited]
             if lines or verbosity >= 0:
                 lines.insert(0, (report_summary.headline(told), "red" if told.bad else ""))
+        lines += [(line, "red") for line in self.unexpected]
         lines += [(f"not cleaned up: {line}", "red") for line in self.troubles]
         lines += [(f"kept: {line}", "") for line in self.kept]
         lines += [(f"report not written: {line}", "red") for line in self.unwritten]

@@ -19,14 +19,16 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from . import unexpected
 from .book import Book
 from .ledger import Event
 from .link import here, new_run
+from .wire import plain
 
 if TYPE_CHECKING:
     from .session import Session
@@ -36,16 +38,24 @@ FLUSH_S = 2.0
 
 
 class Outbox:
-    """Sends in a thread of its own, in order; what cannot be sent any more is dropped."""
+    """Sends in a thread of its own, in order; what cannot be sent any more is dropped.
 
-    def __init__(self, channel: Any) -> None:
+    A message that cannot be sent at all costs only itself, and is told to ``lost`` in a line.
+    """
+
+    def __init__(self, channel: Any, lost: Callable[[str], None]) -> None:
         self._channel = channel
+        self._lost = lost
         self._queue: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="bgcheck-outbox", daemon=True)
         self._thread.start()
 
     def put(self, *message: Any) -> None:
-        self._queue.put(message)
+        try:
+            # Here, and not when it is sent: what it holds may change.
+            self._queue.put(plain(message))
+        except Exception as error:
+            self._bad(message, error)
 
     def _work(self) -> None:
         while (message := self._queue.get()) is not None:
@@ -53,6 +63,11 @@ class Outbox:
                 self._channel.send(message)
             except (OSError, EOFError):
                 return
+            except Exception as error:
+                self._bad(message, error)
+
+    def _bad(self, message: tuple[Any, ...], error: Exception) -> None:
+        self._lost(unexpected.tell(f"the message {message[0]!r} was not sent", error))
 
     def flush(self) -> None:
         """Send what there is, and end."""
@@ -72,7 +87,7 @@ class WorkerLink:
         self.worker = workerinput["workerid"]
         self._started = told["started"]
         self._channel = workerinput["bgcheck_channel"]
-        self._outbox = Outbox(self._channel)
+        self._outbox = Outbox(self._channel, lambda line: self._outbox.put("unexpected", line))
         self._answers: queue.SimpleQueue[Sequence[str]] = queue.SimpleQueue()
         self._outbox.put("place", here())
 
@@ -87,11 +102,11 @@ class WorkerLink:
 
     def waiting(self, tests: Sequence[str]) -> None:
         # Not by the outbox: it must arrive before xdist's own word that this worker has collected.
-        self._channel.send(("waiting", list(tests)))
+        self._channel.send(plain(("waiting", list(tests))))
 
     def wrong_use(self, message: str) -> None:
         # Nor this: it must arrive before xdist's word that this worker has ended.
-        self._channel.send(("wrong_use", message))
+        self._channel.send(plain(("wrong_use", message)))
 
     def listen(self, session: Session) -> None:
         """From now on pass on to a session what the controller says."""
@@ -158,7 +173,7 @@ class Controller:
             self._shares[worker] = share
             channel = node.gateway.newchannel()
             node.workerinput["bgcheck_channel"] = channel
-            node.workerinput["bgcheck"] = {
+            told = {
                 "run": self._run,
                 "salt": self._salt,
                 "share": share,
@@ -167,7 +182,8 @@ class Controller:
                 "durations": {k: list(v) for k, v in self.book.durations().items()},
                 "started": {key: (where, dict(t)) for key, (where, t) in self._started.items()},
             }
-            self._outboxes[worker] = Outbox(channel)
+            node.workerinput["bgcheck"] = plain(told)
+            self._outboxes[worker] = Outbox(channel, self.book.unexpected.append)
         channel.setcallback(lambda message: self._heard(worker, message))
 
     def pytest_testnodedown(self, node: Any) -> None:
@@ -186,7 +202,11 @@ class Controller:
             with self._lock:
                 getattr(self, f"_heard_{message[0]}")(worker, *message[1:])
         except Exception as error:  # an error here would end execnet's receiver thread
-            self.book.troubles.append(f"internal error: {message[0]} of {worker}: {error!r}")
+            doing = f"the message {message[:1]!r} of {worker}"
+            self.book.unexpected.append(unexpected.tell(doing, error))
+
+    def _heard_unexpected(self, worker: str, line: str) -> None:
+        self.book.unexpected.append(f"{line} (worker {worker})")
 
     def _heard_waiting(self, worker: str, tests: Sequence[str]) -> None:
         self.waiting.update(dict.fromkeys(tests))
@@ -259,13 +279,13 @@ class Controller:
 
         settings = self.book.settings
         targets = []
-        for key, plain in self._targets.items():
-            if plain["place"] not in ("", here()):
+        for key, facts in self._targets.items():
+            if facts["place"] not in ("", here()):
                 if key not in self._cleaned:
-                    self.book.troubles.append(f"{plain['label']}: of a worker that is gone")
+                    self.book.troubles.append(f"{facts['label']}: of a worker that is gone")
                 continue
-            ref = hosts.from_plain(plain)
-            way = transport.HostTransport(ref.backend, plain["sudo"], plain["sudo_user"])
+            ref = hosts.from_plain(facts)
+            way = transport.HostTransport(ref.backend, facts["sudo"], facts["sudo_user"])
             directory = self._started.get(key, (None,))[0]
             targets.append(Target(ref.label, ref.identity, way, key, directory, asked=True))
         runner = Runner(self._run, base=settings.dir, forks=settings.forks)

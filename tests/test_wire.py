@@ -1,0 +1,184 @@
+"""What crosses to another process: plain types, and one bad message costs only itself."""
+
+import decimal
+import enum
+import math
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_bgcheck.model import State
+from pytest_bgcheck.wire import plain
+
+
+class Code(enum.IntEnum):
+    DEGRADED = 2
+
+
+class Name(str):
+    def __str__(self) -> str:
+        return "another"
+
+
+class Whole(int):
+    def __int__(self) -> int:
+        return 99
+
+
+class Numpy:
+    """As numpy's integers: no int, but an index."""
+
+    def __index__(self) -> int:
+        return 7
+
+
+EXACT = (type(None), bool, int, float, str, bytes, list, tuple, dict)
+
+
+def exact(value: object) -> bool:
+    if type(value) not in EXACT:
+        return False
+    if isinstance(value, dict):
+        return all(exact(k) and exact(v) for k, v in value.items())
+    return all(map(exact, value)) if isinstance(value, (list, tuple)) else True
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (Code.DEGRADED, 2),
+        (State.LOST, "lost"),
+        (Name("mine"), "mine"),
+        (Whole(3), 3),
+        (Numpy(), 7),
+        (decimal.Decimal("0.5"), 0.5),
+        ({Code.DEGRADED}, [2]),
+        (frozenset({1}), [1]),
+        (range(2), [0, 1]),
+        ({Name("k"): (Code.DEGRADED,)}, {"k": (2,)}),
+        (Path("/x"), "/x"),
+        ("caf\udce9", "caf\\udce9"),
+        (1 << 40, 1 << 40),
+        (-(1 << 40), float(-(1 << 40))),
+        (1 << 70, float(1 << 70)),
+        (bytearray(b"x"), b"x"),
+        (True, True),
+    ],
+)
+def test_a_value_becomes_plain(value: object, told: object) -> None:
+    made = plain(value)
+    assert exact(made)
+    assert (type(made), made) == (type(told), told)
+
+
+@given(
+    st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.binary(),
+                  st.text(st.characters()), st.sampled_from(Code)),
+        lambda inner: st.one_of(
+            st.lists(inner), st.sets(st.integers()), st.dictionaries(st.text(), inner)
+        ),
+        max_leaves=20,
+    )
+)  # fmt: skip
+def test_whatever_becomes_plain_can_be_sent(value: object) -> None:
+    execnet = pytest.importorskip("execnet")
+    made = plain(value)
+    sent = execnet.loads(execnet.dumps(made))
+    assert exact(sent)
+    assert repr(sent) == repr(made)
+
+
+@pytest.mark.parametrize("value", [object(), [object()], 10**400, {"x": 1j}])
+def test_what_cannot_be_told_is_an_error(value: object) -> None:
+    with pytest.raises((TypeError, ValueError, OverflowError)):
+        plain(value)
+
+
+# --- the worker's outbox --------------------------------------------------------------------------
+
+
+class Channel:
+    """As execnet's, which refuses some messages, and whose line can be cut."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Any, ...]] = []
+        self.cut = False
+        self.came = threading.Event()
+
+    def send(self, message: tuple[Any, ...]) -> None:
+        if self.cut:
+            raise OSError("the line is cut")
+        if message[1:] == ("refused",):
+            raise ValueError("strings must be something else")
+        self.sent.append(message)
+
+
+def test_one_bad_message_costs_only_itself_and_is_told() -> None:
+    outbox_of = pytest.importorskip("pytest_bgcheck.xdist").Outbox
+    channel = Channel()
+    told: list[str] = []
+    outbox = outbox_of(channel, told.append)
+    outbox.put("event", math.inf)
+    outbox.put("event", object())
+    outbox.put("event", "refused")
+    outbox.put("event", Code.DEGRADED)
+    outbox.flush()
+    assert channel.sent == [("event", math.inf), ("event", 2)]
+    assert len(told) == 2
+    assert all(line.startswith("internal error: ") for line in told)
+
+
+SUITE = """
+import enum
+from pytest_bgcheck import background_check
+import pytest
+
+class Code(enum.IntEnum):
+    DEGRADED = 2
+
+class Name(str):
+    pass
+
+odd = background_check(Name("exit 2"), rc=Code.DEGRADED, timeout=30)
+long = background_check("sleep 47.0311", timeout=60)
+
+@pytest.mark.bgcheck("odd")
+@pytest.mark.parametrize("x", ["caf\\udce9"], ids=["odd"])
+def test_odd(odd, x):
+    pass
+
+def test_long(long):
+    pass
+"""
+
+
+@pytest.mark.parametrize("bad", [False, True])
+def test_a_run_with_such_values_is_told_whole_and_one_bad_message_makes_it_red(
+    pytester: pytest.Pytester, own_tmpdir: Path, bad: bool
+) -> None:
+    pytest.importorskip("xdist")
+    pytester.makepyfile(SUITE)
+    if bad:
+        pytester.makeconftest(
+            "import pytest\n"
+            "@pytest.fixture(autouse=True)\n"
+            "def bad(request):\n"
+            "    import pytest_bgcheck.settings as s\n"
+            "    ours = request.config.stash[s.SESSION]\n"
+            "    if ours is not None and request.node.name.startswith('test_long'):\n"
+            "        ours.link.tell(('requested', object(), 'x'))\n"
+            "    yield\n"
+        )
+    result = pytester.runpytest_subprocess("-n1", "--bgcheck-unawaited=ignore")
+    result.assert_outcomes(passed=2)
+    assert result.ret == (1 if bad else 0)
+    if bad:
+        result.stdout.fnmatch_lines(["*internal error: TypeError: object cannot be told*"])
+    else:
+        result.stdout.no_fnmatch_line("*internal error*")
+    assert not list(own_tmpdir.glob("pytest-bgcheck-*"))
