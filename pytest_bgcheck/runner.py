@@ -26,6 +26,9 @@ from .transport import Transport, ask, ask_stream
 
 QUESTION_CALL_S = 20.0
 CLEAN_S = 9.0
+SETTLE_S = 3.0
+"""How long the end waits for starts that are under way, when nobody needs them."""
+
 START_TURN_S = 10.0
 CLEAN_TURN_S = 2.0
 """How long a host waits for its turn among ``forks``: those that do not answer delay no others."""
@@ -116,6 +119,7 @@ class Runner:
         self._dead: dict[str, str] = {}
         self._changed = threading.Condition()
         self._closing = False
+        self._hurried = False
         # Not a generator: those must not be advanced by two threads at once.
         self._nonces: Iterator[str] = iter(lambda: secrets.token_hex(8), "")
 
@@ -498,10 +502,22 @@ class Runner:
     # --- the end ------------------------------------------------------------------------------
 
     def settle_starts(self, targets: Iterable[Target]) -> None:
-        """Wait until the starts that are under way have come true or were given up."""
+        """Wait until the starts that are under way have come true or were given up; from `hurry` on
+        for a moment only, so that what a host has just begun is there to be cleaned."""
         waited = list(targets)
+
+        def settled() -> bool:
+            return self._closing or not any(target.starting for target in waited)
+
         with self._changed:
-            self._changed.wait_for(lambda: self._closing or not any(t.starting for t in waited))
+            self._changed.wait_for(lambda: self._hurried or settled())
+            self._changed.wait_for(settled, SETTLE_S)
+
+    def hurry(self) -> None:
+        """Take note that nobody in the run waits for a job any more."""
+        with self._changed:
+            self._hurried = True
+            self._changed.notify_all()
 
     def stop(self, targets: Iterable[Target]) -> None:
         """Wait for nothing any more: end the calls that are under way, and cancel what still runs
@@ -518,15 +534,15 @@ class Runner:
             self._internal(target, error, target.running.values())
 
     def close(
-        self, targets: Iterable[Target], *, keep: bool = False, within_s: float = CLEAN_S
+        self, targets: Iterable[Target], *, keep: bool = False, within_s: float | None = None
     ) -> list[str]:
-        """End all jobs and remove all files, in ``within_s`` and a moment at the most.
+        """End all jobs and remove all files, in ``within_s`` (`CLEAN_S`) and a moment at the most.
 
         Returns what did not work, a line for each target, with what may be left there. Jobs that
         still ran are cancelled.
         """
         self._stop()
-        deadline = self._clock() + within_s
+        deadline = self._clock() + (CLEAN_S if within_s is None else within_s)
         troubles: dict[Target, str] = {}
         threads = {}
         for target in targets:
@@ -547,10 +563,7 @@ class Runner:
         return [f"{target.label}: {trouble}" for target, trouble in list(troubles.items())]
 
     def _place(self, target: Target) -> str:
-        """Return where the run's files are on a target, as far as that is known."""
-        if target.directory is not None:
-            return target.path
-        return f"{self._base or '${TMPDIR:-/tmp}'}/pytest-bgcheck-UID/{self.run}"
+        return place(target.directory, self._base, self.run)
 
     def _stop(self) -> None:
         with self._changed:
@@ -605,6 +618,13 @@ class Runner:
             troubles[target] = f"{said}; {self._place(target)} may be left there"
         finally:
             self._let_go(target)
+
+
+def place(directory: bytes | None, base: str, run: str) -> str:
+    """Return where a run's files are on a target, as far as that is known."""
+    if directory is not None:
+        return directory.decode("utf-8", "replace")
+    return f"{base or '${TMPDIR:-/tmp}'}/pytest-bgcheck-UID/{run}"
 
 
 def _deadline(record: Record) -> float:

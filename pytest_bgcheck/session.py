@@ -356,6 +356,10 @@ class Session:
             self.pytest_session.shouldstop = "the run is being stopped"
             self.runner.stop(targets)
 
+    def nobody_waits(self) -> None:
+        """No test of the run is left: wait for no start for long."""
+        self.runner.hurry()
+
     def kept(self) -> list[str]:
         """Return where files were left, a line for each target."""
         return [

@@ -119,6 +119,8 @@ class WorkerLink:
                     session.started_elsewhere(key, directory, {id: terms})
                 case ("stop",):
                     session.give_up()
+                case ("over",):
+                    session.nobody_waits()
                 case ("clean", keys):
                     self._answers.put(keys)
 
@@ -131,6 +133,7 @@ class WorkerLink:
         """End a session whose tests have run. The controller cleans, unless it cannot reach this
         worker's local hosts: then the last worker here does."""
         keys: Sequence[str] = ()
+        self._outbox.put("ending")
         if here() != self._place:
             self._outbox.put("leaving", here())
             try:
@@ -159,6 +162,8 @@ class Controller:
         self._cleaned: set[str] = set()
         self._places: dict[str, str] = {}
         self._stopped = False
+        self._ending: set[str] = set()
+        self._over_at: float | None = None
         self._ended = False
         self._wrong_use = ""
 
@@ -192,6 +197,7 @@ class Controller:
             self._shares.pop(worker, None)
             self._places.pop(worker, None)
             self._outboxes.pop(worker, None)
+            self._look_for_the_end()
         self.book.ledger.worker_gone(worker, time.time())
         if self._wrong_use:
             # xdist would know nothing but that a worker has ended before its time.
@@ -230,6 +236,17 @@ class Controller:
             for other, outbox in self._outboxes.items():
                 if other != worker:
                     outbox.put("started", key, directory, id, terms)
+
+    def _heard_ending(self, worker: str) -> None:
+        self._ending.add(worker)
+        self._look_for_the_end()
+
+    def _look_for_the_end(self) -> None:
+        """Once no worker has a test left, say so: nobody waits for starts any more."""
+        if self._over_at is None and self._shares and self._ending.issuperset(self._shares):
+            self._over_at = time.monotonic()
+            for outbox in self._outboxes.values():
+                outbox.put("over")
 
     def _heard_leaving(self, worker: str, place: str) -> None:
         self._places[worker] = ""
@@ -275,14 +292,17 @@ class Controller:
         if not self._targets:
             return
         from . import hosts, transport
-        from .runner import Runner, Target
+        from .runner import CLEAN_S, Runner, Target, place
 
         settings = self.book.settings
         targets = []
         for key, facts in self._targets.items():
             if facts["place"] not in ("", here()):
                 if key not in self._cleaned:
-                    self.book.troubles.append(f"{facts['label']}: of a worker that is gone")
+                    left = place(self._started.get(key, (None,))[0], settings.dir, self._run)
+                    self.book.troubles.append(
+                        f"{facts['label']}: of a worker that is gone; {left} may be left there"
+                    )
                 continue
             ref = hosts.from_plain(facts)
             way = transport.HostTransport(ref.backend, facts["sudo"], facts["sudo_user"])
@@ -290,7 +310,10 @@ class Controller:
             targets.append(Target(ref.label, ref.identity, way, key, directory, asked=True))
         runner = Runner(self._run, base=settings.dir, forks=settings.forks)
         unsilence = transport.silence()
-        self.book.troubles += runner.close(targets, keep=settings.keep)
+        # Workers have waited already: the whole end has one bound.
+        spent = 0.0 if self._over_at is None else time.monotonic() - self._over_at
+        within_s = max(CLEAN_S - spent, CLEAN_S / 2)
+        self.book.troubles += runner.close(targets, keep=settings.keep, within_s=within_s)
         unsilence()
         if settings.keep:
             self.book.kept += [f"{t.label}: {t.path}" for t in targets if t.directory]
