@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
 
 import pytest
 
-from . import publish, report_github, report_summary
+from . import memory, publish, report_github, report_summary
 from .announce import Announcer
 from .figures import Figures, Run, figures
 from .ledger import JobEntry, Ledger
@@ -18,9 +17,6 @@ from .plan import Durations, duration_key
 from .progress import Progress
 from .settings import Settings
 from .signals import Termination
-
-CACHE = "bgcheck/durations"
-KEPT_DURATIONS = 3
 
 
 class Book:
@@ -50,10 +46,7 @@ class Book:
 
     def durations(self) -> Durations:
         """Return how long the jobs of earlier runs took."""
-        known: Mapping[str, Sequence[float]] = {}
-        if self._cache is not None:
-            known = self._cache.get(CACHE, {})
-        return known
+        return memory.read(self._cache)
 
     def open(self) -> None:
         """Jobs are going to be started: from now on the run must not end without its end."""
@@ -88,13 +81,12 @@ class Book:
         self.unwritten = publish.write_all(
             self.settings, self.ledger, run, self.figures, self.troubles
         )
-        known = {key: list(past) for key, past in self.durations().items()}
-        for job in self._jobs():
-            if job.result is not None and job.result.rc is not None and job.duration_s is not None:
-                key = duration_key(job.name, job.host)
-                known[key] = [*known.get(key, []), job.duration_s][-KEPT_DURATIONS:]
-        if self._cache is not None and known:
-            self._cache.set(CACHE, known)
+        took = [
+            (duration_key(job.name, job.host), job.duration_s)
+            for job in self._jobs()
+            if job.result is not None and job.result.rc is not None and job.duration_s is not None
+        ]
+        memory.write(self._cache, memory.remember(self.durations(), took))
 
     def fails(self) -> bool:
         """Return whether the run fails, whatever its tests say."""
