@@ -297,8 +297,8 @@ writable() {
 denied() {
     (
         LC_ALL=C
-        why=$({ true >>"$1"; } 2>&1)
-        case $why in *ead-only* | *ermission*denied* | *"o such file"*) exit 0 ;; esac
+        _why=$({ true >>"$1"; } 2>&1)
+        case $_why in *ead-only* | *ermission*denied* | *"o such file"*) exit 0 ;; esac
         exit 1
     ) 2>/dev/null
 }
