@@ -15,7 +15,7 @@ from .figures import Figures, Run, figures
 from .ledger import JobEntry, Ledger
 from .plan import Durations, duration_key
 from .progress import Progress
-from .settings import Settings
+from .settings import Settings, only_looks
 from .signals import Termination
 
 
@@ -34,7 +34,7 @@ class Book:
         self.unwritten: list[str] = []
         self._termination = Termination()
         self._started_at = started_at
-        self._idle = config.option.collectonly or settings.plan
+        self._idle = only_looks(config)
         self._cache = getattr(config, "cache", None)
         self._announcer = Announcer(config, self.ledger)
         config.pluginmanager.register(self._announcer, "bgcheck-announcer")

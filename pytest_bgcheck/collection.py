@@ -55,6 +55,8 @@ class Collection:
         for item in items:
             if problems:
                 break
+            if WANTS in item.stash:
+                continue
             try:
                 item.stash[WANTS] = self._wants(item)
             except WrongUse as error:

@@ -30,6 +30,7 @@ MARK = (
 )
 
 BOOK: pytest.StashKey[Book] = pytest.StashKey()
+ITEMS: pytest.StashKey[list[pytest.Item] | None] = pytest.StashKey()
 STARTED: pytest.StashKey[float] = pytest.StashKey()
 CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
 
@@ -92,28 +93,47 @@ def _used(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(
-    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
-) -> None:
-    options = settings.from_config(config)
-    if not _used(config, items):
-        if options.reports and not hasattr(config, "workerinput"):
-            _new_book(config, options)
-        return
-    from .session import Session
+def pytest_collection_modifyitems(config: pytest.Config) -> None:
+    config.stash[ITEMS] = None  # pytest_collection_finish is called after an error too
 
-    ours = Session(session, options, _link(config, options))
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # The final list: whatever orders, cuts or adds items has done so, by the order it remembers.
+    # First, since xdist and the terminal tell of the list here.
+    ours = _look(session)
+    if ours is not None:
+        ours.order(session.items)
+        session.config.stash[ITEMS] = list(session.items)
+        if ours.link.share[0] == 0:  # once, however many workers collect
+            _warn(session.items)
+
+
+def _look(session: pytest.Session) -> Session | None:
+    """Find out what the items want. Raises pytest.UsageError."""
+    config, items = session.config, session.items
+    ours = _session(config)
+    if ITEMS not in config.stash or CONTROLLER in config.stash or config.stash[ITEMS] == items:
+        return ours  # collection has failed, is the workers' own, or is known
+    options = settings.from_config(config)
+    config.stash[ITEMS] = list(items)
+    if ours is None:
+        if not _used(config, items):
+            if options.reports and not hasattr(config, "workerinput") and BOOK not in config.stash:
+                _new_book(config, options)
+            return None
+        from .session import Session
+
+        ours = Session(session, options, _link(config, options))
     try:
         ours.collection.look_at(items)
     except pytest.UsageError as error:
         ours.link.wrong_use(str(error))
         raise
-    # Only now: pytest goes on to pytest_collection_finish after a usage error.
-    config.stash[SESSION] = ours
-    config.pluginmanager.register(Awaiting(), "bgcheck-awaiting")
-    ours.order(items)
-    if ours.link.share[0] == 0:  # once, however many workers collect
-        _warn(items)
+    if config.stash[SESSION] is None:
+        config.stash[SESSION] = ours
+        config.pluginmanager.register(Awaiting(), "bgcheck-awaiting")
+    return ours
 
 
 def _warn(items: Sequence[pytest.Item]) -> None:
@@ -149,20 +169,19 @@ def _new_book(config: pytest.Config, options: settings.Settings, alone: bool = T
     return book
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish(session: pytest.Session) -> None:
-    ours = _session(session.config)
-    if ours is None:
-        return
-    ours.make_plan(session.items)
-    option = session.config.option
-    failed = session.testsfailed and not option.continue_on_collection_errors
-    idle = option.collectonly or option.setuponly or option.setupplan or ours.settings.plan
-    if not (failed or idle):
-        book = session.config.stash.get(BOOK, None)
-        if book is not None:
-            book.open()
-        ours.start_planned()
+@pytest.hookimpl(specname="pytest_runtestloop", wrapper=True, tryfirst=True)
+def pytest_runtestloop_around(session: pytest.Session) -> Generator[None, object, object]:
+    # Not before: the modes that only look at what was collected never come here.
+    ours = _look(session)  # once more: others may have added items when they were told of the list
+    if ours is not None:
+        ours.make_plan(session.items)
+        failed = session.testsfailed and not session.config.option.continue_on_collection_errors
+        if not failed and not settings.only_looks(session.config):
+            book = session.config.stash.get(BOOK, None)
+            if book is not None:
+                book.open()
+            ours.start_planned()
+    return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)

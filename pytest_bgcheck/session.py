@@ -25,7 +25,7 @@ from .model import Check, Result, State
 from .plan import PlannedJob
 from .protocol import Spec
 from .runner import OTHER_TERMS, RUN_ENDED, Record, Runner, Target
-from .settings import Awaited, Settings
+from .settings import Awaited, Settings, keeps_order
 
 
 class Session:
@@ -72,7 +72,7 @@ class Session:
 
     def order(self, items: list[pytest.Item]) -> None:
         """Move the items that await behind the others, unless the order is to be kept."""
-        if self.settings.order == "last":
+        if self.settings.order == "last" and not keeps_order(self.config):
             items[:] = in_order(items, self.link.durations)
             self.link.waiting([item.nodeid for item in items if item.stash[WANTS].awaited])
 

@@ -128,6 +128,20 @@ def from_config(config: pytest.Config) -> Settings:
     )
 
 
+def only_looks(config: pytest.Config) -> bool:
+    """Return whether pytest was asked to show something, and runs no test."""
+    modes = ("collectonly", "setuponly", "setupplan", "showfixtures", "show_fixtures_per_test")
+    return any(config.getoption(mode, False) for mode in (*modes, "bgcheck_plan"))
+
+
+def keeps_order(config: pytest.Config) -> bool:
+    """Return whether pytest was asked for an order of its own, which may be remembered.
+
+    ``--stepwise`` skips, in the next run, what stood before the test that failed: as collected.
+    """
+    return any(config.getoption(mode, False) for mode in ("stepwise", "failedfirst", "newfirst"))
+
+
 def _reports(config: pytest.Config) -> tuple[Path, ...]:
     given = config.getoption("bgcheck_report") or ()
     paths = [config.invocation_params.dir / path for path in given]

@@ -350,11 +350,34 @@ ONE = (
 
 
 @pytest.mark.parametrize(
-    "option", ["--collect-only", "--setup-only", "--setup-plan", "--bgcheck-plan"]
+    "options",
+    [
+        ["--collect-only"],
+        ["--setup-only"],
+        ["--setup-plan"],
+        ["--bgcheck-plan"],
+        ["--fixtures"],
+        ["--fixtures-per-test"],
+        ["--fixtures", "-n2"],
+        ["--markers"],
+        ["--help"],
+        ["--cache-show"],
+    ],
+    ids=" ".join,
 )
-def test_nothing_is_started_by(pytester: pytest.Pytester, option: str) -> None:
-    run(pytester, option, test_it=ONE.replace("'>", "'cd %s; >" % pytester.path))  # noqa: UP031
+def test_nothing_is_started_by(pytester: pytest.Pytester, options: list[str]) -> None:
+    report = pytester.path.joinpath("report.json")
+    report.write_text("of an earlier run")
+    result = run(
+        pytester,
+        *options,
+        "--bgcheck-report=report.json",
+        test_it=ONE.replace("'>", "'cd %s; >" % pytester.path),  # noqa: UP031
+    )
+    assert result.ret == 0
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
     assert not pytester.path.joinpath("ran").exists()
+    assert report.read_text() == "of an earlier run"
 
 
 def test_only_what_a_selected_test_wants_is_started(pytester: pytest.Pytester) -> None:
