@@ -71,9 +71,15 @@ class Collection:
             self._declared[key] = declaration.check(name, self._timeout_s)
         return self._declared[key]
 
-    def names(self) -> set[str]:
-        """Return the names of all declared checks that the items could see."""
-        return {name for _, name in self._declared}
+    def places(self, name: str) -> list[str]:
+        """Return where checks of a name are declared, whoever can see them."""
+        found = [declaration for declaration, other in self._declared if other == name]
+        return sorted(f"{declaration.file}:{declaration.line}" for declaration in found)
+
+    def seen_by(self, item: pytest.Item) -> set[str]:
+        """Return the names of the declared checks that an item can see."""
+        names = {name for _, name in self._declared}
+        return {name for name in names if self._declaration(item, name) is not None}
 
     def checks(self) -> list[Check]:
         """Return all declared checks that the items could see."""

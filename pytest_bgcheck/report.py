@@ -118,6 +118,16 @@ def unknown(name: str, known: Iterable[str]) -> str:
     return f"{text}{guess}\nknown checks: {', '.join(names)}"
 
 
+def unseen(name: str, places: Iterable[str]) -> str:
+    """Return what a test says that awaits a check which is declared, but not for this test."""
+    return (
+        f"background check {name!r} is not visible to this test; it is declared in"
+        f" {', '.join(places)}\n"
+        "a test sees the checks of its module, of its conftests and of plugins; the nearest fixture"
+        " of a name counts"
+    )
+
+
 def printable(text: str) -> str:
     """Return text that cannot command a terminal: controls and escapes made visible."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")

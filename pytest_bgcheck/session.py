@@ -50,6 +50,7 @@ class Session:
         self.troubles: list[str] = []
         self.started = False
         self._called: dict[tuple[str, str], Check] = {}
+        self._called_jobs: dict[str, list[Job]] = {}
         self._targets: dict[tuple[HostRef, bool | None, str | None], Target] = {}
         self._elsewhere: dict[str, tuple[bytes, dict[str, str]]] = {}
         self._joined: set[HostRef] = set()
@@ -186,7 +187,11 @@ class Session:
                 f" with another {', '.join(different)}"
             )
         check_size(check, f"background check {check.name!r}")
-        return self._job(check, ref, declared=False)
+        job = self._job(check, ref, declared=False)
+        jobs = self._called_jobs.setdefault(check.name, [])
+        if job not in jobs:
+            jobs.append(job)
+        return job
 
     def _ref(self, host: Any) -> HostRef:
         if host is None:
@@ -199,7 +204,8 @@ class Session:
             self._join(job.host for job in self.planned if job.check.name == name)
         jobs = self.jobs.get(name, [])
         if not jobs:
-            raise KeyError(report.unknown(name, self.jobs))
+            planned = {job.check.name for job in self.planned}
+            raise KeyError(report.unknown(name, {*self.jobs, *planned}))
         places = sorted({job.host for job in jobs})
         if host is not None and host in places:
             jobs = [job for job in jobs if job.host == host]
@@ -313,10 +319,14 @@ class Session:
             if not refs and own is None:
                 pytest.fail(f"the host of background check {name!r} is not known", pytrace=False)
             return [self._job(check, ref) for ref in refs or [own] if ref is not None]
-        jobs = self.jobs.get(name, [])
+        # Of the declared ones only those that the test can see, whatever else runs in this process.
+        jobs = self._called_jobs.get(name, [])
         here = [job for job in jobs if own and job._record.target.identity == own.identity]
         if not jobs:
-            known = {*self.jobs, *self.collection.names()}
+            places = self.collection.places(name)
+            if places:
+                pytest.fail(report.unseen(name, places), pytrace=False)
+            known = {*self._called_jobs, *self.collection.seen_by(item)}
             pytest.fail(report.unknown(name, known), pytrace=False)
         return here or jobs
 
