@@ -58,7 +58,7 @@ class Collection:
             if WANTS in item.stash:
                 continue
             try:
-                item.stash[WANTS] = self._wants(item)
+                item.stash[WANTS] = self.wants(item, getattr(item, "fixturenames", ()))
             except WrongUse as error:
                 problems.append(f"{item.nodeid}: {error}")
         if problems:
@@ -85,9 +85,12 @@ class Collection:
         """Return all declared checks that the items could see."""
         return list(self._declared.values())
 
-    def _wants(self, item: pytest.Item) -> ItemWants:
-        names = getattr(item, "fixturenames", ())
-        found = {name: self._declaration(item, name) for name in names}
+    def wants(self, item: pytest.Item, fixtures: Iterable[str]) -> ItemWants:
+        """Return what an item wants that has these marks now, and requests these fixtures.
+
+        Raises WrongUse.
+        """
+        found = {name: self._declaration(item, name) for name in fixtures}
         requested = {name: check for name, check in found.items() if check is not None}
         awaited = read_marks(item.iter_markers("bgcheck"), requested)
         checks: dict[str, tuple[Check, tuple[HostRef, ...]]] = {}
@@ -120,7 +123,10 @@ class Collection:
 
 
 def own_host(item: pytest.Item) -> HostRef | None:
-    """Return the host that testinfra gives an item, None if it has none."""
+    """Return the host that testinfra gives an item, None if it has none.
+
+    Raises WrongUse if the suite has a ``host`` of its own that is no testinfra host.
+    """
     callspec = getattr(item, "callspec", None)
     host = None if callspec is None else callspec.params.get("_testinfra_host")
     if host is None:

@@ -15,7 +15,7 @@ import pytest
 
 from .errors import WrongUse
 from .model import Check
-from .settings import SESSION, make_check
+from .settings import MAKE_SESSION, SESSION, make_check
 
 if TYPE_CHECKING:
     from .handles import Job
@@ -127,7 +127,12 @@ def background_check(
 def handle_of(request: pytest.FixtureRequest, declaration: Declaration, host: Any) -> Job:
     name = request.fixturename
     assert name is not None
-    job: Job = request.config.stash[SESSION].declared(declaration, name, host)
+    stash = request.config.stash
+    session = stash[SESSION] or stash[MAKE_SESSION]()
+    try:
+        job: Job = session.declared(declaration, name, host)
+    except WrongUse as error:
+        pytest.fail(f"background check {name!r}: {error}", pytrace=False)
     return job
 
 

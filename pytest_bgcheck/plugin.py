@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import settings
-from .settings import SESSION
+from .awaiting import Awaiting, Failing
+from .settings import MAKE_SESSION, SESSION
 
 if TYPE_CHECKING:
     from .book import Book
@@ -53,6 +54,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SESSION] = None
     config.stash[STARTED] = time.time()
     settings.from_config(config)  # a wrong option is told before anything else happens
+    # Always: a mark may come at run time.
+    config.pluginmanager.register(Awaiting(), "bgcheck-awaiting")
+    config.pluginmanager.register(Failing(), "bgcheck-failing")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.stash[MAKE_SESSION] = lambda: _late_session(session)
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +68,7 @@ def bgcheck(request: pytest.FixtureRequest) -> Bgcheck:
     """Start background checks that are not declared, and find the jobs of the run."""
     from .handles import Bgcheck
 
-    return Bgcheck(request.config.stash[SESSION])
+    return Bgcheck(_session(request.config) or request.config.stash[MAKE_SESSION]())
 
 
 def _session(config: pytest.Config) -> Session | None:
@@ -131,9 +139,35 @@ def _look(session: pytest.Session) -> Session | None:
         ours.link.wrong_use(str(error))
         raise
     if config.stash[SESSION] is None:
-        config.stash[SESSION] = ours
-        config.pluginmanager.register(Awaiting(), "bgcheck-awaiting")
+        _keep(ours)
     return ours
+
+
+def _keep(ours: Session) -> None:
+    """Make a session the one of this pytest session."""
+    ours.config.stash[SESSION] = ours
+    ours.config.pluginmanager.register(ours.requests, "bgcheck-requests")
+
+
+def _late_session(session: pytest.Session) -> Session:
+    """Make the session that nothing of what was collected needs, for a test that needs it now."""
+    from .session import Session
+
+    config = session.config
+    options = settings.from_config(config)
+    ours = Session(session, options, _link(config, options))
+    _keep(ours)
+    if not settings.only_looks(config):
+        _start(ours)
+    return ours
+
+
+def _start(ours: Session) -> None:
+    """Start the planned jobs, and whatever is asked for from now on."""
+    book = ours.config.stash.get(BOOK, None)
+    if book is not None:
+        book.open()
+    ours.start_planned()
 
 
 def _warn(items: Sequence[pytest.Item]) -> None:
@@ -157,7 +191,7 @@ def _link(config: pytest.Config, options: settings.Settings) -> Any:
         return WorkerLink(workerinput)
     from .link import Alone
 
-    book = _new_book(config, options)
+    book = config.stash.get(BOOK, None) or _new_book(config, options)
     return Alone(book.ledger, book.durations(), book.idle)
 
 
@@ -177,10 +211,7 @@ def pytest_runtestloop_around(session: pytest.Session) -> Generator[None, object
         ours.make_plan(session.items)
         failed = session.testsfailed and not session.config.option.continue_on_collection_errors
         if not failed and not settings.only_looks(session.config):
-            book = session.config.stash.get(BOOK, None)
-            if book is not None:
-                book.open()
-            ours.start_planned()
+            _start(ours)
     return (yield)
 
 
@@ -198,26 +229,6 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     return True
 
 
-# --- while it runs --------------------------------------------------------------------------------
-
-
-class Awaiting:
-    """The hook that each test passes through, registered only where there is something to await."""
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        ours = _session(item.config)
-        if ours is not None and not _skipped(item):
-            ours.await_item(item)
-        return (yield)
-
-
-def _skipped(item: pytest.Item) -> bool:
-    """Return whether unittest will skip the test only when it runs it."""
-    places = (getattr(item, "obj", None), getattr(item, "cls", None))
-    return any(getattr(place, "__unittest_skip__", False) for place in places)
-
-
 # --- the end --------------------------------------------------------------------------------------
 
 
@@ -225,13 +236,14 @@ def _skipped(item: pytest.Item) -> bool:
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
     # Innermost: before the terminal's summary, and on the controller around xdist's own end.
     stash = session.config.stash
-    ours = _session(session.config)
-    controller, book = stash.get(CONTROLLER, None), stash.get(BOOK, None)
+    controller = stash.get(CONTROLLER, None)
     if controller is not None:
         controller.stop_workers()
     try:
         return (yield)
     finally:
+        # Only now: the fixtures of the session have just ended, and may have needed it.
+        ours, book = _session(session.config), stash.get(BOOK, None)
         if ours is not None:
             ours.link.leave(ours)
         if controller is not None:

@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection as Names
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from . import hosts, ledger, report, report_item, report_plan, transport
 from .collection import WANTS, Collection, ItemWants, check_size, in_order, own_host, planned
 from .declaration import Declaration
 from .errors import WrongUse
+from .fixtures import Requests
 from .handles import Job
 from .hosts import HostRef
 from .link import Link
@@ -37,6 +39,7 @@ class Session:
         self.settings = settings
         self.link = link
         self.collection = Collection(config, settings.timeout_s)
+        self.requests = Requests()
         self.runner = Runner(
             link.run,
             base=settings.dir,
@@ -227,15 +230,20 @@ class Session:
             )
         return jobs[0]
 
-    def await_item(self, item: pytest.Item) -> None:
-        """Wait for the jobs that an item awaits; fail the test unless all are good."""
+    def await_item(self, item: pytest.Item, already: Names[str] = ()) -> list[str]:
+        """Wait for the jobs that an item awaits by now; fail the test unless all are good.
+
+        Returns the names of all. Those ``already`` awaited are left out. Raises WrongUse.
+        """
         __tracebackhide__ = True
-        wants = item.stash[WANTS]
-        units = {name: self._awaited_jobs(item, wants, name) for name in wants.awaited}
+        wants = self.collection.wants(item, self.requests.of(item))
+        names = [name for name in wants.awaited if name not in already]
+        units = {name: self._awaited_jobs(item, wants, name) for name in names}
         if not units:
-            if any(mark.name == "bgcheck" for mark in item.own_markers):
+            own = any(mark.name == "bgcheck" for mark in item.own_markers)
+            if own and not wants.awaited:
                 pytest.fail(report.AWAITS_NOTHING, pytrace=False)
-            return
+            return list(wants.awaited)
         keys = []
         for record in (job._record for jobs in units.values() for job in jobs):
             self.runner.want(record)
@@ -249,6 +257,17 @@ class Session:
             waited = {key: self._waited_s(key, began, over) for key in keys}
             self.link.tell(("waited", worker, item.nodeid, over, waited))
             self._tell_report(item, units, wants.awaited, began, over)
+        return list(wants.awaited)
+
+    def tell_requests(self, item: pytest.Item) -> None:
+        """Tell of the handles that an item got without awaiting them, and that nobody foresaw."""
+        fixtures = self.requests.of(item)
+        if not set(fixtures) - set(getattr(item, "fixturenames", ())):
+            return
+        wants = self.collection.wants(item, fixtures)
+        for name in wants.requested - wants.awaited.keys():
+            for job in self._awaited_jobs(item, wants, name):
+                self.link.tell(("requested", _key(job._record), item.nodeid))
 
     def _waited_s(self, key: str, began: float, now: float) -> float:
         """Return how long a test has waited for a job: until its end, if it has ended."""
@@ -313,22 +332,25 @@ class Session:
 
     def _awaited_jobs(self, item: pytest.Item, wants: ItemWants, name: str) -> list[Job]:
         __tracebackhide__ = True
-        own = own_host(item)
         if name in wants.checks:
             check, refs = wants.checks[name]
+            own = None if refs else own_host(item)
             if not refs and own is None:
                 pytest.fail(f"the host of background check {name!r} is not known", pytrace=False)
             return [self._job(check, ref) for ref in refs or [own] if ref is not None]
         # Of the declared ones only those that the test can see, whatever else runs in this process.
         jobs = self._called_jobs.get(name, [])
-        here = [job for job in jobs if own and job._record.target.identity == own.identity]
         if not jobs:
             places = self.collection.places(name)
             if places:
                 pytest.fail(report.unseen(name, places), pytrace=False)
             known = {*self._called_jobs, *self.collection.seen_by(item)}
             pytest.fail(report.unknown(name, known), pytrace=False)
-        return here or jobs
+        try:
+            own = own_host(item)
+        except WrongUse:
+            own = None  # none on which one of ours can be
+        return [job for job in jobs if own and job._record.target.identity == own.identity] or jobs
 
     def _verdict(self, job: Job, awaited: Awaited, began: float, now: float) -> report.Verdict:
         record = job._record

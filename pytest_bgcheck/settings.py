@@ -11,7 +11,7 @@ import math
 import os
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 SESSION: pytest.StashKey[Any] = pytest.StashKey()
 """Where the plugin keeps its session on the config; here, so that declared fixtures find it."""
+
+MAKE_SESSION: pytest.StashKey[Callable[[], Any]] = pytest.StashKey()
+"""How to make it if only a running test turns out to need it."""
 
 DEFAULT_TIMEOUT_S = 360.0
 LONGEST_S = 10 * 86400.0

@@ -1,0 +1,110 @@
+"""When a test waits for its checks, and where their failure is raised.
+
+pytest decides much while it runs: fixtures add marks, and request other fixtures by name. So the
+marks are read when the set-up is over, and once more behind the body. The wait is outside of all
+other plugins' parts in the call, so that it is neither captured nor timed as the test's own. The
+failure is raised in the place of the body: there pytest sees it for ``xfail``, also if a fixture
+added that, and unittest for ``expectedFailure``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from .errors import WrongUse
+from .settings import MAKE_SESSION, SESSION
+
+if TYPE_CHECKING:
+    from .session import Session
+
+FAILURE: pytest.StashKey[BaseException] = pytest.StashKey()
+
+
+class Awaiting:
+    """The wait, outermost. Each test passes through it: nothing may be imported for the others."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        awaited: list[str] = []
+        if _marked(item):
+            try:
+                awaited = _await(item, awaited)
+            except pytest.fail.Exception as error:
+                with _instead_of_body(item, error.with_traceback(None)):
+                    return (yield)
+        result = yield
+        if _marked(item):
+            _await(item, awaited)
+        ours: Session | None = item.config.stash[SESSION]
+        if ours is not None:
+            ours.tell_requests(item)
+        return result
+
+
+class Failing:
+    """The failure, innermost: inside of all wrappers."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        __tracebackhide__ = True
+        failure = item.stash.get(FAILURE, None)
+        if failure is not None:
+            raise failure
+
+
+def _await(item: pytest.Item, already: list[str]) -> list[str]:
+    """Await what an item awaits, but for the checks that it has awaited ``already``; return all."""
+    __tracebackhide__ = True
+    if _skipped(item):
+        return already
+    ours: Session = item.config.stash[SESSION] or item.config.stash[MAKE_SESSION]()
+    try:
+        return ours.await_item(item, already)
+    except WrongUse as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+def _marked(item: pytest.Item) -> bool:
+    return item.get_closest_marker("bgcheck") is not None
+
+
+@contextmanager
+def _instead_of_body(item: pytest.Item, failure: BaseException) -> Iterator[None]:
+    """Have a failure raised where the item's body would run."""
+    if _is_unittest(item):
+        # By the method itself: unittest runs it, and decides whether its failure was expected.
+        method: Any = item.obj  # type: ignore[attr-defined]
+
+        def fails(*args: object, **kwargs: object) -> NoReturn:
+            __tracebackhide__ = True
+            raise failure
+
+        vars(fails).update(vars(method))
+        item.obj = fails  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            item.obj = method  # type: ignore[attr-defined]
+    else:
+        item.stash[FAILURE] = failure
+        try:
+            yield
+        finally:
+            del item.stash[FAILURE]
+
+
+def _is_unittest(item: pytest.Item) -> bool:
+    unittest = sys.modules.get("unittest")
+    cls = getattr(item, "cls", None)
+    return unittest is not None and isinstance(cls, type) and issubclass(cls, unittest.TestCase)
+
+
+def _skipped(item: pytest.Item) -> bool:
+    """Return whether unittest will skip the test only when it runs it."""
+    places = (getattr(item, "obj", None), getattr(item, "cls", None))
+    return any(getattr(place, "__unittest_skip__", False) for place in places)
