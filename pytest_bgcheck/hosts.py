@@ -45,6 +45,13 @@ _OF_THE_PLACE = frozenset({"local", "docker", "podman", "chroot", "lxc"})
 _PATHS = frozenset({"ssh_config", "ssh_identity_file", "ansible_inventory", "kubeconfig"})
 
 
+_SETTINGS = (
+    "connection", "ssh_config", "ssh_identity_file", "sudo", "sudo_user", "ansible_inventory",
+    "force_ansible",
+)  # fmt: skip
+"""Options of testinfra's plugin, which may be switched off."""
+
+
 def host_ref(host: Any) -> HostRef:
     """Return the reference to a testinfra Host. Raises WrongUse for one that is not POSIX."""
     backend = getattr(host, "backend", None)
@@ -103,23 +110,14 @@ def resolve(specs: Iterable[str | None], config: pytest.Config) -> list[HostRef]
 
     Raises WrongUse for a hostspec that testinfra cannot make a host of.
     """
-    option = config.option
+    settings = {name: config.getoption(name, None) for name in _SETTINGS}
     specs = list(specs)
     for spec in specs:
-        connection = parse_hostspec(spec)[1].get("connection", option.connection)
+        connection = parse_hostspec(spec)[1].get("connection", settings["connection"])
         if connection == "winrm":
             raise WrongUse(_winrm(str(spec)))
     try:
-        hosts = testinfra.get_hosts(
-            specs,
-            connection=option.connection,
-            ssh_config=option.ssh_config,
-            ssh_identity_file=option.ssh_identity_file,
-            sudo=option.sudo,
-            sudo_user=option.sudo_user,
-            ansible_inventory=option.ansible_inventory,
-            force_ansible=option.force_ansible,
-        )
+        hosts = testinfra.get_hosts(specs, **settings)
     except Exception as error:
         raise WrongUse(
             f"testinfra cannot make a host of {', '.join(map(str, specs))}: {error}"
@@ -130,8 +128,9 @@ def resolve(specs: Iterable[str | None], config: pytest.Config) -> list[HostRef]
 
 def of_module(module: object, config: pytest.Config) -> list[HostRef]:
     """Return the hosts that testinfra would give the tests of a module."""
-    if config.option.hosts is not None:
-        return resolve(config.option.hosts.split(","), config)
+    given = config.getoption("hosts", None)
+    if given is not None:
+        return resolve(given.split(","), config)
     return resolve(getattr(module, "testinfra_hosts", [None]), config)
 
 

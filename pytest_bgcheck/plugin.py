@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import settings
+from . import settings, signals
 from .awaiting import Awaiting, Failing
 from .settings import MAKE_SESSION, SESSION
 
@@ -242,19 +242,26 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     try:
         return (yield)
     finally:
-        # Only now: the fixtures of the session have just ended, and may have needed it.
-        ours, book = _session(session.config), stash.get(BOOK, None)
-        if ours is not None:
-            ours.link.leave(ours)
-        if controller is not None:
-            controller.clean()
-        elif ours is not None and book is not None:
-            book.troubles += ours.troubles
-            book.kept += ours.kept() if ours.settings.keep else []
-        if book is not None:
-            book.close(int(session.exitstatus))
-            if book.fails() and session.exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        with signals.held():
+            _end(session, controller)
+
+
+def _end(session: pytest.Session, controller: Controller | None) -> None:
+    # Not before: the fixtures of the session have only just ended, and may have needed it.
+    ours, book = _session(session.config), session.config.stash.get(BOOK, None)
+    if ours is not None:
+        ours.link.leave(ours)
+    if controller is not None:
+        controller.clean()
+    elif ours is not None and book is not None:
+        book.troubles += ours.troubles
+        book.kept += ours.kept() if ours.settings.keep else []
+    if signals.in_a_hurry():
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
+    if book is not None:
+        book.close(int(session.exitstatus))
+        if book.fails() and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(

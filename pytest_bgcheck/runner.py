@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from . import protocol, recovery, unexpected
 from .errors import BadReply, Gone, Refused, TargetError, Unreachable
 from .model import Check, Result, State
+from .signals import in_a_hurry
 from .transport import Transport, ask, ask_stream
 
 QUESTION_CALL_S = 20.0
@@ -35,6 +36,12 @@ CLEAN_TURN_S = 2.0
 
 INTERNAL_ERRORS = 3
 """So many errors of ours in a row, in waiting for some jobs, and these are given up."""
+
+HURRY_S = 0.1
+"""How soon the end is cut short for a user who is in a hurry."""
+
+HANG_UP_S = 3.0
+"""How long connections may take to end then."""
 
 IDLE_S = 1.0
 """The least time between two waiting calls of which the first had nothing to tell."""
@@ -536,7 +543,8 @@ class Runner:
     def close(
         self, targets: Iterable[Target], *, keep: bool = False, within_s: float | None = None
     ) -> list[str]:
-        """End all jobs and remove all files, in ``within_s`` (`CLEAN_S`) and a moment at the most.
+        """End all jobs and remove all files, in ``within_s`` (`CLEAN_S`) and a moment at the most;
+        sooner, if a signal says so (`signals.held`).
 
         Returns what did not work, a line for each target, with what may be left there. Jobs that
         still ran are cancelled.
@@ -555,15 +563,28 @@ class Runner:
             else:
                 threads[target] = thread
         for thread in threads.values():
-            thread.join(max(0.0, deadline + 0.5 - self._clock()))
-        for target, thread in threads.items():
-            if thread.is_alive():
-                troubles[target] = f"no answer in time; {self._place(target)} may be left there"
+            while thread.is_alive() and self._clock() < deadline + 0.5 and not in_a_hurry():
+                thread.join(HURRY_S)
+        late = [target for target, thread in threads.items() if thread.is_alive()]
+        why = "interrupted" if in_a_hurry() else "no answer in time"
+        for target in late:
+            troubles[target] = f"{why}; {self._place(target)} may be left there"
+        if late and in_a_hurry():
+            self._hang_up(late)
         self._cancel_all()
         return [f"{target.label}: {trouble}" for target, trouble in list(troubles.items())]
 
     def _place(self, target: Target) -> str:
         return place(target.directory, self._base, self.run)
+
+    def _hang_up(self, targets: Iterable[Target]) -> None:
+        """End the connections to targets whose answers are not waited for any more."""
+        threads = [threading.Thread(target=self._let_go, args=(t,), daemon=True) for t in targets]
+        for thread in threads:
+            thread.start()
+        deadline = self._clock() + HANG_UP_S
+        for thread in threads:
+            thread.join(max(0.0, deadline - self._clock()))
 
     def _stop(self) -> None:
         with self._changed:

@@ -1,4 +1,5 @@
-"""SIGTERM and SIGHUP end a run as Ctrl-C does, so that the targets are cleaned.
+"""SIGTERM and SIGHUP end a run as Ctrl-C does, so that the targets are cleaned; and while they are
+cleaned, one more signal of the three cuts that short, but does not tear it apart.
 
 Python's default would end the process on the spot. A handler that the suite or the caller (nohup)
 has set is left alone. Imports nothing of the package.
@@ -8,6 +9,8 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -19,6 +22,36 @@ class Terminated(KeyboardInterrupt):
 
 def _raise(number: int, frame: FrameType | None) -> None:
     raise Terminated(signal.Signals(number).name)
+
+
+_in_a_hurry = False
+
+
+def in_a_hurry() -> bool:
+    """Return whether a signal has come while signals were `held`."""
+    return _in_a_hurry
+
+
+def _note(number: int, frame: FrameType | None) -> None:
+    global _in_a_hurry
+    _in_a_hurry = True
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Raise nothing for a signal that would end the run: it is ending. See `in_a_hurry`."""
+    global _in_a_hurry
+    _in_a_hurry = False
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, *SIGNALS):
+            if signal.getsignal(number) in (signal.default_int_handler, _raise):
+                before[number] = signal.signal(number, _note)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Termination:

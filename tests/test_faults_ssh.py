@@ -2,6 +2,10 @@
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import leftovers
 import pytest
 from bench import Bench, Counting, target
 from machines import Namespace, SSHServer
 from machines.machine import wait_until
 from machines.processes import with_argument
+from suites import HEAD
 
 from pytest_bgcheck import recovery, runner
 from pytest_bgcheck.model import State
@@ -233,3 +239,43 @@ def most_threads(bench: Bench, jobs: list[Record]) -> int:
         most = max(most, threading.active_count())
         time.sleep(0.05)
     return most
+
+
+# --- in a hurry -----------------------------------------------------------------------------------
+
+
+def test_one_more_interrupt_cuts_the_clean_up_short_and_leaves_no_connection(
+    server: SSHServer, pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="bgc-", dir="/tmp") as own:
+        monkeypatch.setenv("TMPDIR", own)  # short enough for ssh's socket
+        pytester.makepyfile(
+            test_it=HEAD + f"c = background_check('>{tmp_path}/begun; sleep 96', timeout=8)\n"
+            "@pytest.mark.bgcheck('c')\ndef test_c(host): pass\n"
+        )
+        options = [f"--ssh-config={server.client_config}", f"--bgcheck-dir={tmp_path}"]
+        with (pytester.path / "out").open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pytest", "--hosts=ssh://target", *options],
+                cwd=pytester.path,
+                stdout=out,
+                stderr=out,
+            )
+        assert wait_until((tmp_path / "begun").exists, 30)
+        server.pause()
+        try:
+            calls = len(with_argument(own))
+            process.send_signal(signal.SIGINT)
+            assert wait_until(lambda: len(with_argument(own)) > calls, 20)  # it cleans up
+            process.send_signal(signal.SIGINT)
+            begun = time.monotonic()
+            assert process.wait(30) == pytest.ExitCode.INTERRUPTED
+            assert time.monotonic() - begun < runner.CLEAN_S - 2
+            assert not with_argument(own)
+            assert not list(Path(own).glob("bgcheck-*"))
+        finally:
+            server.resume()
+        told = (pytester.path / "out").read_text()
+        assert "ssh://target: interrupted; files may be left there" in told
+        assert "Traceback" not in told
+        assert wait_until(lambda: not leftovers.supervisors(), 30)

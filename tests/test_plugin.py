@@ -1,5 +1,6 @@
 """The plugin as a suite sees it, on the local backend."""
 
+import json
 import os
 import shutil
 import signal
@@ -561,3 +562,56 @@ def test_a_lookup_says_how_to_tell_jobs_apart(pytester: pytest.Pytester) -> None
         HEAD + "@pytest.mark.bgcheck('c')\ndef test_outer(): pass\n"
     )
     pytester.runpytest_subprocess().assert_outcomes(passed=4)
+
+
+# --- what a suite or pytest lacks -----------------------------------------------------------------
+
+
+def test_a_host_that_is_none_of_testinfras_is_told_where_it_matters(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(
+        pytester,
+        test_it="@pytest.fixture(scope='module')\ndef host(): return 'web1'\n"
+        "pinned = background_check('true', host='local://')\nfree = background_check('true')\n"
+        "@pytest.mark.bgcheck('pinned')\ndef test_pinned(host, pinned): assert pinned.done()\n"
+        "@pytest.mark.bgcheck('free')\ndef test_free(host): pass\n"
+        "def test_handle(host, free): pass\n"
+        "@pytest.mark.bgcheck('started')\ndef test_started(host, started): pass\n"
+        "@pytest.fixture\ndef started(bgcheck): bgcheck.start('true', name='started')\n",
+    )
+    result.assert_outcomes(passed=2, failed=1, errors=1)
+    told = "host must be a hostspec or a testinfra Host, not 'web1'"
+    result.stdout.fnmatch_lines_random([told, f"background check 'free': {told}"])
+    result.stdout.no_re_match_line(r".*(Traceback|pytest_bgcheck[/\\])")
+
+
+OFF = (
+    "setuponly", "setupplan", "stepwise", "cacheprovider", "junitxml", "skipping", "unittest",
+    "doctest", "logging", "warnings", "faulthandler", "recwarn", "capture", "debugging",
+    "pastebin", "unraisableexception", "threadexception", "subtests", "xdist",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("off", [OFF, ("terminal",), ("pytest11.testinfra",)], ids=lambda o: o[0])
+def test_plugins_that_are_switched_off_are_not_missed(
+    pytester: pytest.Pytester, off: tuple[str, ...]
+) -> None:
+    result = run(
+        pytester,
+        *(f"-pno:{name}" for name in off),
+        "--bgcheck-report=told.json",
+        test_it="good = background_check('true', host='local://')\n"
+        "bad = background_check('exit 3', host='local://')\n"
+        "@pytest.mark.bgcheck('good')\ndef test_good(bgcheck):\n"
+        "    assert bgcheck.start('true', name='other').result().succeeded\n"
+        "@pytest.mark.bgcheck('bad')\ndef test_bad(): pass\n",
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    told = json.loads(pytester.path.joinpath("told.json").read_text())
+    assert {test["test"]: test["outcome"] for test in told["tests"]} == {
+        "test_it.py::test_good": "passed",
+        "test_it.py::test_bad": "failed",
+    }
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    assert "pytest_bgcheck/" not in result.stdout.str() + result.stderr.str()
