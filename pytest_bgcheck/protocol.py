@@ -23,6 +23,9 @@ from .model import EMPTY, Check, Output, Result, State
 REQUEST_LIMIT = 90_000
 """Characters of one request. Linux takes 131,072 in one argument, and quoting adds to them."""
 
+WORDS_LIMIT = 80_000
+"""Characters of the jobs that one request names."""
+
 REPLY_BUDGET = 4 << 20
 """Bytes of output in one reply, beyond which the next ended job waits for the next reply."""
 
@@ -244,22 +247,52 @@ def await_request(
     specs: Iterable[Spec],
     shell: str = "/bin/sh",
     stream: bool = False,
+    kept: str = "",
 ) -> str:
     """Build the wait for the first of some jobs to end, for ``expire_s`` at the longest.
 
-    With ``stream`` the reply goes on until all have ended: see :class:`Stream`.
+    With ``stream`` the reply goes on until all have ended: see :class:`Stream`. ``kept`` names the
+    list that was sent ahead, of more jobs than a request can name: see `keep_requests`.
     """
     limits = [str(expire_s), str(REPLY_BUDGET), "1" if stream else "0"]
-    words = [f"{spec.id}={spec.check.output_limit}" for spec in specs]
+    words = [f"@{kept}"] if kept else _job_words(specs)
     return _ask(directory, "await", nonce, shell, *limits, *words)
+
+
+def keep_requests(
+    directory: bytes,
+    name: str,
+    specs: Iterable[Spec],
+    nonces: Iterator[str],
+    shell: str = "/bin/sh",
+) -> Iterator[tuple[str, str]]:
+    """Yield (nonce, request): what sends ahead, in parts, the list of jobs that one wait is for.
+
+    Yields nothing where a request can name them all. ``name``: letters and digits; the wait that
+    names the list removes it.
+    """
+    parts: list[list[str]] = [[]]
+    free = WORDS_LIMIT
+    for word in _job_words(specs):
+        if len(word) + 3 > free:
+            parts.append([])
+            free = WORDS_LIMIT
+        parts[-1].append(word)
+        free -= len(word) + 3
+    for number, words in enumerate(parts if len(parts) > 1 else []):
+        nonce = next(nonces)
+        yield nonce, _ask(directory, "keep", nonce, shell, f"{name}.{number:04d}", *words)
+
+
+def _job_words(specs: Iterable[Spec]) -> list[str]:
+    return [f"{spec.id}={spec.check.output_limit}" for spec in specs]
 
 
 def tail_request(
     directory: bytes, nonce: str, specs: Iterable[Spec], shell: str = "/bin/sh"
 ) -> str:
     """Build the question how some jobs stand, with their output so far."""
-    words = [f"{spec.id}={spec.check.output_limit}" for spec in specs]
-    return _ask(directory, "tail", nonce, shell, *words)
+    return _ask(directory, "tail", nonce, shell, *_job_words(specs))
 
 
 def cancel_request(

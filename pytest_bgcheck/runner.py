@@ -194,11 +194,8 @@ class Runner:
 
     def _peek(self, target: Target, records: Sequence[Record]) -> None:
         """Take the results of those jobs that have ended already."""
-        assert target.directory is not None
-        nonce = next(self._nonces)
-        specs = [record.spec for record in records]
-        request = protocol.await_request(target.directory, nonce, 0, specs, self._shell)
         try:
+            nonce, request = self._wait_request(target, records, 0, False)
             reply = ask(target.transport, nonce, request, QUESTION_CALL_S)
         except TargetError as error:
             target.trouble = str(error)  # the waiter asks again
@@ -388,14 +385,10 @@ class Runner:
 
     def _await_once(self, target: Target, records: Sequence[Record]) -> None:
         """Make one call that waits on the target for any of its jobs, and take what it tells."""
-        assert target.directory is not None
         now = self._clock()
         expire, patience = recovery.await_patience(now, min(map(_deadline, records)))
-        nonce = next(self._nonces)
         stream = target.transport.streams
-        request = protocol.await_request(
-            target.directory, nonce, expire, [r.spec for r in records], self._shell, stream
-        )
+        nonce, request = self._wait_request(target, records, expire, stream)
 
         def take(reply: protocol.Reply) -> None:
             with self._changed:
@@ -406,6 +399,24 @@ class Runner:
             ask_stream(target.transport, nonce, request, patience, take)
         else:
             take(ask(target.transport, nonce, request, patience))
+
+    def _wait_request(
+        self, target: Target, records: Sequence[Record], expire_s: int, stream: bool
+    ) -> tuple[str, str]:
+        """Return the nonce of a wait and its request; send its jobs ahead if they are too many."""
+        assert target.directory is not None
+        specs = [record.spec for record in records]
+        nonce, kept = next(self._nonces), ""
+        for number, part in protocol.keep_requests(
+            target.directory, nonce, specs, self._nonces, self._shell
+        ):
+            reply = ask(target.transport, number, part, QUESTION_CALL_S)
+            if reply.refused:
+                raise Unreachable("; ".join(reply.refused.values()))
+            kept = nonce
+        return nonce, protocol.await_request(
+            target.directory, nonce, expire_s, specs, self._shell, stream, kept
+        )
 
     def _take(self, target: Target, records: Sequence[Record], reply: protocol.Reply) -> None:
         if reply.gone:

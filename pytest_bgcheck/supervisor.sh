@@ -898,7 +898,7 @@ attach() {
     if [ -d "$1" ] && [ ! -e "$1/terms.$2" ]; then refuse "$1" terms; else record attached "$1"; fi
 }
 
-# await NONCE RUN SECONDS BUDGET STREAM ID=LIMIT...: report the jobs that have ended, as soon as
+# await NONCE RUN SECONDS BUDGET STREAM ID=LIMIT... | @LIST: report the jobs that have ended, as soon as
 # there is one, or nothing when SECONDS are over. A frame has outputs of BUDGET bytes and then no
 # further job. With STREAM 1 frames NONCE.1, NONCE.2, ... follow each other until all have ended or
 # the time is over, and an empty one is the last.
@@ -908,6 +908,12 @@ await() {
     [ "$_gsh" = "$_sh" ] || exec "$_gsh" ./supervisor.sh await "$_gsh" "$@"
     _call=$1 _run=$2 _expire=$3 _budget=$4 _stream=$5
     shift 5
+    # shellcheck disable=SC2046 # words
+    case ${1-} in @*)
+        _bell=${1#@}
+        set -- $(cat "list.$_bell".*)
+        rm -f "list.$_bell".* ;;
+    esac
     _nonce=$_call _frames=0 _waiting=$# _ended="" _anew=""
     _bell=${1-} _bell=${_bell%%=*}
     _bell=bell.${_bell#"${_bell%????}"}.$_call
@@ -1075,6 +1081,18 @@ regard() {
         8>/dev/null 4<&- </dev/null >/dev/null 2>&1) &
 }
 
+# keep NONCE RUN PART WORD...: for an await that names "@LIST": its words, in files list.PART, where
+# PART is LIST.NUMBER, since a request has room for 1,400 of them or so.
+keep() {
+    _nonce=$1
+    _part=$3
+    shift 3
+    reply
+    { (umask 077 && echo "$*" >"new.list.$_part") && mv "new.list.$_part" "list.$_part"; } 2>/dev/null ||
+        refuse "*" "cannot write to $PWD"
+    finish
+}
+
 # cancel NONCE RUN ID...: the guards do it.
 cancel() {
     _nonce=$1 _run=$2
@@ -1198,6 +1216,7 @@ sweep() {
 case $_verb in
 start) start "$@" ;;
 await) await "$@" ;;
+keep) keep "$@" ;;
 cancel) cancel "$@" ;;
 tail) tails "$@" ;;
 clean) clean "$@" ;;

@@ -103,4 +103,4 @@ class Counting:
         self._way.close()
 
 
-VERBS = ("start", "await", "tail", "cancel", "clean", "present")
+VERBS = ("start", "await", "tail", "cancel", "clean", "present", "keep")

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bench import Bench, Counting, target
 from scripted import Scripted, Step, ended, frame, started
 
-from pytest_bgcheck import State, recovery, runner
+from pytest_bgcheck import State, protocol, recovery, runner
 from pytest_bgcheck.errors import BadReply, Gone, Refused, Unreachable
 from pytest_bgcheck.protocol import Spec
 from pytest_bgcheck.runner import Record, Runner, Target
@@ -429,3 +430,15 @@ def test_one_transport_that_does_not_close_keeps_no_other_open() -> None:
     good = Scripted()
     Runner(RUN).stop([Target("a", "a", Stuck()), Target("b", "b", good)])
     assert good.closed
+
+
+def test_more_jobs_than_a_request_names_are_all_awaited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "WORDS_LIMIT", 300)
+    bench, place = Bench(tmp_path), target("local://")
+    place.transport = counted = Counting(place.transport)
+    jobs = bench.submit_all([(place, f"exit {n}", f"c{n}", {}) for n in range(20)])
+    assert [result.rc for result in bench.results(jobs)] == list(range(20))
+    assert counted.calls.count("keep") > 1
+    assert bench.close() == []

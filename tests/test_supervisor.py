@@ -267,6 +267,30 @@ def test_a_streamed_wait_tells_each_end(client: Client) -> None:
     assert [r.id for reply in replies for r in reply.reports] == [spec.id for spec in specs]
 
 
+def test_a_wait_for_more_jobs_than_a_request_names_has_its_list_ahead(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "WORDS_LIMIT", 150)
+    specs = [client.spec(f"c{n}", f"exit {n}") for n in range(6)]
+    client.start(*specs)
+    directory = Path(os.fsdecode(client.directory))
+    nonces = iter(lambda: secrets.token_hex(8), "")
+    parts = list(protocol.keep_requests(client.directory, "feed", specs, nonces, client.shell))
+    assert len(parts) > 1
+    for nonce, request in [*parts, parts[0]]:  # a reply may be lost
+        assert protocol.parse(nonce, client.output(request)) == Reply()
+    assert len(list(directory.glob("list.feed.*"))) == len(parts)
+    nonce = secrets.token_hex(8)
+    stream = protocol.Stream(nonce)
+    request = protocol.await_request(
+        client.directory, nonce, 20, [], client.shell, True, kept="feed"
+    )
+    replies = list(stream.feed(client.output(request)))
+    told = {r.id: r.result.rc for reply in replies for r in reply.reports if r.result}
+    assert told == {spec.id: n for n, spec in enumerate(specs)}
+    assert not list(directory.glob("*list*"))
+
+
 def test_a_streamed_wait_leaves_no_timer_behind(client: Client) -> None:
     # All end at once: each ring meets a timer that has just been started, if each makes one.
     specs = [client.spec(f"c{n}", "sleep 0.3") for n in range(12)]
