@@ -38,6 +38,9 @@ class Link(Protocol):
     def tell(self, event: Event) -> None:
         """Pass an event on to the ledger. Does not wait."""
 
+    def unexpected(self, line: str) -> None:
+        """Say that something could not be told: the run must not be green by that."""
+
     def target(self, key: str, plain: Mapping[str, Any]) -> None:
         """Say that there may be files of the run on a target."""
 
@@ -72,9 +75,11 @@ class Alone:
         ledger: Ledger,
         durations: Durations,
         idle: Callable[[], float] = lambda: math.inf,
+        unexpected: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.run, self.salt = new_run()
         self.idle = idle
+        self.unexpected = unexpected
         self.durations = durations
         self.tell = ledger.tell
 

@@ -192,7 +192,7 @@ def _link(config: pytest.Config, options: settings.Settings) -> Any:
     from .link import Alone
 
     book = config.stash.get(BOOK, None) or _new_book(config, options)
-    return Alone(book.ledger, book.durations(), book.idle)
+    return Alone(book.ledger, book.durations(), book.idle, book.unexpected.append)
 
 
 def _new_book(config: pytest.Config, options: settings.Settings, alone: bool = True) -> Book:

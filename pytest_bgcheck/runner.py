@@ -97,7 +97,7 @@ class Runner:
     ``run`` is the run's id (letters and digits), ``base`` the directory for files on the targets
     (empty: theirs to say), ``forks`` the number of hosts started or cleaned at once. ``on_start``,
     ``on_end`` and ``on_want`` (somebody has asked for its result) are called once for each job,
-    under the condition: they must not wait.
+    under the condition: they must not wait. ``on_unexpected`` gets a line where one of them raised.
     """
 
     def __init__(
@@ -112,12 +112,14 @@ class Runner:
         on_start: Callable[[Record], None] = lambda record: None,
         on_end: Callable[[Record], None] = lambda record: None,
         on_want: Callable[[Record], None] = lambda record: None,
+        on_unexpected: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.run = run
         self.records: dict[tuple[Target, str], Record] = {}
         self._on_start = on_start
         self._on_end = on_end
         self._on_want = on_want
+        self._on_unexpected = on_unexpected
         self._base = base
         self._shell = shell
         self._clock = clock
@@ -475,7 +477,7 @@ class Runner:
         try:
             callback(record)
         except Exception as error:
-            self._internal(record.target, error, [record])
+            self._on_unexpected(self._internal(record.target, error, [record]))
 
     def _settle_all(self, records: Iterable[Record], state: State, detail: str) -> None:
         with self._changed:

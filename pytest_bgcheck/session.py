@@ -47,6 +47,7 @@ class Session:
             on_start=self._on_start,
             on_end=self._on_end,
             on_want=lambda record: link.tell(("wanted", _key(record))),
+            on_unexpected=link.unexpected,
         )
         self.jobs: dict[str, list[Job]] = {}
         self.planned: list[PlannedJob[HostRef]] = []

@@ -87,12 +87,15 @@ class WorkerLink:
         self.worker = workerinput["workerid"]
         self._started = told["started"]
         self._channel = workerinput["bgcheck_channel"]
-        self._outbox = Outbox(self._channel, lambda line: self._outbox.put("unexpected", line))
+        self._outbox = Outbox(self._channel, self.unexpected)
         self._answers: queue.SimpleQueue[Sequence[str]] = queue.SimpleQueue()
         self._outbox.put("place", here())
 
     def tell(self, event: Event) -> None:
         self._outbox.put("event", event)
+
+    def unexpected(self, line: str) -> None:
+        self._outbox.put("unexpected", line)
 
     def target(self, key: str, plain: Mapping[str, Any]) -> None:
         self._outbox.put("target", key, dict(plain))

@@ -415,11 +415,13 @@ def test_who_hears_of_jobs_changes_nothing_by_an_error() -> None:
         raise RuntimeError("deaf")
 
     target = Target("host", "host", Scripted(start=[started], waits=[ended("exit.0.5.1")]))
-    ours = Runner(RUN, on_start=bad, on_end=bad, on_want=bad)
+    lines: list[str] = []
+    ours = Runner(RUN, on_start=bad, on_end=bad, on_want=bad, on_unexpected=lines.append)
     records = ours.submit([(check("a"), target), (check("b"), target)])
     ours.want(records[0])
     assert ours.wait_for(lambda: all(r.result for r in records), [target], 30)
     assert {record.state for record in records} == {State.SUCCEEDED}
+    assert lines == ["internal error: RuntimeError: deaf"] * 5
 
 
 def test_one_transport_that_does_not_close_keeps_no_other_open() -> None:
