@@ -16,6 +16,7 @@ from .errors import WrongUse
 from .hosts import HostRef
 from .model import Check
 from .settings import Awaited, read_marks
+from .unreachable import problems as unreachable
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Collection:
 
     def look_at(self, items: Sequence[pytest.Item]) -> None:
         """Find out what the items want, or raise pytest.UsageError that names all that is wrong."""
-        problems: list[str] = []
+        problems = list(unreachable(self._config, items))
         for space, name, declaration in declarations(self._config, items):
             try:
                 if isinstance(space, type):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,9 +36,10 @@ class Declaration:
     file: str
     line: int
 
-    def place(self, name: str) -> str:
-        """Return where the check stands and its name, for messages."""
-        return f"{self.file}:{self.line}: background check {name!r}"
+    def place(self, name: str | None) -> str:
+        """Return where the check stands and its name, if it has one, for messages."""
+        what = "background check without a name" if name is None else f"background check {name!r}"
+        return f"{self.file}:{self.line}: {what}"
 
     def check(self, name: str, timeout_s: float) -> Check:
         """Return the check that is declared under a fixture's name. Raises WrongUse."""
@@ -121,7 +123,46 @@ def background_check(
     fixture = pytest.fixture(scope="module" if host is None else "session", name=name)(function)
     # On the function for whoever finds it by name, on the fixture for whoever reads the module.
     vars(function)[_KEY] = vars(fixture)[_KEY] = (declaration, name)
+    _remember(declaration, name, function, caller)
     return fixture
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A declaration that was made while a module was imported, wherever its fixture went."""
+
+    declaration: Declaration
+    name: str | None  # as given by name=
+    function: weakref.ref[Callable[..., Job]]
+    module: dict[str, Any]  # the namespace of the module that was being imported
+    code: CodeType  # of that module, or of a class in it
+    instruction: int  # where in that code
+    in_class: str | None
+
+    @property
+    def module_name(self) -> str:
+        return str(self.module.get("__name__"))
+
+
+MADE: list[Made] = []
+"""All of this process, so that those which nothing holds any more can be told."""
+
+
+def _remember(
+    declaration: Declaration, name: str | None, function: Callable[..., Job], caller: FrameType
+) -> None:
+    # A function or a class may stand between the declaration and the module.
+    frame: FrameType | None = caller
+    while frame is not None and frame.f_code.co_name != "<module>":
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in ("_pytest", "pluggy"):
+            return  # a test, a fixture or a hook runs: no module is being imported
+        frame = frame.f_back
+    if frame is None:
+        return
+    in_class = caller.f_code.co_name if "__qualname__" in caller.f_locals else None
+    at = frame if in_class is None else caller
+    weak, module = weakref.ref(function), frame.f_globals
+    MADE.append(Made(declaration, name, weak, module, at.f_code, at.f_lasti, in_class))
 
 
 def handle_of(request: pytest.FixtureRequest, declaration: Declaration, host: Any) -> Job:
@@ -142,22 +183,36 @@ def declaration_of(fixture_function: object) -> Declaration | None:
     return found[0] if isinstance(found, tuple) else None
 
 
-def _declared_in(namespace: object) -> Iterator[tuple[str, Declaration]]:
+def declared_by(value: object) -> tuple[Declaration | None, str | None]:
+    """Return the declaration that a variable's value is, and its given name, or None and None."""
+    # By type first: a look at an attribute may do anything in a stranger's object.
+    return vars(value).get(_KEY, (None, None)) if type(value) is _FIXTURE else (None, None)
+
+
+def declared_in(namespace: object) -> Iterator[tuple[str, Declaration]]:
     """Yield the checks that a module or a class declares, by name."""
     for attribute, value in list(vars(namespace).items()):
-        # By type first: a look at an attribute may do anything in a stranger's object.
-        if type(value) is _FIXTURE and _KEY in vars(value):
-            declaration, name = vars(value)[_KEY]
+        declaration, name = declared_by(value)
+        if declaration is not None:
             yield name or attribute, declaration
 
 
+def modules(config: pytest.Config, items: Iterable[pytest.Item]) -> list[ModuleType]:
+    """Return the modules in which pytest looks for the items' fixtures."""
+    found = [
+        *config.pluginmanager.get_plugins(),
+        *(getattr(item, "module", None) for item in items),
+    ]
+    return [module for module in dict.fromkeys(found) if isinstance(module, ModuleType)]
+
+
 def declarations(
-    config: pytest.Config, items: Iterable[pytest.Item]
+    config: pytest.Config, items: Sequence[pytest.Item]
 ) -> Iterator[tuple[object, str, Declaration]]:
     """Yield (module or class, name, declaration) for all checks that the items could see."""
-    spaces = [p for p in config.pluginmanager.get_plugins() if isinstance(p, ModuleType)]
-    for item in items:
-        spaces += [s for s in (getattr(item, "module", None), getattr(item, "cls", None)) if s]
+    spaces: list[object] = [*modules(config, items)]
+    for cls in dict.fromkeys(getattr(item, "cls", None) for item in items):
+        spaces += getattr(cls, "__mro__", ())
     for space in dict.fromkeys(spaces):
-        for name, declaration in _declared_in(space):
+        for name, declaration in declared_in(space):
             yield space, name, declaration

@@ -81,8 +81,9 @@ def _used(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
     # Where nobody has imported it, nothing can be declared.
     if f"{__package__}.declaration" in sys.modules:
         from .declaration import declarations
+        from .unreachable import problems
 
-        if any(True for _ in declarations(config, items)):
+        if any(True for of in (declarations, problems) for _ in of(config, items)):
             return True
     seen: set[int] = set()
     for item in items:

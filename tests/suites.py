@@ -2,6 +2,10 @@
 
 import pytest
 
+# pytester forgets what a run in this process was the first to import: a second run in it would have
+# two of each of our modules.
+import pytest_bgcheck.session  # noqa: F401
+
 HEAD = "import pytest\nfrom pytest_bgcheck import background_check\n"
 
 

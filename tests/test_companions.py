@@ -54,7 +54,8 @@ def test_a_random_order_keeps_those_that_await_last(
     result.assert_outcomes(passed=21)
     result.stdout.fnmatch_lines(["Using --randomly-seed=*"])
     tests = [line for line in result.outlines if "PASSED" in line]
-    assert any("test_c" in line for line in tests[-2:])
+    # The other worker may still have one ordinary test behind the one that it runs.
+    assert any("test_c" in line for line in tests[-3:])
     assert pytester.path.joinpath("count").read_text() == "run\n"
 
 
