@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import pytest
 
 from . import hosts, plan, protocol
-from .declaration import Declaration, declaration_of, declarations
+from .declaration import MADE, Declaration, declaration_of, declarations
 from .errors import WrongUse
 from .hosts import HostRef
 from .model import Check
 from .settings import Awaited, read_marks
+from .unreachable import name_of
 from .unreachable import problems as unreachable
 
 
@@ -74,7 +75,8 @@ class Collection:
 
     def places(self, name: str) -> list[str]:
         """Return where checks of a name are declared, whoever can see them."""
-        found = [declaration for declaration, other in self._declared if other == name]
+        found = {declaration for declaration, other in self._declared if other == name}
+        found |= {made.declaration for made in MADE if name_of(made) == name}
         return sorted(f"{declaration.file}:{declaration.line}" for declaration in found)
 
     def seen_by(self, item: pytest.Item) -> set[str]:

@@ -64,7 +64,7 @@ def _identity(made: Made) -> tuple[str, int, str]:
 
 def _message(made: Made) -> str:
     variable = _variable(made)
-    place = made.declaration.place(made.name or variable)
+    place = made.declaration.place(name_of(made))
     if made.in_class is not None:
         return f"{place}: it must be declared at module level, not in the class {made.in_class}"
     declaration = made.declaration
@@ -77,6 +77,11 @@ def _message(made: Made) -> str:
     if other is not None:
         return text + f"{variable} was assigned again, in line {other.line}"
     return text + f"{variable} is something else at the end of the module"
+
+
+def name_of(made: Made) -> str | None:
+    """Return the name that a check was given or got from its variable, None if it has none."""
+    return made.name or _variable(made)
 
 
 def _variable(made: Made) -> str | None:

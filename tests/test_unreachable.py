@@ -95,11 +95,8 @@ def test_a_check_of_a_base_class_is_a_usage_error(pytester: pytest.Pytester) -> 
     assert "base.py:4: background check 'web': it must be declared at module level, not in" in said
 
 
-@pytest.mark.parametrize("dist", ["load", "loadfile"])
-def test_workers_say_it_as_one_process_does(pytester: pytest.Pytester, dist: str) -> None:
-    result = run(
-        pytester, "-n2", f"--dist={dist}", test_it="background_check('a')\ndef test(): pass"
-    )
+def test_workers_say_it_as_one_process_does(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "-n2", test_it="background_check('a')\ndef test(): pass")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: *test_it.py:3: background check without a name: *"])
     assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()

@@ -10,10 +10,11 @@ OTHER = (
     "@pytest.mark.bgcheck\ndef test_theirs(theirs, hidden): pass\n"
 )
 MINE = (
-    "mine = background_check('exit 3')\n"
+    "import shared\nmine = background_check('exit 3')\n"
     "@pytest.fixture\ndef hidden(): return 0\n"
     "@pytest.mark.bgcheck('theirs')\ndef test_unseen(): pass\n"
     "@pytest.mark.bgcheck('hidden')\ndef test_hidden(): pass\n"
+    "@pytest.mark.bgcheck('shared')\ndef test_not_imported(): pass\n"
     "@pytest.mark.bgcheck('thiers')\ndef test_mistyped(): pass\n"
     "@pytest.mark.bgcheck('called')\ndef test_called(called): pass\n"
 )
@@ -26,13 +27,20 @@ CONFTEST = (
 def test_a_check_of_another_module_is_not_found(pytester: pytest.Pytester, args: list[str]) -> None:
     # The other module's run first, in this process or in the other worker.
     result = run(
-        pytester, "--bgcheck-order=keep", *args, conftest=CONFTEST, test_a=OTHER, test_b=MINE
+        pytester,
+        "--bgcheck-order=keep",
+        *args,
+        conftest=CONFTEST,
+        shared="shared = background_check('true')",
+        test_a=OTHER,
+        test_b=MINE,
     )
-    result.assert_outcomes(passed=2, failed=3)
+    result.assert_outcomes(passed=2, failed=4)
     result.stdout.fnmatch_lines_random(
         [
             "background check 'theirs' is not visible to this test; it is declared in *test_a.py:3",
             "background check 'hidden' is not visible to this test; it is declared in *test_a.py:4",
+            "background check 'shared' is not visible to this test; it is declared in *shared.py:3",
             "a test sees the checks of its module, of its conftests and of plugins; *",
             "no background check 'thiers' was declared or started for this test*",
             "known checks: *mine*",
