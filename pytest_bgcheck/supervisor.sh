@@ -66,16 +66,60 @@ _newline="
 _setsid=
 if command -v setsid >/dev/null 2>&1; then _setsid=setsid; fi
 
+# --- states ----------------------------------------------------------------------------------------
+
+# number TEXT: is it one that arithmetic can take? All that stands in a job's directory can have been
+# put there by its check, and some shells die of arithmetic with other text, or run it.
+number() {
+    case $1 in "" | *[!0123456789]* | 0?* | ??????????*) return 1 ;; esac
+}
+
+# find_state PREFIX: set $_state to the job's state, "" if there is none, and what it says; PREFIX is "",
+# or the job's directory with a slash. Other names are none: a check can make them.
+find_state() {
+    _state="" _sup=0 _gid=0
+    for _file in "$1"state.*; do
+        _file=${_file#"$1"}
+        case $_file in *[!0123456789A-Za-z.-]*) continue ;; esac
+        case $_state:$_file in
+        :* | state.[!r]*:state.run.* | state.r[!u]*:state.run.* | state.[!er]*:state.end.* | state.e[!n]*:state.end.*)
+            ! facts "$_file" || _state=$_file ;;
+        esac
+    done
+}
+
+# facts STATE: set what the name of a state.run.* or a state.end.* says; fails if it is no state's.
+facts() {
+    IFS=.
+    # shellcheck disable=SC2086 # split here; no globs
+    set -- $1
+    unset IFS
+    case ${2-}.${3-} in
+    run.* | end.timeout | end.cancel | end.lost) ;;
+    exit.?* | timeout.?* | cancel.?* | lost.?* | refused.?*) return 0 ;;
+    *) return 1 ;;
+    esac
+    { [ "$#" = 7 ] && number "$4" && number "$5" && number "$6" && number "$7"; } || return 1
+    case $2 in
+    run)
+        number "$3" || return 1
+        _start=$3 _timeout=$4 ;;
+    end) _kind=$3 _start=$4 ;;
+    esac
+    _grace=$5 _sup=$6 _gid=$7
+}
+
 # --- the check: becomes it, in the job's directory ------------------------------------------------
 
-# born PID: set $_born to when it was born, in ticks, 0 if unknown; and $_stat to its state's letter.
+# born PID: set $_born to when it was born, in ticks, 0 if unknown; and $_stat to its state's letter. A
+# process names itself as it likes, with newlines and parentheses: only the last line has the numbers.
 born() {
     _stat="" _born=0
-    if read -r _stat 2>/dev/null <"/proc/$1/stat"; then
-        # shellcheck disable=SC2086 # behind the name, which may hold anything, come words
-        set -- ${_stat##*\) }
-        _stat=$1 _born=${20}
-    fi
+    while read -r _line; do _stat=${_line##*\) }; done 2>/dev/null <"/proc/$1/stat" || return 0
+    # shellcheck disable=SC2086 # words
+    set -- $_stat
+    _stat=${1-}
+    case ${20-} in "" | *[!0123456789]*) ;; *) _born=${20} ;; esac
 }
 
 # launch ID ATTEMPT HOME UMASK LAST: become the check. The leader of the session that will be killed
@@ -85,15 +129,14 @@ launch() {
     export PYTEST_BGCHECK_JOB
     born $$
     if [ "$2" -gt 1 ]; then
-        mv pid.* "pid.$$.$2.$_born$5"
+        for _word in pid.*; do mv "$_word" "pid.$$.$2.$_born$5"; done 2>/dev/null
         rm -f out err
     else
         { printf "" >"pid.$$.1.$_born"; } 2>/dev/null || refuse_run output
     fi
     # Whoever ends the job changes its state and then looks for this file; we look the other way round.
-    for _word in state.*; do
-        case $_word in state.run.* | state.\*) ;; *) exit 125 ;; esac
-    done
+    find_state ""
+    case $_state in state.run.* | "") ;; *) exit 125 ;; esac
     # An exec that cannot redirect ends a shell, with a code that would be taken for the check's.
     if ! { true >>out && true >>err; } 2>/dev/null; then refuse_run output; fi
     exec >>out 2>>err
@@ -153,9 +196,10 @@ supervise() {
     cd "$_new" || exit 1
     exec 9<>alive
     now
-    _start=$_now
-    (exec $_setsid "$_gsh" ../supervisor.sh guard "$_sh" "$_id" "guard:$_id" "$$" 8>&8 9<&-) &
-    _state=state.run.$_start.$_most.$5.$$.$!
+    _from=$_now
+    (exec $_setsid "$_gsh" ../supervisor.sh guard "$_sh" "$_id" "guard:$_id" "$$" \
+        "$_from" "$_most" "$5" 8>&8 9<&-) &
+    _state=state.run.$_from.$_most.$5.$$.$!
     if ! { printf "" >"$_state" && mv "../$_new" "../$_id" && claimed; } 2>/dev/null; then
         # Its guard sees us go. "cd .." would not do: some shells remember where they were.
         rm -rf "../$_new"
@@ -171,28 +215,27 @@ supervise() {
         # killed by signal n: 256 + n in ksh93, 384 + n in yash, 128 + n elsewhere
         [ "$_rc" -gt 384 ] && _rc=$((_rc - 128))
         [ "$_rc" -gt 256 ] && _rc=$((_rc - 128))
-        set -- refused.*
-        [ ! -e "$1" ] || publish "state.$1"
+        for _word in refused.cwd refused.output; do
+            [ ! -e "$_word" ] || publish "state.$_word"
+        done
         case ",$_rcs," in *",$_rc,"*) break ;; esac
         [ -n "$_retry" ] || break
         # Else it was ended, and this is no exit code of its own.
-        set -- state.run.*
-        [ -e "$1" ] || exit 0
+        still_runs || exit 0
         _last=.$_rc
-        mv pid.* "pid.0.$_attempt.0$_last"
+        for _word in pid.*; do mv "$_word" "pid.0.$_attempt.0$_last"; done 2>/dev/null
         # By env: where sleep is a builtin (ksh) this would be our own process, not to be ended.
         env PYTEST_BGCHECK_JOB="$_id" sleep "$_retry" 9<&-
-        set -- state.run.*
-        [ -e "$1" ] || exit 0
+        still_runs || exit 0
         _attempt=$((_attempt + 1))
     done
-    since "$_start"
+    since "$_from"
     # The clock on the wall may have been set.
     [ -r /proc/uptime ] || [ "$_took" -le "$_most" ] || _took=$_most
     # Nobody tells of output that could not be written, but a byte more cannot be written either.
     _full=
     set -- pid.*
-    if [ -e "$1" ]; then
+    if [ -f "$1" ]; then
         echo 2>/dev/null >"$1"
         [ -s "$1" ] || _full=.full
     fi
@@ -204,16 +247,22 @@ supervise() {
 # into the name.
 publish() {
     _tries=0
-    while set -- "$1" state.run.*; [ -e "$2" ] && [ "$_tries" -lt 10 ]; do
-        if mv "$2" "$1" 2>/dev/null; then
+    while still_runs && [ "$_tries" -lt 10 ]; do
+        if mv "$_state" "$1" 2>/dev/null; then
             ring "$_id"
-        elif [ -e "$2" ]; then
+        elif [ -e "$_state" ]; then
             # No space, or no process or file to be had just now.
             _tries=$((_tries + 1))
             sleep 0.05 2>/dev/null || sleep 1
         fi
     done
     exit 0
+}
+
+# still_runs: so its state says.
+still_runs() {
+    find_state ""
+    case $_state in state.run.*) ;; *) return 1 ;; esac
 }
 
 # claimed: is this directory the job's?
@@ -342,11 +391,14 @@ exists() {
     esac
 }
 
-# table: set $_table to a word PID:PARENT:GROUP:SESSION:BORN for each living process.
+# table: set $_table to a word PID:PARENT:GROUP:SESSION:BORN for each living process. The number is that
+# of the file, which grep tells for each line: a name may hold newlines, parentheses and digits, but
+# not, in the 15 bytes that it has, all that follows it. (sed alone would end at a process that has
+# gone since its file was opened, and hide all that come behind it.)
 table() {
     if [ -r /proc/self/stat ]; then
-        _table=$(LC_ALL=C sed -n "s/^\([0-9]*\) (.*) [^XZ] \([0-9]*\) \([0-9]*\) \([0-9]*\)\( [-0-9]*\)\{15\} \([0-9]*\) .*/\1:\2:\3:\4:\6/p" \
-            /proc/[0-9]*/stat 2>/dev/null)
+        _table=$(LC_ALL=C grep -s "" /dev/null /proc/[0-9]*/stat |
+            LC_ALL=C sed -n "s/^.proc.\([0-9]*\).stat:.*) [^XZ] \([0-9]*\) \([0-9]*\) \([0-9]*\)\( [-0-9]*\)\{15\} \([0-9]*\) .*/\1:\2:\3:\4:\6/p")
     else
         _table=$(ps -A -o pid= -o ppid= -o pgid= 2>/dev/null | while read -r _pid _parent _group; do
             echo "$_pid:$_parent:$_group:$_group:0"
@@ -419,15 +471,18 @@ tree() {
 # job_facts: set $_leader, $_leader_born, $_attempt and $_last from the name of the file
 # pid.LEADER.ATTEMPT.BORN[.LAST]. It is there from the start of the first attempt on.
 job_facts() {
-    set -- pid.*
-    [ -e "$1" ] || return 0
-    IFS=.
-    # shellcheck disable=SC2086 # split here
-    set -- $1
-    unset IFS
-    _attempt=$3 _last=${5-}
-    [ "$2" -gt 1 ] || return 0
-    _leader=$2 _leader_born=$4
+    for _file in pid.*; do
+        case $_file in pid.*[!0123456789.]*) continue ;; esac
+        IFS=.
+        # shellcheck disable=SC2086 # split here; no globs
+        set -- $_file
+        unset IFS
+        { number "${2-}" && number "${3-}" && [ -n "${4-}" ]; } || continue
+        _attempt=$3 _last=
+        ! number "${5-}" || _last=$5
+        [ "$2" -gt 1 ] || continue
+        _leader=$2 _leader_born=$4
+    done
 }
 
 # signal NAME: to all of the check. With any but KILL, what was stopped goes on, to hear it.
@@ -456,7 +511,7 @@ kill_all() {
 # our user and our control group, younger than the check, with an environment that was emptied.
 suspects() {
     _suspects=
-    [ "$_leader_born" -gt 0 ] && read -r _control 2>/dev/null </proc/self/cgroup || return 0
+    [ "$_leader_born" != 0 ] && read -r _control 2>/dev/null </proc/self/cgroup || return 0
     table
     for _word in $_table; do
         row "$_word"
@@ -479,66 +534,80 @@ suspects() {
 
 # --- the guard: enforces the limits, in the job's directory ----------------------------------------
 
-# guard ID NAME SUPERVISOR: see the top of this file. It can be started again at any time, and goes
-# on; SUPERVISOR is empty then.
+# guard ID NAME SUPERVISOR START TIMEOUT GRACE: see the top of this file. It can be started again at any
+# time, and goes on; SUPERVISOR and START are empty if a waiter has started it.
 guard() {
+    _waited=0 _missed=0 _adopted=""
+    [ -p alive ] || abandon
     # Opened both ways for a moment, so that it never waits for a writer; then EOF means: no writer.
     # shellcheck disable=SC2094
     exec 3<>alive 4<alive 3>&-
-    _again="" _waited=0
-    [ -n "$3" ] || _again=yes
-    while [ -z "$_again" ]; do
+    while [ -n "$_boss" ]; do
         # Until the job is claimed there is nothing to guard. Then comes "go", if all is well.
         hear 100 alive
         if [ "$_heard" = go ] || claimed; then break; fi
-        exists "$3" || exit 0
+        exists "$_boss" || leave
     done
     _guards=yes
     while :; do
-        set -- state.*
-        case $1 in
-        state.run.*) limits "$1" ;;
+        find_state ""
+        case $_state in
+        state.run.*)
+            [ -n "$_begun_at" ] || adopt
+            own ;;
         state.end.*)
             up
-            ending "$1"
-            exit 0 ;;
-        state.\*)
-            # Removed; or we have looked at it just as it changed.
+            [ -n "$_begun_at" ] || adopt
+            own
+            ending
+            leave ;;
+        "")
+            # Removed; or we have looked at it just as it changed; or the check has renamed it.
             [ -p alive ] || abandon
+            _missed=$((_missed + 1))
+            if [ "$_missed" -gt 3 ]; then
+                now
+                _state=state.end.lost.$_now.0.1.$$
+                [ -z "$_begun_at" ] || _state=state.run.$_begun_at.$_most.$_patience.$_boss.$$
+                { printf "" >"$_state"; } 2>/dev/null || abandon
+            fi
             nap
             continue ;;
-        *) up; exit 0 ;;
+        *)
+            up
+            # Its supervisor goes when it has published; if it stays, the check has made this state.
+            _sup=${_boss:-0}
+            await_supervisor 500
+            ! exists "$_sup" || [ "$_sup" = 0 ] || abandon
+            leave ;;
         esac
+        _missed=0
         up
+        limits
         job_facts
         writable . || abandon
-        if [ -n "$_again" ]; then
-            _again=""
-            live
-            if is_live "run:$_id"; then
-                turn "$1" "state.run.$_start.$_timeout.$_grace.$_sup.$$"
-            else
-                turn "$1" "state.end.lost.$_start.$_grace.$_sup.$$"
-            fi
+        if [ "$_boss" = 0 ]; then
+            turn "$_state" "state.end.lost.$_start.$_grace.$_sup.$$"
             continue
         fi
         if [ "$_left" -le 0 ]; then
-            turn "$1" "state.end.timeout.$_start.$_grace.$_sup.$$"
+            turn "$_state" "state.end.timeout.$_start.$_grace.$_sup.$$"
             continue
         fi
         rounds "$_left"
-        _before=$_left _idle=0
+        _before=$_left _idle=0 _seen=$_state
         while
             hear "$_round" alive
             _waited=$((_waited + _round))
             # Ten times out of eleven, far from the limit, this look is enough: three system calls.
-            [ -n "$_quiet" ] && [ "$_idle" -lt 10 ] && [ "$_before" -gt 2000 ] && [ -e "$1" ] && [ -w . ]
+            [ -n "$_quiet" ] && [ "$_idle" -lt 10 ] && [ "$_before" -gt 2000 ] && [ -e "$_seen" ] && [ -w . ]
         do
             _idle=$((_idle + 1)) _before=$((_before - _round))
         done
         [ "$_heard" != go ] || continue
-        set -- state.*
-        case $1 in state.run.*) limits "$1" ;; *) continue ;; esac
+        find_state ""
+        [ "$_state" = "$_seen" ] || continue
+        limits
         [ "$_left" -gt 0 ] || continue
         if [ -r /proc/uptime ]; then
             [ "$((_before - _left))" -lt "$((_round - 5))" ] || continue
@@ -547,8 +616,54 @@ guard() {
         fi
         # Woken early: the supervisor is gone, or this was a false alarm (a signal, say).
         live
-        if is_live "run:$_id"; then sleep 1; else turn "$1" "state.end.lost.$_start.$_grace.$_sup.$$"; fi
+        if is_live "run:$_id"; then
+            sleep 1
+        else
+            turn "$_state" "state.end.lost.$_start.$_grace.$_sup.$$"
+        fi
     done
+}
+
+# adopt: the job of a guard that is gone, from its state, which says who the supervisor is, if there is
+# one, and when the check began.
+adopt() {
+    live
+    _adopted=$_state _begun_at=$_start _boss=0
+    if is_live "run:$_id"; then _boss=$_sup; fi
+}
+
+# own: see to it that the state's name says our number, and nothing else than what the job was started
+# with, whatever its check has made of it.
+own() {
+    case $_adopted in
+    "" | "$_state") ;;
+    # It is another guard's, which was started when we were not seen.
+    *) [ "$_gid" = $$ ] || ! exists "$_gid" || leave ;;
+    esac
+    [ "$_grace" -lt "$_patience" ] || _grace=$_patience
+    _start=$_begun_at _timeout=$_most _sup=$_boss
+    case $_state in
+    state.run.*) set -- "state.run.$_start.$_timeout.$_grace.$_sup.$$" ;;
+    *) set -- "state.end.$_kind.$_start.$_grace.$_sup.$$" ;;
+    esac
+    [ "$_state" != "$1" ] || return 0
+    turn "$_state" "$1"
+    _state=$1
+}
+
+# leave: for good. A guard that ends in another way begins again: an error of its own in what it has read
+# must not leave a check without limits.
+leave() {
+    trap - EXIT
+    exit 0
+}
+
+begin_again() {
+    [ -z "${_told-}" ] || exec 8>/dev/null
+    nap
+    guard_shell
+    exec "$_gsh" ../supervisor.sh guard "$_sh" "$_id" "guard:$_id" "$_boss" "$_begun_at" "$_most" "$_patience" \
+        8>&8 4<&-
 }
 
 # up: say once that the guard is there.
@@ -573,36 +688,21 @@ turn() {
 
 abandon() {
     kill_all
-    exit 0
+    leave
 }
 
-# facts STATE: set what the name of a state.run.* or a state.end.* says.
-facts() {
-    IFS=.
-    # shellcheck disable=SC2086 # split here
-    set -- $1
-    unset IFS
-    case $2 in
-    run) _start=$3 _timeout=$4 ;;
-    end) _kind=$3 _start=$4 ;;
-    esac
-    _grace=$5 _sup=$6 _gid=$7
-}
-
-# limits STATE: the same, and set $_left to what is left of the time-out. A clock that can be set is
-# not asked: without /proc, what the guard itself has waited counts.
+# limits: set $_left to what is left of the time-out. A clock that can be set is not asked: without
+# /proc, what the guard itself has waited counts.
 limits() {
-    facts "$1"
     if [ -r /proc/uptime ]; then since "$_start"; else _took=${_waited:-0}; fi
     _left=$((_timeout - _took))
 }
 
-# ending STATE: TERM, up to the grace period, then KILL in any case (the leader may be gone while
+# ending: TERM, up to the grace period, then KILL in any case (the leader may be gone while
 # its children live); then publish. A lost job gets no grace: nobody would take its exit code.
 #
 # The NOTE is x, or T if the check was found stopped, and the ids of the suspects, with hyphens.
 ending() {
-    facts "$1"
     if [ -r /proc/uptime ]; then since "$_start"; else _took=$_waited; fi
     _ended=$_took
     job_facts
@@ -623,7 +723,7 @@ ending() {
 await_supervisor() {
     now
     _begun=$_now
-    while exists "$_sup"; do
+    while [ "$_sup" != 0 ] && exists "$_sup"; do
         since "$_begun"
         [ "$_took" -lt "$1" ] || break
         rounds $(($1 - _took))
@@ -634,7 +734,11 @@ await_supervisor() {
 
 nap() { sleep 0.05 2>/dev/null || sleep 1; }
 
-if [ "$_verb" = guard ]; then guard "$@"; fi
+if [ "$_verb" = guard ]; then
+    _boss=$3 _begun_at=$4 _most=$5 _patience=$6
+    trap begin_again EXIT
+    guard "$@"
+fi
 
 # --- replies ------------------------------------------------------------------------------------------
 
@@ -679,7 +783,7 @@ refuse() {
 # blob NAME FILE LIMIT: a file whole, or its head and its tail; counted first, since it may grow.
 blob() {
     _size=0 _text=""
-    if [ ! -s "$2" ]; then
+    if [ ! -s "$2" ] || [ ! -f "$2" ]; then
         record "$1" 0 0 0
     elif plain "$2" && [ "${#_text}" -le "$3" ]; then
         _size=${#_text}
@@ -718,18 +822,17 @@ plain() {
 
 # report ID LIMIT: a job's state and its output.
 report() {
-    set -- "$1" "$2" "$1"/state.*
+    find_state "$1/"
     _took=-
-    case $3 in
-    */state.run.* | */state.end.*)
-        facts "${3#*/}"
+    case $_state in
+    state.run.* | state.end.*)
         since "$_start"
         # Told as ended, though nobody could write that down.
-        case " ${_ended-} " in *" $1="*) set -- "$1" "$2" "state.lost.$_took.1.0.W" ;; esac ;;
-    */state.\*) set -- "$1" "$2" gone ;;
+        case " ${_ended-} " in *" $1="*) _state=state.lost.$_took.1.0.W ;; esac ;;
+    "") _state=gone ;;
     esac
-    record job "$1" "${3##*/}" "$_took"
-    [ "$3" != gone ] || return 0
+    record job "$1" "$_state" "$_took"
+    [ "$_state" != gone ] || return 0
     blob out "$1/out" "$2"
     blob err "$1/err" "$2"
     [ "${#_pending}" -lt 4000 ] || flush
@@ -898,7 +1001,7 @@ attach() {
     if [ -d "$1" ] && [ ! -e "$1/terms.$2" ]; then refuse "$1" terms; else record attached "$1"; fi
 }
 
-# await NONCE RUN SECONDS BUDGET STREAM ID=LIMIT... | @LIST: report the jobs that have ended, as soon as
+# await NONCE RUN SECONDS BUDGET STREAM ID=TIMEOUT.GRACE=LIMIT... | @LIST: report the jobs that have ended, as soon as
 # there is one, or nothing when SECONDS are over. A frame has outputs of BUDGET bytes and then no
 # further job. With STREAM 1 frames NONCE.1, NONCE.2, ... follow each other until all have ended or
 # the time is over, and an empty one is the last.
@@ -988,7 +1091,7 @@ key_of() {
     _key=${_key%%-*}_${_key##*-}
 }
 
-# find_ended ID=LIMIT...: move those that have ended from what is waited for to $_ended.
+# find_ended ID=TIMEOUT.GRACE=LIMIT...: move those that have ended from what is waited for to $_ended.
 find_ended() {
     for _word in "$@"; do
         key_of "${_word%%=*}"
@@ -1001,7 +1104,7 @@ find_ended() {
     _live=
 }
 
-# look ID=LIMIT...: around, after about a second, by builtins alone; closer the first time, and where
+# look ID=TIMEOUT.GRACE=LIMIT...: around, after about a second, by builtins alone; closer the first time, and where
 # a process or a file is missing.
 look() {
     for _word in "$@"; do
@@ -1044,25 +1147,22 @@ report_ended() {
 # has_ended ID, the job of $_key; if not, $_closer says to look again. A job whose guard is gone gets a new
 # one, which finds out what became of it.
 has_ended() {
-    set -- "$1" "$1"/state.*
-    case $2 in
-    */state.run.* | */state.end.*)
-        facts "${2#*/}"
-        eval "_pids_$_key=\"$_sup $_gid\""
-        [ -n "$_live" ] && ! is_live "guard:$1" || return 1
-        _closer=yes
-        # Where no state can be changed, only that nothing is left can be seen to.
-        is_live "run:$1" || writable "$1" || ! is_over "$1" || return 0
-        regard "$1"
-        return 1 ;;
-    */state.\*)
-        # Removed; or we have looked at it just as it changed.
+    find_state "$1/"
+    case $_state in
+    state.run.* | state.end.*) eval "_pids_$_key=\"$_sup $_gid\"" ;;
+    # Removed; or we have looked at it just as it changed; or its guard will make it anew.
+    "")
         [ -p "$1/alive" ] || return 0
-        _closer=yes
-        nap
-        set -- "$1" "$1"/state.*
-        [ ! -e "$2" ] ;;
+        _closer=yes ;;
+    *) return 0 ;;
     esac
+    [ -n "$_live" ] && ! is_live "guard:$1" || return 1
+    _closer=yes
+    # Where no state can be changed, only that nothing is left can be seen to.
+    is_live "run:$1" || writable "$1" || ! is_over "$1" || return 0
+    _terms=${_word#*=}
+    regard "$1" "${_terms%%=*}"
+    return 1
 }
 
 # is_over ID: is nothing left of its check?
@@ -1074,10 +1174,10 @@ is_over() {
     )
 }
 
-# regard ID: start its guard again.
+# regard ID TIMEOUT.GRACE: start its guard again.
 regard() {
     guard_shell
-    (cd "$1" && exec $_setsid "$_gsh" ../supervisor.sh guard "$_sh" "$1" "guard:$1" "" \
+    (cd "$1" && exec $_setsid "$_gsh" ../supervisor.sh guard "$_sh" "$1" "guard:$1" "" "" "${2%.*}" "${2#*.}" \
         8>/dev/null 4<&- </dev/null >/dev/null 2>&1) &
 }
 
@@ -1105,11 +1205,10 @@ cancel() {
 # end_job ID GRACE: claim it, with at most this grace, and wake its guard.
 end_job() {
     for _ in 1 2 3; do
-        set -- "$1" "$2" "$1"/state.run.*
-        [ -e "$3" ] || return 0
-        facts "${3##*/}"
+        find_state "$1/"
+        case $_state in state.run.*) ;; *) return 0 ;; esac
         [ "$_grace" -lt "$2" ] || _grace=$2
-        if mv "$3" "$1/state.end.cancel.$_start.$_grace.$_sup.$_gid" 2>/dev/null; then
+        if mv "$1/$_state" "$1/state.end.cancel.$_start.$_grace.$_sup.$_gid" 2>/dev/null; then
             echo cancel 1<>"$1/alive"
             return 0
         fi

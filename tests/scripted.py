@@ -84,7 +84,7 @@ def ended(state: str, name: str = "NONCE") -> Callable[[str], str]:
     def reply(request: str) -> str:
         records = [
             f"job {id} state.{state} -\nout 0 0 0\n.\nerr 0 0 0\n."
-            for id in re.findall(r"'([\w-]+)=\d+'", request)
+            for id in re.findall(r"'([\w-]+)=[\d.=]+'", request)
         ]
         return frame(*records, name=name)
 
