@@ -50,10 +50,12 @@ class Job:
     @property
     def state(self) -> State:
         """What is known now, without asking the target."""
+        self._runner.attend(self._record.target)
         return self._record.state
 
     def done(self) -> bool:
         """Return whether the result is in, without asking the target."""
+        self._runner.attend(self._record.target)
         return self._record.result is not None
 
     def result(self, timeout: float | datetime.timedelta | None = None) -> Result:

@@ -6,6 +6,7 @@ a check's fixture or the ``bgcheck`` fixture.
 
 from __future__ import annotations
 
+import os
 import sys
 import textwrap
 import time
@@ -28,6 +29,11 @@ MARK = (
     "bgcheck(*names, rc=..., timeout=...): await background checks before the test's body, and fail"
     " it unless they succeeded. Without names: all checks whose fixtures the test requests. rc:"
     " the accepted exit codes for this test, None for any. timeout: how long this test waits."
+)
+
+FIRST_IN_CHILD = (
+    "nothing that was collected uses background checks, and this test runs in a forked child: mark"
+    " a test, or request 'bgcheck' or a check's fixture as an argument"
 )
 
 BOOK: pytest.StashKey[Book] = pytest.StashKey()
@@ -60,7 +66,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    session.config.stash[MAKE_SESSION] = lambda: _late_session(session)
+    process = os.getpid()
+
+    def make() -> Session:
+        if os.getpid() != process:
+            pytest.fail(FIRST_IN_CHILD, pytrace=False)  # nobody would clean up after it
+        return _late_session(session)
+
+    session.config.stash[MAKE_SESSION] = make
 
 
 @pytest.fixture(scope="session")
@@ -146,8 +159,21 @@ def _look(session: pytest.Session) -> Session | None:
 
 def _keep(ours: Session) -> None:
     """Make a session the one of this pytest session."""
+    from . import forked
+
     ours.config.stash[SESSION] = ours
     ours.config.pluginmanager.register(ours.requests, "bgcheck-requests")
+    ours.on_fork = lambda: _in_child(ours.config)
+    forked.watch(ours)
+
+
+def _in_child(config: pytest.Config) -> None:
+    """Leave to its parent, in a forked child, what there is once in a run."""
+    if BOOK in config.stash:
+        del config.stash[BOOK]
+    for name in ("book", "announcer", "progress"):
+        if config.pluginmanager.has_plugin(f"bgcheck-{name}"):
+            config.pluginmanager.unregister(name=f"bgcheck-{name}")
 
 
 def _late_session(session: pytest.Session) -> Session:
@@ -251,6 +277,7 @@ def _end(session: pytest.Session, controller: Controller | None) -> None:
     # Not before: the fixtures of the session have only just ended, and may have needed it.
     ours, book = _session(session.config), session.config.stash.get(BOOK, None)
     if ours is not None:
+        ours.hear_children()
         ours.link.leave(ours)
     if controller is not None:
         controller.clean()

@@ -43,6 +43,9 @@ HURRY_S = 0.1
 HANG_UP_S = 3.0
 """How long connections may take to end then."""
 
+CHILD_CALL_S = 4
+"""How long one call of a forked child waits on the target: it stays there if the child ends."""
+
 IDLE_S = 1.0
 """The least time between two waiting calls of which the first had nothing to tell."""
 
@@ -124,7 +127,10 @@ class Runner:
         self._shell = shell
         self._clock = clock
         self._jitter = jitter
+        self._at_once = forks
         self._forks = threading.Semaphore(forks)
+        self._in_child = False
+        self._unattended: dict[Target, list[Record]] = {}
         self._dead: dict[str, str] = {}
         self._changed = threading.Condition()
         self._closing = False
@@ -389,6 +395,8 @@ class Runner:
         """Make one call that waits on the target for any of its jobs, and take what it tells."""
         now = self._clock()
         expire, patience = recovery.await_patience(now, min(map(_deadline, records)))
+        if self._in_child:
+            expire = min(expire, CHILD_CALL_S)
         stream = target.transport.streams
         nonce, request = self._wait_request(target, records, expire, stream)
 
@@ -443,6 +451,7 @@ class Runner:
 
     def want(self, record: Record) -> None:
         """Take note that somebody asks for a job's result."""
+        self.attend(record.target)
         with self._changed:
             if not record.wanted:
                 record.wanted = True
@@ -516,8 +525,41 @@ class Runner:
 
     def _started(self, record: Record) -> bytes | None:
         """Wait until a job was started; return its run's directory, None if it does not run."""
+        self.attend(record.target)
         self.wait_for(lambda: record.state is not State.PENDING, (), None)
         return record.target.directory if record.state is State.RUNNING else None
+
+    # --- forked children ----------------------------------------------------------------------
+
+    def go_on_in_child(self) -> None:
+        """Be the runner of a forked child: the parent's threads are not here, what they held is."""
+        self._in_child = True
+        self._changed = threading.Condition()
+        self._forks = threading.Semaphore(self._at_once)
+        for (target, id), record in self.records.items():
+            target.starting = target.wanted = 0
+            target.waiter = False
+            # A thread may have been just about to change it.
+            if record.result is not None:
+                record.state = record.result.state
+                target.running.pop(id, None)
+            else:
+                self._unattended.setdefault(target, []).append(record)
+                if record.state is State.RUNNING:
+                    target.running[id] = record
+                    record.started_s = record.started_s or self._clock()
+
+    def attend(self, target: Target) -> None:
+        """Have threads for a target, in a forked child: nobody else hears of its jobs there."""
+        records = self._unattended.pop(target, None)
+        if records is None:
+            return
+        pending = [r for r in records if r.state is State.PENDING]
+        if pending:
+            with self._changed:
+                target.starting += 1
+            self._thread(self._start, target, pending)
+        self._ensure_waiter(target, ())
 
     # --- the end ------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from . import hosts, ledger, report, report_item, report_plan, transport
+from . import forked, hosts, ledger, report, report_item, report_plan, transport
 from .collection import WANTS, Collection, ItemWants, check_size, in_order, own_host, planned
 from .declaration import Declaration
 from .errors import WrongUse
@@ -46,13 +46,15 @@ class Session:
             forks=settings.forks,
             on_start=self._on_start,
             on_end=self._on_end,
-            on_want=lambda record: link.tell(("wanted", _key(record))),
-            on_unexpected=link.unexpected,
+            on_want=lambda record: self.link.tell(("wanted", _key(record))),
+            on_unexpected=lambda line: self.link.unexpected(line),
         )
         self.jobs: dict[str, list[Job]] = {}
         self.planned: list[PlannedJob[HostRef]] = []
         self.troubles: list[str] = []
         self.started = False
+        self.mail: forked.Mail | None = None
+        self.on_fork: Callable[[], None] = lambda: None
         self._called: dict[tuple[str, str], Check] = {}
         self._called_jobs: dict[str, list[Job]] = {}
         self._targets: dict[tuple[HostRef, bool | None, str | None], Target] = {}
@@ -60,6 +62,7 @@ class Session:
         self._joined: set[HostRef] = set()
         self._ended_at: dict[str, float] = {}
         self._lock = threading.Lock()
+        self._abrupt = False
         self._unsilence: Callable[[], None] | None = None
 
     def _on_start(self, record: Record) -> None:
@@ -109,7 +112,7 @@ class Session:
         specs = []
         now = time.time()
         for check, ref, declared in wanted:
-            target = self._target(check, ref)
+            target = self._target(ref, check.sudo, check.sudo_user)
             terms = check.terms(self.link.salt)
             id = check.id_on(ref.name, self.link.run, terms if declared else "")
             specs.append((Spec(id, check, terms), target))
@@ -126,16 +129,16 @@ class Session:
             result.append(job)
         return result
 
-    def _target(self, check: Check, ref: HostRef) -> Target:
-        key = (ref, check.sudo, check.sudo_user)
+    def _target(self, ref: HostRef, sudo: bool | None, sudo_user: str | None) -> Target:
+        key = (ref, sudo, sudo_user)
         with self._lock:
             target = self._targets.get(key)
             if target is None:
-                way = transport.HostTransport(ref.backend, check.sudo, check.sudo_user)
-                told = f"{ref.key}/{check.sudo}/{check.sudo_user}"
+                way = transport.HostTransport(ref.backend, sudo, sudo_user, self._abrupt)
+                told = f"{ref.key}/{sudo}/{sudo_user}"
                 target = self._targets[key] = Target(ref.label, ref.identity, way, told)
                 plain = hosts.to_plain(ref)
-                plain |= {"label": ref.label, "sudo": check.sudo, "sudo_user": check.sudo_user}
+                plain |= {"label": ref.label, "sudo": sudo, "sudo_user": sudo_user}
                 self.link.target(told, plain)
                 if told in self._elsewhere:
                     self.runner.started_elsewhere(target, *self._elsewhere[told])
@@ -364,6 +367,38 @@ class Session:
         return report.Verdict(
             check, job.host, record.state, record.result, accepted, waited_s, kept
         )
+
+    # --- forked children ----------------------------------------------------------------------
+
+    def go_on_in_child(self, link: Link) -> None:
+        """Be the session of a forked child. See `pytest_bgcheck.forked`."""
+        self.on_fork()
+        self.link = link
+        self._lock = threading.Lock()
+        self._abrupt = True
+        for (ref, sudo, sudo_user), target in self._targets.items():
+            target.transport = transport.HostTransport(ref.backend, sudo, sudo_user, abrupt=True)
+        self.runner.go_on_in_child()
+
+    def hear_children(self) -> None:
+        """At the end: pass on what forked children have seen, and clean what they have used."""
+        forked.forget(self)
+        if self.mail is None or isinstance(self.link, forked.ChildLink):
+            return
+        for kind, *rest in self.mail.read():
+            if kind == "event":
+                self.link.tell(*rest)
+            elif kind == "unexpected":
+                self.link.unexpected(*rest)
+            elif kind == "target":
+                plain = rest[1]
+                ref = hosts.from_plain(plain)
+                self._target(ref, plain["sudo"], plain["sudo_user"]).asked = True
+            elif kind == "started":
+                key, directory, id, terms = rest
+                self.link.started(key, directory, id, terms)
+                self.started_elsewhere(key, directory, {id: terms})
+        self.mail.close()
 
     # --- the end ------------------------------------------------------------------------------
 

@@ -24,11 +24,11 @@ _EXIT_S = 2.0
 
 
 class SharedConnection:
-    """The connection of one target's calls. Any thread may call."""
+    """The connection of one target's calls; none if not ``wanted``. Any thread may call."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: bool = True) -> None:
         self._lock = threading.Lock()
-        self._looked = False
+        self._looked = not wanted
         self._directory: Path | None = None
         self._number = 0
 

@@ -171,9 +171,15 @@ def in_short_words(request: str) -> str:
 
 
 class HostTransport:
-    """Calls over a testinfra backend, as the user that its settings or ``sudo`` say."""
+    """Calls over a testinfra backend, as the user that its settings or ``sudo`` say.
 
-    def __init__(self, backend: BaseBackend, sudo: bool | None, sudo_user: str | None) -> None:
+    ``abrupt``: this process may end in the middle of a call, so that nothing may be made that
+    would stay: no shared connection, no file.
+    """
+
+    def __init__(
+        self, backend: BaseBackend, sudo: bool | None, sudo_user: str | None, abrupt: bool = False
+    ) -> None:
         self._backend = backend
         self._sudo = backend.sudo if sudo is None else sudo
         self._sudo_user = backend.sudo_user if sudo is None else sudo_user
@@ -181,7 +187,8 @@ class HostTransport:
         self._short_words = False
         # safe-ssh prints its output at its end, by its design.
         self.streams = backend.get_connection_type() in _SUBPROCESS - {"safe-ssh"}
-        self._shared = SharedConnection()
+        self._abrupt = abrupt
+        self._shared = SharedConnection(not abrupt)
         self._idle: list[_Connection] = []
         self._busy: set[_Connection] = set()
         self._lock = threading.Lock()
@@ -210,7 +217,9 @@ class HostTransport:
             if self._closed:
                 raise Unreachable("the run is over")
             connection = (
-                self._idle.pop() if self._idle else _Connection(self._backend, self._become)
+                self._idle.pop()
+                if self._idle
+                else _Connection(self._backend, self._become, self._abrupt)
             )
             self._busy.add(connection)
         try:
@@ -254,7 +263,8 @@ _SUBPROCESS = frozenset(
 class _Connection:
     """A private copy of a backend, for one call at a time."""
 
-    def __init__(self, backend: BaseBackend, become: bool) -> None:
+    def __init__(self, backend: BaseBackend, become: bool, abrupt: bool) -> None:
+        self._abrupt = abrupt
         delegate = _delegate(backend)
         self._backend = copy.copy(delegate or backend)
         # One paramiko client must not serve several threads.
@@ -278,7 +288,7 @@ class _Connection:
         if self._sudo:
             request = as_user(self._backend, request, self._backend.sudo_user)
         if self._backend.get_connection_type() in _SUBPROCESS:
-            with _own_log(self._backend) as read_log:
+            with _own_log(self._backend, not self._abrupt) as read_log:
                 answer = _run(self._backend, request)
                 return replace(answer, log=read_log())
         return _abandonable(lambda: _run(self._backend, request), timeout_s)
@@ -327,11 +337,12 @@ _HAS_LOG = re.compile(r"(^|\s)-[A-Za-z46]*E")
 
 
 @contextmanager
-def _own_log(backend: Any) -> Iterator[Callable[[], bytes]]:
+def _own_log(backend: Any, wanted: bool) -> Iterator[Callable[[], bytes]]:
     """Have ssh's client write what it has to say to a file, and not between what others say."""
     given = getattr(backend, "ssh_extra_args", None)
     path = ""
-    if backend.get_connection_type() in causes.SSH and not _HAS_LOG.search(given or ""):
+    ssh = backend.get_connection_type() in causes.SSH
+    if wanted and ssh and not _HAS_LOG.search(given or ""):
         try:
             file, path = tempfile.mkstemp(prefix="bgcheck-", suffix=".log")
             os.close(file)
