@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from .errors import (
         BadReply,
         BgcheckError,
+        OutputCut,
         Refused,
         StillRunning,
         TargetError,
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
         WrongUse,
     )
     from .handles import Bgcheck, Job
-    from .model import Result, State
+    from .model import Output, Result, State
 
 __all__ = [
     "BadReply",
     "Bgcheck",
     "BgcheckError",
     "Job",
+    "Output",
+    "OutputCut",
     "Refused",
     "Result",
     "State",
@@ -35,6 +38,7 @@ __all__ = [
 _ROOMS = {
     "Bgcheck": "handles",
     "Job": "handles",
+    "Output": "model",
     "Result": "model",
     "State": "model",
     "background_check": "declaration",

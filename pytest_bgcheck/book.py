@@ -105,6 +105,7 @@ class Book:
                 lines += [(line, "red") for line in report_summary.table(told.bad, width)]
             lines += [(report_summary.near_limit(job), "yellow") for job in told.near_limit]
             lines += [(line, "yellow") for line in report_summary.noted(self._jobs())]
+            lines += [(report_summary.cut(job), "yellow") for job in told.cut]
             if self.settings.unawaited != "ignore":
                 colour = "red" if self.settings.unawaited == "fail" else "yellow"
                 lines += [(report_summary.unawaited(job), colour) for job in told.unawaited]

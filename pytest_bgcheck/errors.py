@@ -18,6 +18,13 @@ class StillRunning(BgcheckError, TimeoutError):
     """The job had not ended when the caller's patience was over. The job goes on."""
 
 
+class OutputCut(BgcheckError):
+    """Not all that the job wrote is here, so its output as a whole cannot be read.
+
+    What was kept of it is in ``stdout_kept`` and ``stderr_kept`` of the job and of its result.
+    """
+
+
 class TargetError(BgcheckError):
     """The target could not be asked. Asking again with the same id is always safe."""
 

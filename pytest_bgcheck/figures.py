@@ -42,7 +42,8 @@ class Step:
 class Figures:
     """``checks_s``: what all checks took on their targets, ``waited_s``: what all tests waited,
     ``path``: what the run's end had to wait for, the first step first. ``tolerated``: those of the
-    ``bad`` jobs that were awaited by tests that passed, and by no other."""
+    ``bad`` jobs that were awaited by tests that passed, and by no other. ``cut``: those whose
+    output was cut."""
 
     jobs: int
     hosts: int
@@ -54,6 +55,7 @@ class Figures:
     bad: Sequence[JobEntry]
     tolerated: Sequence[JobEntry]
     near_limit: Sequence[JobEntry]
+    cut: Sequence[JobEntry]
     unawaited: Sequence[JobEntry]
 
     @property
@@ -83,6 +85,7 @@ def figures(ledger: Ledger, run: Run) -> Figures:
             if job.waits and all((wait.worker, wait.test) in passed for wait in job.waits)
         ],
         near_limit=[job for job in jobs if (used(job) or 0.0) > NEAR_LIMIT],
+        cut=[job for job in jobs if job.cut],
         unawaited=[job for job in jobs if not job.wanted],
     )
 

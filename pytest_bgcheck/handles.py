@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import StillRunning, WrongUse
-from .model import Result, State
+from .model import Output, Result, State
 from .runner import Record, Runner
 from .settings import duration, make_check
 
@@ -23,7 +23,8 @@ class Job:
     """One run of a check on one host.
 
     ``rc``, ``stdout``, ``stderr``, ``succeeded``, ``failed`` and ``duration`` are shortcuts to
-    ``result()``, which waits for the job's end.
+    ``result()``, which waits for the job's end. ``stdout`` and ``stderr`` raise :class:`OutputCut`
+    unless all of it is here; ``stdout_kept`` and ``stderr_kept`` are what was kept.
     """
 
     def __init__(self, runner: Runner, record: Record) -> None:
@@ -94,11 +95,21 @@ class Job:
 
     @property
     def stdout(self) -> str:
+        __tracebackhide__ = True
         return self.result().stdout
 
     @property
     def stderr(self) -> str:
+        __tracebackhide__ = True
         return self.result().stderr
+
+    @property
+    def stdout_kept(self) -> Output:
+        return self.result().stdout_kept
+
+    @property
+    def stderr_kept(self) -> Output:
+        return self.result().stderr_kept
 
     @property
     def succeeded(self) -> bool:

@@ -6,7 +6,8 @@ told to it as events of plain values, for they cross processes:
     ("planned", KEY, {FIELD: VALUE, ...})       a job, with the fields of its `JobEntry`
     ("requested", KEY, TEST)                    a test requests its handle without awaiting it
     ("started", KEY, WORKER, AT)                its target has confirmed its start
-    ("ended", KEY, {FIELD: VALUE, ...}, AT)     its end is known
+    ("ended", KEY, {FIELD: VALUE, ...}, AT, [STREAM, ...])
+                                                its end is known, and which of its streams were cut
     ("wanted", KEY)                             a test that ran asked for its result
     ("awaiting", WORKER, TEST, [KEY, ...], AT)  a test begins to wait for these jobs
     ("waited", WORKER, TEST, AT, {KEY: S, ...}) its wait is over; how long it waited for each job
@@ -63,7 +64,8 @@ class JobEntry:
     ``worker`` had it started: an xdist worker's id, else empty. ``planned_at``, ``started_at`` and
     ``ended_at``: when it was planned, its start was confirmed, and its end was known here.
     ``duration_s`` is what it took on the target. ``result`` has no more than `SHOWN` bytes of head
-    and of tail. ``wanted``: a test that ran has asked for its result.
+    and of tail; ``cut`` names the streams that were cut before that. ``wanted``: a test that ran
+    has asked for its result.
     """
 
     key: str
@@ -80,6 +82,7 @@ class JobEntry:
     worker: str = ""
     state: State = State.PENDING
     result: Result | None = None
+    cut: tuple[str, ...] = ()
     wanted: bool = False
     requested_by: list[str] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
@@ -167,7 +170,7 @@ class Ledger:
             for job in self.jobs.values():
                 if not job.state.final:
                     result = Result(State.CANCELLED, detail="the run ended")
-                    self.tell(("ended", job.key, result.to_plain(), at))
+                    self.tell(("ended", job.key, result.to_plain(), at, []))
             # The report of a test that was interrupted has no call phase, or never came.
             for wait in (wait for job in self.jobs.values() for wait in job.waits):
                 over = wait.over_at if wait.over_at is not None else at
@@ -204,11 +207,11 @@ class Ledger:
             if not job.state.final:
                 job.state = State.RUNNING
 
-    def _ended(self, key: str, result: dict[str, Any], at: float) -> None:
+    def _ended(self, key: str, result: dict[str, Any], at: float, cut: list[str]) -> None:
         job = self._job(key)
         told = Result.from_plain(result)
         if not job.state.final or (told.state in PROVEN and job.state not in PROVEN):
-            job.state, job.result, job.ended_at = told.state, told, at
+            job.state, job.result, job.ended_at, job.cut = told.state, told, at, tuple(cut)
 
     def _wanted(self, key: str) -> None:
         self._job(key).wanted = True
@@ -247,4 +250,6 @@ def planned(key: str, id: str, check: Check, host: str, at: float) -> Event:
 
 def ended(key: str, result: Result, at: float) -> Event:
     """Return the event of a job's end, with what is shown of its output."""
-    return "ended", key, result.shortened(SHOWN).to_plain(), at
+    kept = {"stdout": result.stdout_kept, "stderr": result.stderr_kept}
+    cut = [stream for stream, output in kept.items() if output.cut or output.missing]
+    return "ended", key, result.shortened(SHOWN).to_plain(), at, cut

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from .errors import OutputCut
+
 
 class State(str, enum.Enum):
     """What a job is doing, or what became of it. Equal to its own name in words."""
@@ -96,11 +98,16 @@ def _digest(*facts: object) -> str:
 
 @dataclass(frozen=True)
 class Output:
-    """What was kept of a stream: the head and, if bytes were left out in between, the tail."""
+    """What was kept of a stream: the head and, if bytes were left out in between, the tail.
+
+    ``size`` is the stream's true size. ``missing``: why there was more that not even the size
+    counts, as on a full disk; else empty.
+    """
 
     size: int = 0
     head: bytes = field(default=b"", repr=False)
     tail: bytes = field(default=b"", repr=False)
+    missing: str = ""
 
     @property
     def cut(self) -> int:
@@ -108,12 +115,14 @@ class Output:
         return self.size - len(self.head) - len(self.tail)
 
     def bytes(self) -> bytes:
+        """Return what was kept; where bytes were left out, a line between head and tail says so."""
         if not self.cut:
             return self.head + self.tail
         gap = f"\n[... {self.cut:,} of {self.size:,} bytes left out ...]\n"
         return self.head + gap.encode() + self.tail
 
     def text(self) -> str:
+        """Return `bytes`, decoded as UTF-8; what is not UTF-8 is replaced."""
         return self.bytes().decode("utf-8", "replace")
 
     def shortened(self, limit: int) -> Output:
@@ -121,12 +130,12 @@ class Output:
         if not self.cut:
             whole = self.head + self.tail
             if len(whole) <= 2 * limit:
-                return Output(self.size, whole)
-            return Output(self.size, whole[:limit], whole[-limit:])
-        return Output(self.size, self.head[:limit], self.tail[-limit:])
+                return replace(self, head=whole, tail=b"")
+            return replace(self, head=whole[:limit], tail=whole[-limit:])
+        return replace(self, head=self.head[:limit], tail=self.tail[-limit:])
 
     def to_plain(self) -> tuple[object, ...]:
-        return self.size, self.head, self.tail
+        return self.size, self.head, self.tail, self.missing
 
 
 EMPTY = Output()
@@ -161,21 +170,57 @@ class Result:
 
     @property
     def stdout(self) -> str:
-        """Standard output, decoded as UTF-8; bytes that are not UTF-8 are replaced."""
-        return self.stdout_kept.text()
+        """Standard output, decoded as UTF-8; bytes that are not UTF-8 are replaced.
+
+        Raises :class:`OutputCut` unless all of it is here, as do the three below.
+        """
+        __tracebackhide__ = True
+        return self._whole("stdout").text()
 
     @property
     def stderr(self) -> str:
         """Standard error, decoded as UTF-8; bytes that are not UTF-8 are replaced."""
-        return self.stderr_kept.text()
+        __tracebackhide__ = True
+        return self._whole("stderr").text()
 
     @property
     def stdout_bytes(self) -> bytes:
-        return self.stdout_kept.bytes()
+        __tracebackhide__ = True
+        return self._whole("stdout").bytes()
 
     @property
     def stderr_bytes(self) -> bytes:
-        return self.stderr_kept.bytes()
+        __tracebackhide__ = True
+        return self._whole("stderr").bytes()
+
+    def _whole(self, stream: str) -> Output:
+        """Return a stream of which nothing is missing, or raise OutputCut."""
+        __tracebackhide__ = True
+        why = self.why_not_whole(stream)
+        if why:
+            raise OutputCut(f"{stream} {why}; {stream}_kept is what was kept")
+        kept: Output = getattr(self, f"{stream}_kept")
+        return kept
+
+    def why_not_whole(self, stream: str) -> str:
+        """Return why a stream ("stdout" or "stderr") is not all that the job wrote; empty if it is.
+
+        The only place that decides this: a test that looks for a word must not pass because the
+        word was in what nobody kept.
+        """
+        kept: Output = getattr(self, f"{stream}_kept")
+        if kept.missing:
+            return f"is not whole: {kept.missing}"
+        if kept.cut:
+            head, tail = len(kept.head), len(kept.tail)
+            return (
+                f"was cut: of its {kept.size:,} bytes the first {head:,} and the last {tail:,} are"
+                " here (a larger output_limit= of the check keeps more)"
+            )
+        unheard = self.state in (State.LOST, State.UNREACHABLE, State.CANCELLED)
+        if unheard and not self.attempts and not kept.size:
+            return f"is not known, because the job is {self.state}"
+        return ""
 
     def shortened(self, limit: int) -> Result:
         """Return it with at most ``limit`` bytes of head and of tail of each stream."""

@@ -15,7 +15,7 @@ import functools
 import importlib.resources
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .errors import BadReply, WrongUse
 from .model import EMPTY, Check, Output, Result, State
@@ -544,7 +544,12 @@ def _result(state: str, stdout: Output, stderr: Output) -> Result | None:
         rc, took, attempts = map(_number, facts[:3])
         if rc > 255 or facts[3:] not in ([], ["full"]):
             raise ValueError(f"an unknown state, {state!r}")
-        detail = "output cut short: no space left where the target keeps it" if facts[3:] else ""
+        detail = ""
+        if facts[3:]:
+            # Which of the two it was, and how much was lost, nobody knows.
+            missing = "no space left where the target keeps it"
+            detail = f"output cut short: {missing}"
+            stdout, stderr = replace(stdout, missing=missing), replace(stderr, missing=missing)
         return Result(State.SUCCEEDED, rc, took / 100, attempts, detail, stdout, stderr)
     took, attempts, left = map(_number, facts[:3])
     note, *suspects = (facts[3:] or ["x"])[0].split("-")

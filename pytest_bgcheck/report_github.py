@@ -11,7 +11,7 @@ import re
 from .figures import Figures
 from .ledger import JobEntry
 from .report import duration, printable
-from .report_summary import HEADS, awaited_by, cells, headline, near_limit, unawaited
+from .report_summary import HEADS, awaited_by, cells, cut, headline, near_limit, unawaited
 
 ROWS = 30
 """The most rows of the summary's table."""
@@ -31,6 +31,7 @@ def markdown(figures: Figures, *, tell_unawaited: bool) -> str:
         if len(figures.bad) > ROWS:
             blocks.append(f"and {len(figures.bad) - ROWS} more")
     notes = [near_limit(job) for job in figures.near_limit[:ROWS]]
+    notes += [cut(job) for job in figures.cut[:ROWS]]
     if tell_unawaited:
         notes += [unawaited(job) for job in figures.unawaited[:ROWS]]
     if notes:

@@ -38,6 +38,7 @@ def document(
             "waited_s": _seconds(figures.waited_s),
             "did_not_succeed": [job.id for job in figures.bad],
             "near_limit": [job.id for job in figures.near_limit],
+            "output_cut": [job.id for job in figures.cut],
             "unawaited": [job.id for job in figures.unawaited],
             "critical_path": [_step(step) for step in figures.path],
         },

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from .figures import Figures, used
 from .ledger import JobEntry
-from .model import State
-from .report import duration
+from .model import Output, State
+from .report import bytes_of, duration
 
 HEADS = ("check", "host", "state", "rc", "took", "limit", "awaited by")
 
@@ -40,6 +40,18 @@ def near_limit(job: JobEntry) -> str:
     return (
         f"background check {job.name!r} on {job.host} used {used(job) or 0:.0%} of its limit:"
         f" {duration(job.duration_s)} of {duration(job.timeout_s)}"
+    )
+
+
+def cut(job: JobEntry) -> str:
+    """Return the line that names a job whose output was cut, and how much there was of it."""
+    sizes = []
+    for stream in job.cut:
+        output: Output = getattr(job.result, f"{stream}_kept")
+        sizes.append(f"{stream} ({output.missing or bytes_of(output.size)})")
+    return (
+        f"background check {job.name!r} on {job.host} has its output cut: {', '.join(sizes)}; a"
+        " larger output_limit= keeps more"
     )
 
 

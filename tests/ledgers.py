@@ -24,15 +24,16 @@ class Told:
     def job(
         self, name: str, host: str, start: float, took: float, state: State = State.SUCCEEDED,
         rc: int | None = 0, limit: float = 360, out: bytes = b"", worker: str = "",
+        kept: Output | None = None,
     ) -> str:  # fmt: skip
         check = Check(name, ("x",), f"/opt/{name} --all", timeout_s=limit)
         key = f"{name}@{host}"
-        output = Output(len(out), out)
-        result = Result(state, rc, took, 1, stdout_kept=output).shortened(ledger.SHOWN)
+        output = kept or Output(len(out), out)
+        result = Result(state, rc, took, 1, stdout_kept=output)
         at = ZERO + start
         self.ledger.tell(ledger.planned(key, f"run-{name}-{host}", check, host, at - 0.1))
         self.ledger.tell(("started", key, worker, at))
-        self.ledger.tell(("ended", key, result.to_plain(), at + took))
+        self.ledger.tell(ledger.ended(key, result, at + took))
         return key
 
     def test(

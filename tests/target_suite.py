@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_bgcheck import Job, State, StillRunning, background_check
+from pytest_bgcheck import Job, OutputCut, State, StillRunning, background_check
 
 plain = background_check("echo out; echo err >&2; sleep 1")
 argv = background_check(["printf", "[%s]", "a b", "it's", '"$HOME" `id` \\n', "%s", "*", "ü€", ""])
@@ -116,7 +116,9 @@ def test_output_is_kept_byte_for_byte(binary: Job) -> None:
 @pytest.mark.bgcheck("big")
 def test_output_is_cut_on_the_target(big: Job) -> None:
     assert big.result().stdout_kept.size == 80_000
-    assert "79,000 of 80,000 bytes left out" in big.stdout
+    assert "79,000 of 80,000 bytes left out" in big.stdout_kept.text()
+    with pytest.raises(OutputCut):
+        assert big.stdout
 
 
 def test_a_signal_is_told(killed: Job) -> None:

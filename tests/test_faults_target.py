@@ -20,7 +20,7 @@ from machines.machine import run, run_checked, wait_until
 from machines.processes import kill, with_argument
 from supervised import Client, fleet
 
-from pytest_bgcheck import protocol
+from pytest_bgcheck import OutputCut, protocol
 from pytest_bgcheck.model import State
 from pytest_bgcheck.protocol import Reply, Spec
 
@@ -439,7 +439,9 @@ def test_a_disk_that_fills_with_output_leaves_the_true_rc_and_says_so(small: Cli
     result = small.finish(loud)
     assert (result.state, result.rc) == (State.SUCCEEDED, 5)
     assert result.detail == "output cut short: no space left where the target keeps it"
-    assert result.stdout.startswith("y\ny\n")
+    assert result.stdout_kept.text().startswith("y\ny\n")
+    with pytest.raises(OutputCut, match="no space left"):
+        assert "never" not in result.stderr
 
 
 def test_a_wait_without_inodes_goes_on(small: Client) -> None:
