@@ -5,13 +5,15 @@ is made of it at the end.
 from __future__ import annotations
 
 import math
+import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 from . import memory, publish, report_github, report_summary
 from .announce import Announcer
-from .figures import Figures, Run, figures
+from .figures import Figures, Run, accusation, figures
 from .ledger import JobEntry, Ledger
 from .plan import Durations, duration_key
 from .progress import Progress
@@ -31,7 +33,9 @@ class Book:
         self.troubles: list[str] = []
         self.unexpected: list[str] = []
         self.kept: list[str] = []
-        self.unwritten: list[str] = []
+        self._session: pytest.Session | None = None
+        self._run: Run | None = None
+        self._shown = False
         self._termination = Termination()
         self._started_at = started_at
         self._idle = only_looks(config)
@@ -58,16 +62,17 @@ class Book:
         if not start:  # xdist's own report of the test in which a worker crashed
             worker = report.node.gateway.id if hasattr(report, "node") else worker
             start = stop = time.time()
-        outcome = report.outcome
-        self.ledger.test(report.nodeid, worker, report.when or "", start, stop, outcome)
+        when, outcome, expected = report.when or "", report.outcome, hasattr(report, "wasxfail")
+        self.ledger.test(report.nodeid, worker, when, start, stop, outcome, expected)
 
     def idle(self) -> float:
         """Use the time in which a test of this process waits; return when to do so again."""
         self._announcer.tell()
         return math.inf if self._progress is None else self._progress.idle()
 
-    def close(self, exit_status: int) -> None:
-        """Close the ledger, write the reports, and keep each job's duration for the next run."""
+    def close(self, session: pytest.Session) -> None:
+        """Close the ledger, make the run red if it has to be, keep each job's duration for the next
+        run."""
         now = time.time()
         self._termination.restore()
         self.ledger.close(now)
@@ -76,11 +81,18 @@ class Book:
         self._announcer.tell()
         if self._idle:
             return
-        run = Run(self._started_at, now, exit_status)
-        self.figures = figures(self.ledger, run)
-        self.unwritten = publish.write_all(
-            self.settings, self.ledger, run, self.figures, self.troubles
+        self._session = session
+        self._run = Run(
+            self._started_at,
+            now,
+            int(session.exitstatus),
+            self.settings.unawaited,
+            tuple(self.unexpected),
         )
+        self.figures = figures(self.ledger, self._run)
+        red = self.figures.guilty or self.unexpected  # what was not told might have been red
+        if red and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         took = [
             (duration_key(job.name, job.host), job.duration_s)
             for job in self._jobs()
@@ -88,16 +100,30 @@ class Book:
         ]
         memory.write(self._cache, memory.remember(self.durations(), took))
 
-    def fails(self) -> bool:
-        """Return whether the run fails, whatever its tests say."""
-        if self.unexpected:
-            return True  # what was not told might have been red
-        if self.settings.unawaited != "fail":
-            return False
-        return any(not job.wanted for job in self._jobs())
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        """Write the reports: only now the exit status is final, which others may have changed."""
+        if self._session is None or self._run is None:
+            return
+        run = replace(self._run, exit_status=int(self._session.exitstatus or 0))
+        told = figures(self.ledger, run)
+        unwritten = publish.write_all(self.settings, self.ledger, run, told, self.troubles)
+        lines = [f"report not written: {line}" for line in unwritten]
+        if not self._shown:  # --no-summary; that the run is red must be said
+            lines += map(accusation, told.guilty)
+        reporter = config.pluginmanager.getplugin("terminalreporter")
+        for line in lines:
+            if reporter is None:
+                print(f"pytest-bgcheck: {line}", file=sys.stderr)
+            else:
+                reporter.write_line(line, red=True)
+        if reporter is not None and self.settings.github_summary and publish.on_github():
+            for line in report_github.commands(told):
+                reporter.write_line(line)
 
     def summary(self, width: int, verbosity: int) -> list[tuple[str, str]]:
         """Return the lines for the terminal, each with its colour."""
+        self._shown = True
         lines: list[tuple[str, str]] = []
         told = self.figures
         if told is not None and told.jobs:
@@ -106,22 +132,14 @@ class Book:
             lines += [(report_summary.near_limit(job), "yellow") for job in told.near_limit]
             lines += [(line, "yellow") for line in report_summary.noted(self._jobs())]
             lines += [(report_summary.cut(job), "yellow") for job in told.cut]
-            if self.settings.unawaited != "ignore":
-                colour = "red" if self.settings.unawaited == "fail" else "yellow"
-                lines += [(report_summary.unawaited(job), colour) for job in told.unawaited]
+            lines += [(line, "yellow") for line in report_summary.unjudged(told)]
+            lines += [(accusation(guilty), "red") for guilty in told.guilty]
             if lines or verbosity >= 0:
                 lines.insert(0, (report_summary.headline(told), "red" if told.bad else ""))
         lines += [(line, "red") for line in self.unexpected]
         lines += [(f"not cleaned up: {line}", "red") for line in self.troubles]
         lines += [(f"kept: {line}", "") for line in self.kept]
-        lines += [(f"report not written: {line}", "red") for line in self.unwritten]
         return lines
-
-    def annotations(self) -> list[str]:
-        """Return what GitHub takes from a log for annotations, nothing elsewhere."""
-        if self.figures is None or not self.settings.github_summary:
-            return []
-        return report_github.commands(self.figures) if publish.on_github() else []
 
     def _jobs(self) -> list[JobEntry]:
         """Return the jobs that were asked to start."""

@@ -72,6 +72,7 @@ def background_check(
     env: Mapping[str, str] | None = None,
     cwd: str | os.PathLike[str] | None = None,
     output_limit: int | None = None,
+    unawaited: str | None = None,
 ) -> Any:
     """Declare a check that runs in the background on its target, and a fixture of its name.
 
@@ -90,6 +91,8 @@ def background_check(
     :param env: environment to add. The values appear in no report and in no argv that stays.
     :param cwd: the directory to run in; default: where ``host.run`` runs.
     :param output_limit: bytes kept of stdout and of stderr (head and tail); default 1 MiB.
+    :param unawaited: ``"ignore"``, ``"warn"`` or ``"fail"``: what becomes of the run if no test
+        judged it; default: as the option ``--bgcheck-unawaited`` says.
 
     A wrong argument is a ``pytest.UsageError`` at collection, before anything is started.
     """
@@ -106,6 +109,7 @@ def background_check(
         "env": env,
         "cwd": cwd,
         "output_limit": output_limit,
+        "unawaited": unawaited,
     }
     caller = sys._getframe(1)
     declaration = Declaration(command, given, caller.f_code.co_filename, caller.f_lineno)

@@ -6,14 +6,26 @@ Computed once, from a closed ledger, so that they agree. Pure; imports only ledg
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from .ledger import JobEntry, Ledger, TestEntry, Wait
+from .ledger import RUN_ENDED, JobEntry, Ledger, TestEntry, Wait
 from .model import State
 
 NEAR_LIMIT = 0.8
 """A check that used more of its limit is named."""
+
+NAMED = 5
+"""The most tests that a cause names."""
+
+STOPPED = {
+    2: "the run was interrupted: by a key, a signal, or errors in collection",
+    3: "pytest had an internal error",
+    4: "pytest was used wrongly",
+}
+"""Exit statuses of a run that did not come to its end."""
+
+OTHERS = {5: "no test has run", 6: "more warnings than --max-warnings allows"}
 
 LEAST_WAIT_S = 0.05
 """A test that waited less did not wait: it only looked."""
@@ -21,11 +33,14 @@ LEAST_WAIT_S = 0.05
 
 @dataclass(frozen=True)
 class Run:
-    """The run as a whole; times in seconds since the epoch."""
+    """The run as a whole; times in seconds since the epoch. ``unawaited``: its option;
+    ``unexpected``: what could not be noted, a line each, so that the run counts as failed."""
 
     started_at: float
     ended_at: float
     exit_status: int = 0
+    unawaited: str = "warn"
+    unexpected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,11 +54,26 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Guilty:
+    """A job that makes the run red although no test failed for it.
+
+    ``test`` requests it and has run; ``unawaited`` is what counts for it, "warn" or "fail".
+    """
+
+    job: JobEntry
+    test: str
+    unawaited: str
+
+
+@dataclass(frozen=True)
 class Figures:
     """``checks_s``: what all checks took on their targets, ``waited_s``: what all tests waited,
     ``path``: what the run's end had to wait for, the first step first. ``tolerated``: those of the
     ``bad`` jobs that were awaited by tests that passed, and by no other. ``cut``: those whose
-    output was cut."""
+    output was cut. ``unjudged``: those that nobody judged, but for those where that is ignored;
+    ``guilty``: those of them that make the run red, with the test that makes them. ``stopped``: the
+    run did not come to its end, so that there is nothing to be said of them one by one.
+    ``causes``: why the run is red, a line for each; none exactly if its exit status is 0."""
 
     jobs: int
     hosts: int
@@ -56,7 +86,10 @@ class Figures:
     tolerated: Sequence[JobEntry]
     near_limit: Sequence[JobEntry]
     cut: Sequence[JobEntry]
-    unawaited: Sequence[JobEntry]
+    unjudged: Sequence[JobEntry]
+    guilty: Sequence[Guilty]
+    stopped: bool
+    causes: Sequence[str]
 
     @property
     def critical(self) -> JobEntry | None:
@@ -68,6 +101,11 @@ class Figures:
 def figures(ledger: Ledger, run: Run) -> Figures:
     jobs = list(ledger.jobs.values())
     bad = [job for job in jobs if job.bad]
+    unjudged = [
+        job for job in jobs if not job.judged and (job.unawaited or run.unawaited) != "ignore"
+    ]
+    stopped = run.exit_status in STOPPED
+    guilty = [] if stopped else list(_guilty(unjudged, ledger, run))
     passed = {key for key, test in ledger.tests.items() if test.outcome == "passed"}
     # Rounded once, here: a report that rounds what another has rounded could differ from it.
     return Figures(
@@ -86,7 +124,62 @@ def figures(ledger: Ledger, run: Run) -> Figures:
         ],
         near_limit=[job for job in jobs if (used(job) or 0.0) > NEAR_LIMIT],
         cut=[job for job in jobs if job.cut],
-        unawaited=[job for job in jobs if not job.wanted],
+        unjudged=unjudged,
+        guilty=guilty,
+        stopped=stopped,
+        causes=causes(ledger, run, guilty),
+    )
+
+
+def _guilty(unjudged: Sequence[JobEntry], ledger: Ledger, run: Run) -> Iterator[Guilty]:
+    ran = {test.test for test in ledger.tests.values() if test.ran}
+    for job in unjudged:
+        test = next((test for test in job.requested_by if test in ran), None)
+        unawaited = job.unawaited or run.unawaited
+        if test is not None and (job.state is not State.SUCCEEDED or unawaited == "fail"):
+            yield Guilty(job, test, unawaited)
+
+
+def causes(ledger: Ledger, run: Run, guilty: Sequence[Guilty]) -> list[str]:
+    """Return why a run is red, a line for each cause; none if its exit status is 0."""
+    if not run.exit_status:
+        return []
+    lines = [STOPPED[run.exit_status]] if run.exit_status in STOPPED else []
+    failed = [test.test for test in ledger.tests.values() if test.outcome == "failed"]
+    if failed:
+        more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
+        tests = "1 test" if len(failed) == 1 else f"{len(failed)} tests"
+        lines.append(f"{tests} failed: {', '.join(failed[:NAMED])}{more}")
+    lines += [*map(accusation, guilty), *run.unexpected]
+    known = run.exit_status in STOPPED or (run.exit_status == 1 and lines)
+    if not known:
+        why = OTHERS.get(run.exit_status, "an error in collection, an option or another plugin")
+        lines.insert(0, f"pytest's exit status is {run.exit_status}: {why}")
+    return lines
+
+
+def standing(job: JobEntry) -> str:
+    """Return how a job that nobody judged stood at the end."""
+    if job.state is State.CANCELLED and job.result and job.result.detail == RUN_ENDED:
+        if job.started_at is None:
+            return "its start was not confirmed"
+        return "it still ran when the tests were over"
+    facts = [str(job.state)]
+    if job.result is not None and job.result.rc is not None:
+        facts.append(f"rc {job.result.rc}")
+    if job.result is not None and job.result.detail:
+        facts.append(job.result.detail)
+    return ", ".join(facts)
+
+
+def accusation(guilty: Guilty) -> str:
+    """Return the line that says which job makes the run red that nobody judged, and why."""
+    job = guilty.job
+    return (
+        f"background check {job.name!r} on {job.host} was judged by no test ({standing(job)}),"
+        f" though {guilty.test} requests it and has run: this makes the run fail"
+        f" (unawaited={guilty.unawaited}); await it by @pytest.mark.bgcheck({job.name!r}), or read"
+        " its rc"
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,14 +25,21 @@ class Job:
     ``rc``, ``stdout``, ``stderr``, ``succeeded``, ``failed`` and ``duration`` are shortcuts to
     ``result()``, which waits for the job's end. ``stdout`` and ``stderr`` raise :class:`OutputCut`
     unless all of it is here; ``stdout_kept`` and ``stderr_kept`` are what was kept.
+
+    Whoever reads a verdict (``rc``, ``succeeded``, ``failed``, a final ``state``, ``result()``)
+    judges the job. The other attributes only use it.
     """
 
-    def __init__(self, runner: Runner, record: Record) -> None:
+    def __init__(
+        self, runner: Runner, record: Record, on_use: Callable[[Record, bool], None]
+    ) -> None:
+        """``on_use`` is told of each use of the handle; True: the job's verdict was read."""
         self._runner = runner
         self._record = record
+        self._on_use = on_use
 
     def __repr__(self) -> str:
-        return f"<Job {self.name!r} on {self.host}: {self.state}>"
+        return f"<Job {self.name!r} on {self.host}: {self._record.state}>"
 
     @property
     def name(self) -> str:
@@ -52,11 +59,14 @@ class Job:
     def state(self) -> State:
         """What is known now, without asking the target."""
         self._runner.attend(self._record.target)
-        return self._record.state
+        state = self._record.state
+        self._on_use(self._record, state.final)
+        return state
 
     def done(self) -> bool:
         """Return whether the result is in, without asking the target."""
         self._runner.attend(self._record.target)
+        self._on_use(self._record, False)
         return self._record.result is not None
 
     def result(self, timeout: float | datetime.timedelta | None = None) -> Result:
@@ -65,12 +75,18 @@ class Job:
         Without ``timeout`` (seconds) the wait's limit follows from the check's own. Raises
         :class:`StillRunning` when ``timeout`` is over; the job goes on.
         """
+        result = self._ended(timeout)
+        self._on_use(self._record, True)
+        return result
+
+    def _ended(self, timeout: float | datetime.timedelta | None = None) -> Result:
         limit = None if timeout is None else duration("timeout", timeout, above=None)
         record = self._record
+        self._on_use(record, False)
         self._runner.want(record)
         if not self._runner.wait_for(lambda: record.result is not None, [record.target], limit):
             raise StillRunning(
-                f"background check {self.name!r} on {self.host} is {self.state} after {limit:g} s"
+                f"background check {self.name!r} on {self.host} is {record.state} after {limit:g} s"
             )
         assert record.result is not None
         return record.result
@@ -80,6 +96,7 @@ class Job:
 
         Raises a :class:`TargetError` if the target could not be asked.
         """
+        self._on_use(self._record, False)
         self._runner.cancel(self._record)
 
     def tail(self) -> Result:
@@ -87,6 +104,7 @@ class Job:
 
         Raises a :class:`TargetError` if the target could not be asked.
         """
+        self._on_use(self._record, False)
         return self._runner.look(self._record)
 
     @property
@@ -96,20 +114,20 @@ class Job:
     @property
     def stdout(self) -> str:
         __tracebackhide__ = True
-        return self.result().stdout
+        return self._ended().stdout
 
     @property
     def stderr(self) -> str:
         __tracebackhide__ = True
-        return self.result().stderr
+        return self._ended().stderr
 
     @property
     def stdout_kept(self) -> Output:
-        return self.result().stdout_kept
+        return self._ended().stdout_kept
 
     @property
     def stderr_kept(self) -> Output:
-        return self.result().stderr_kept
+        return self._ended().stderr_kept
 
     @property
     def succeeded(self) -> bool:
@@ -121,7 +139,7 @@ class Job:
 
     @property
     def duration(self) -> float | None:
-        return self.result().duration
+        return self._ended().duration
 
 
 class Bgcheck:
@@ -147,6 +165,7 @@ class Bgcheck:
         env: Mapping[str, str] | None = None,
         cwd: str | os.PathLike[str] | None = None,
         output_limit: int | None = None,
+        unawaited: str | None = None,
     ) -> Job:
         """Start a job in the background and return its handle at once.
 
@@ -167,6 +186,7 @@ class Bgcheck:
             "env": env,
             "cwd": cwd,
             "output_limit": output_limit,
+            "unawaited": unawaited,
         }
         try:
             check = make_check(

@@ -4,11 +4,12 @@ It lives where the report is made: in the only process, or on the xdist controll
 told to it as events of plain values, for they cross processes:
 
     ("planned", KEY, {FIELD: VALUE, ...})       a job, with the fields of its `JobEntry`
-    ("requested", KEY, TEST)                    a test requests its handle without awaiting it
+    ("requested", KEY, TEST)                    a test requests it: by a fixture, a mark, a call
     ("started", KEY, WORKER, AT)                its target has confirmed its start
     ("ended", KEY, {FIELD: VALUE, ...}, AT, [STREAM, ...])
                                                 its end is known, and which of its streams were cut
     ("wanted", KEY)                             a test that ran asked for its result
+    ("judged", KEY)                             a test that ran has read its verdict
     ("awaiting", WORKER, TEST, [KEY, ...], AT)  a test begins to wait for these jobs
     ("waited", WORKER, TEST, AT, {KEY: S, ...}) its wait is over; how long it waited for each job
 
@@ -29,6 +30,9 @@ from typing import Any
 from .model import Check, Result, State
 
 Event = tuple[Any, ...]
+
+RUN_ENDED = "the run ended"
+"""The detail of a job that still ran then."""
 
 SHOWN = 4096
 """Bytes of a stream's head, and of its tail, that are told."""
@@ -65,7 +69,8 @@ class JobEntry:
     ``ended_at``: when it was planned, its start was confirmed, and its end was known here.
     ``duration_s`` is what it took on the target. ``result`` has no more than `SHOWN` bytes of head
     and of tail; ``cut`` names the streams that were cut before that. ``wanted``: a test that ran
-    has asked for its result.
+    has asked for its result. ``judged``: one has awaited it by mark, or read its verdict.
+    ``unawaited``: what it makes of the run otherwise; empty: what the run's option says.
     """
 
     key: str
@@ -76,6 +81,8 @@ class JobEntry:
     timeout_s: float = 0.0
     grace_s: float = 0.0
     accepted: tuple[int, ...] = ()
+    output_limit: int = 0
+    unawaited: str = ""
     planned_at: float | None = None
     started_at: float | None = None
     ended_at: float | None = None
@@ -84,6 +91,7 @@ class JobEntry:
     result: Result | None = None
     cut: tuple[str, ...] = ()
     wanted: bool = False
+    judged: bool = False
     requested_by: list[str] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
 
@@ -116,6 +124,7 @@ class TestEntry:
     """A test's span on its worker (empty without xdist), over all its phases and reruns.
 
     ``outcome``: passed, failed, skipped (so is a test that failed as expected), or unfinished.
+    ``ran``: it was not skipped, neither before nor in its call.
     """
 
     __test__ = False
@@ -125,6 +134,7 @@ class TestEntry:
     started_at: float
     ended_at: float
     outcome: str
+    ran: bool = False
 
 
 class Ledger:
@@ -149,14 +159,19 @@ class Ledger:
             return list(self.jobs.values())
 
     def test(
-        self, test: str, worker: str, when: str, start: float, stop: float, outcome: str
-    ) -> None:
-        """Add a phase of a test. It has passed when its call has; what is worse stands."""
+        self, test: str, worker: str, when: str, start: float, stop: float, outcome: str,
+        expected: bool = False,
+    ) -> None:  # fmt: skip
+        """Add a phase of a test. It has passed when its call has; what is worse stands.
+
+        ``expected``: it failed as it was expected to, which pytest reports as skipped.
+        """
         with self._lock:
             entry = self.tests.setdefault(
                 (worker, test), TestEntry(test, worker, start, stop, UNFINISHED)
             )
             entry.ended_at = max(entry.ended_at, stop)
+            entry.ran |= when == "call" and (outcome != "skipped" or expected)
             if when == "setup" and outcome == "passed":
                 entry.outcome = UNFINISHED  # a rerun starts anew
             elif outcome != "passed" or (when == "call" and entry.outcome == UNFINISHED):
@@ -169,7 +184,7 @@ class Ledger:
                 self.worker_gone(worker, at)
             for job in self.jobs.values():
                 if not job.state.final:
-                    result = Result(State.CANCELLED, detail="the run ended")
+                    result = Result(State.CANCELLED, detail=RUN_ENDED)
                     self.tell(("ended", job.key, result.to_plain(), at, []))
             # The report of a test that was interrupted has no call phase, or never came.
             for wait in (wait for job in self.jobs.values() for wait in job.waits):
@@ -216,10 +231,13 @@ class Ledger:
     def _wanted(self, key: str) -> None:
         self._job(key).wanted = True
 
+    def _judged(self, key: str) -> None:
+        self._job(key).judged = True
+
     def _awaiting(self, worker: str, test: str, keys: list[str], at: float) -> None:
         for key in keys:
             job = self._job(key)
-            job.wanted = True
+            job.wanted = job.judged = True
             job.waits.append(Wait(test, worker, at))
 
     def _waited(self, worker: str, test: str, at: float, seconds: dict[str, float]) -> None:
@@ -243,6 +261,8 @@ def planned(key: str, id: str, check: Check, host: str, at: float) -> Event:
         "timeout_s": check.timeout_s,
         "grace_s": check.grace_s,
         "accepted": sorted(check.rc),
+        "output_limit": check.output_limit,
+        "unawaited": check.unawaited or "",
         "planned_at": at,
     }
     return "planned", key, facts

@@ -48,7 +48,7 @@ class Check:
 
     ``argv`` is what is executed on the target; with ``script`` it holds the script's arguments.
     ``host`` is a testinfra hostspec, or None for the host of whoever awaits. ``sudo`` None means:
-    as the host's own testinfra settings say.
+    as the host's own testinfra settings say, ``unawaited`` None: as the run's option says.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Check:
     env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     cwd: str | None = None
     output_limit: int = 1 << 20
+    unawaited: str | None = None
 
     def differences(self, other: Check) -> list[str]:
         """Return the names of the arguments in which two checks differ."""

@@ -280,16 +280,14 @@ def _end(session: pytest.Session, controller: Controller | None) -> None:
         ours.hear_children()
         ours.link.leave(ours)
     if controller is not None:
-        controller.clean()
+        controller.clean(ask=session.exitstatus != pytest.ExitCode.INTERRUPTED)
     elif ours is not None and book is not None:
         book.troubles += ours.troubles
         book.kept += ours.kept() if ours.settings.keep else []
     if signals.in_a_hurry():
         session.exitstatus = pytest.ExitCode.INTERRUPTED
     if book is not None:
-        book.close(int(session.exitstatus))
-        if book.fails() and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        book.close(session)
 
 
 def pytest_terminal_summary(
@@ -308,8 +306,6 @@ def pytest_terminal_summary(
         pieces = textwrap.wrap(line, width, subsequent_indent="  ") if len(line) > width else []
         for piece in pieces if tty and pieces else [line]:
             terminalreporter.write_line(piece, **({colour: True} if colour else {}))
-    for line in book.annotations():
-        terminalreporter.write_line(line)
 
 
 # --- the xdist controller -------------------------------------------------------------------------

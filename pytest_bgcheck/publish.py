@@ -23,7 +23,7 @@ def write_all(
     unwritten = []
     step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if step_summary and settings.github_summary and figures.jobs:
-        text = report_github.markdown(figures, tell_unawaited=settings.unawaited != "ignore")
+        text = report_github.markdown(figures)
         try:
             # A step has one such file for all that runs in it.
             with open(step_summary, "a", encoding="utf-8", errors="replace") as file:

@@ -11,7 +11,7 @@ import re
 from .figures import Figures
 from .ledger import JobEntry
 from .report import duration, printable
-from .report_summary import HEADS, awaited_by, cells, cut, headline, near_limit, unawaited
+from .report_summary import HEADS, awaited_by, cells, cut, headline, near_limit, unjudged
 
 ROWS = 30
 """The most rows of the summary's table."""
@@ -20,10 +20,13 @@ ANNOTATIONS = 10
 """GitHub shows no more of a step."""
 
 
-def markdown(figures: Figures, *, tell_unawaited: bool) -> str:
+def markdown(figures: Figures) -> str:
     """Return a short summary of a run."""
-    mark = "❌" if len(figures.bad) > len(figures.tolerated) else "✅"
+    mark = "❌" if figures.causes else "✅"
     blocks = [f"### {mark} Background checks", _plain(headline(figures))]
+    if figures.causes:
+        causes = [f"- {_plain(cause)}" for cause in figures.causes[:ROWS]]
+        blocks.append("\n".join(["Why the run is red:", "", *causes]))
     if figures.bad:
         rows = [HEADS, tuple("---" for _ in HEADS)]
         rows += [tuple(map(_plain, cells(job))) for job in figures.bad[:ROWS]]
@@ -32,8 +35,7 @@ def markdown(figures: Figures, *, tell_unawaited: bool) -> str:
             blocks.append(f"and {len(figures.bad) - ROWS} more")
     notes = [near_limit(job) for job in figures.near_limit[:ROWS]]
     notes += [cut(job) for job in figures.cut[:ROWS]]
-    if tell_unawaited:
-        notes += [unawaited(job) for job in figures.unawaited[:ROWS]]
+    notes += unjudged(figures)[:ROWS]
     if notes:
         blocks.append("\n".join(f"- {_plain(note)}" for note in notes))
     return "\n\n".join(blocks) + "\n"
@@ -46,12 +48,15 @@ def _plain(text: str) -> str:
 
 
 def commands(figures: Figures) -> list[str]:
-    """Return a workflow command for each job that did not succeed and that no test tolerated."""
+    """Return a workflow command for each job that did not succeed and that no test tolerated, and
+    for each that makes the run red because nobody judged it. In a green run they only warn."""
+    kind = "error" if figures.causes else "warning"
     failed = [job for job in figures.bad if job not in figures.tolerated]
-    told = [_annotation(job) for job in failed[:ANNOTATIONS]]
+    failed += [one.job for one in figures.guilty if one.job not in failed]
+    told = [f"::{kind} {_annotation(job)}" for job in failed[:ANNOTATIONS]]
     if len(failed) > ANNOTATIONS:
         left = len(failed) - ANNOTATIONS + 1
-        told[-1] = f"::error title=background checks::and {left} more did not succeed"
+        told[-1] = f"::{kind} title=background checks::and {left} more"
     return told
 
 
@@ -65,9 +70,10 @@ def _annotation(job: JobEntry) -> str:
     if result is not None and result.detail:
         facts += f": {result.detail}"
     tests = awaited_by(job)
-    told = f"{facts}\ncommand: {job.command}\nawaited by: {', '.join(tests[:5]) or 'no test'}"
+    by = "" if job.judged else ", and judged by no test"
+    told = f"{facts}{by}\ncommand: {job.command}\nawaited by: {', '.join(tests[:5]) or 'no test'}"
     title = f"background check {job.name} on {job.host}"
-    return f"::error title={_property(title)}::{_data(printable(told))}"
+    return f"title={_property(title)}::{_data(printable(told))}"
 
 
 def _data(text: str) -> str:

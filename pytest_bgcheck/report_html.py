@@ -61,6 +61,7 @@ def _head(document: Mapping[str, Any], headline: str) -> dict[str, Any]:
             "text": time.strftime("%Y-%m-%d %H:%M:%S UTC", began),
         },
         "exit_status": document["run"]["exit_status"],
+        "causes": [printable(cause) for cause in document["run"]["causes"]],
         "troubles": document["run"]["not_cleaned_up"],
     }
 

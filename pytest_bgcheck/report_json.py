@@ -13,7 +13,7 @@ from .figures import Figures, Run, Step, used
 from .ledger import JobEntry, Ledger, TestEntry, Wait
 from .model import EMPTY, Output
 
-VERSION = 1
+VERSION = 2
 """Of the document's form. It grows when a reader of the form before could go wrong."""
 
 
@@ -27,6 +27,7 @@ def document(
             "started_at": _seconds(run.started_at),
             "ended_at": _seconds(run.ended_at),
             "exit_status": run.exit_status,
+            "causes": list(figures.causes),
             "not_cleaned_up": list(troubles),
         },
         "summary": {
@@ -39,7 +40,7 @@ def document(
             "did_not_succeed": [job.id for job in figures.bad],
             "near_limit": [job.id for job in figures.near_limit],
             "output_cut": [job.id for job in figures.cut],
-            "unawaited": [job.id for job in figures.unawaited],
+            "unjudged": [job.id for job in figures.unjudged],
             "critical_path": [_step(step) for step in figures.path],
         },
         "jobs": [_job(job) for job in ledger.jobs.values()],
@@ -53,6 +54,7 @@ def _seconds(value: float | None) -> float | None:
 
 def _job(job: JobEntry) -> dict[str, Any]:
     result = job.result
+    awaited = {wait.test for wait in job.waits}
     return {
         "id": job.id,
         "check": job.name,
@@ -76,7 +78,8 @@ def _job(job: JobEntry) -> dict[str, Any]:
         "stdout": _output(result.stdout_kept if result else EMPTY),
         "stderr": _output(result.stderr_kept if result else EMPTY),
         "awaited_by": [_wait(wait) for wait in job.waits],
-        "requested_by": list(job.requested_by),
+        "judged": job.judged,
+        "requested_by": [test for test in job.requested_by if test not in awaited],
     }
 
 

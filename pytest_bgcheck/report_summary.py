@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .figures import Figures, used
+from .figures import Figures, standing, used
 from .ledger import JobEntry
 from .model import Output, State
 from .report import bytes_of, duration
@@ -55,13 +55,17 @@ def cut(job: JobEntry) -> str:
     )
 
 
-def unawaited(job: JobEntry) -> str:
-    told = str(job.state)
-    if job.result is not None and job.result.rc is not None:
-        told += f", rc {job.result.rc}"
-    return (
-        f"background check {job.name!r} on {job.host} was started, and no test awaited it ({told})"
-    )
+def unjudged(figures: Figures) -> list[str]:
+    """Return a line for each job that nobody judged and that does not make the run red; after an
+    interrupt only their number."""
+    if figures.stopped and figures.unjudged:
+        return [f"{count(len(figures.unjudged), 'background check')} judged by no test"]
+    guilty = {one.job.key for one in figures.guilty}
+    return [
+        f"background check {job.name!r} on {job.host} was judged by no test ({standing(job)})"
+        for job in figures.unjudged
+        if job.key not in guilty
+    ]
 
 
 def noted(jobs: Iterable[JobEntry]) -> list[str]:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 
 from . import protocol, recovery, unexpected
 from .errors import BadReply, Gone, Refused, TargetError, Unreachable
+from .ledger import RUN_ENDED as RUN_ENDED
 from .model import Check, Result, State
 from .signals import in_a_hurry
 from .transport import Transport, ask, ask_stream
@@ -50,7 +51,6 @@ IDLE_S = 1.0
 """The least time between two waiting calls of which the first had nothing to tell."""
 
 OTHER_TERMS = "it was started already in this run, with other arguments"
-RUN_ENDED = "the run ended"
 BATCH_S = 1.0
 """How long ended jobs gather while nobody waits for one, where a call has but one reply."""
 
@@ -581,13 +581,22 @@ class Runner:
             self._hurried = True
             self._changed.notify_all()
 
+    def adopt(self, records: Iterable[Record]) -> None:
+        """Take on jobs that other processes of the run have started, for the run's end."""
+        with self._changed:
+            for record in records:
+                self.records[record.target, record.spec.id] = record
+                if record.state is State.RUNNING:
+                    record.target.running[record.spec.id] = record
+
     def stop(self, targets: Iterable[Target]) -> None:
-        """Wait for nothing any more: end the calls that are under way, and cancel what still runs
-        as far as this process is concerned. The targets are left as they are."""
+        """Wait for nothing any more: end the calls that are under way to some targets, and cancel
+        what still runs there as far as this process is concerned. They are left as they are."""
         self._stop()
-        for target in targets:
+        stopped = set(targets)
+        for target in stopped:
             self._let_go(target)
-        self._cancel_all()
+        self._cancel_here(record for record in self.records.values() if record.target in stopped)
 
     def _let_go(self, target: Target) -> None:
         try:
@@ -596,20 +605,27 @@ class Runner:
             self._internal(target, error, target.running.values())
 
     def close(
-        self, targets: Iterable[Target], *, keep: bool = False, within_s: float | None = None
+        self,
+        targets: Iterable[Target],
+        *,
+        keep: bool = False,
+        within_s: float | None = None,
+        ask_about: Iterable[Record] = (),
     ) -> list[str]:
         """End all jobs and remove all files, in ``within_s`` (`CLEAN_S`) and a moment at the most;
         sooner, if a signal says so (`signals.held`).
 
         Returns what did not work, a line for each target, with what may be left there. Jobs that
-        still ran are cancelled.
+        still ran are cancelled; a target is asked before about those of ``ask_about``, for they may
+        have just ended.
         """
+        asked = list(ask_about)
         self._stop()
         deadline = self._clock() + (CLEAN_S if within_s is None else within_s)
         troubles: dict[Target, str] = {}
         threads = {}
         for target in targets:
-            arguments = (target, keep, deadline, troubles)
+            arguments = (target, keep, deadline, troubles, [r for r in asked if r.target is target])
             thread = threading.Thread(target=self._clean, args=arguments, daemon=True)
             try:
                 thread.start()
@@ -626,7 +642,7 @@ class Runner:
             troubles[target] = f"{why}; {self._place(target)} may be left there"
         if late and in_a_hurry():
             self._hang_up(late)
-        self._cancel_all()
+        self._cancel_here(self.records.values())
         return [f"{target.label}: {trouble}" for target, trouble in list(troubles.items())]
 
     def _place(self, target: Target) -> str:
@@ -646,13 +662,18 @@ class Runner:
             self._closing = True
             self._changed.notify_all()
 
-    def _cancel_all(self) -> None:
+    def _cancel_here(self, records: Iterable[Record]) -> None:
         with self._changed:
-            for record in self.records.values():
+            for record in records:
                 self._settle(record, Result(State.CANCELLED, detail=RUN_ENDED))
 
     def _clean(
-        self, target: Target, keep: bool, deadline: float, troubles: dict[Target, str]
+        self,
+        target: Target,
+        keep: bool,
+        deadline: float,
+        troubles: dict[Target, str],
+        ask_about: Sequence[Record],
     ) -> None:
         def left_s() -> float:
             return max(0.1, deadline - self._clock())
@@ -663,6 +684,7 @@ class Runner:
             directory = target.directory
             if directory is None and not target.asked:
                 return
+            self._ask_last(target, [r for r in ask_about if not r.state.final], left_s() / 3)
             for failures in itertools.count(1):
                 nonce = next(self._nonces)
                 where = self._base if directory is None else directory
@@ -694,6 +716,27 @@ class Runner:
             troubles[target] = f"{said}; {self._place(target)} may be left there"
         finally:
             self._let_go(target)
+
+    def _ask_last(self, target: Target, records: Sequence[Record], patience_s: float) -> None:
+        """Ask once how jobs stand that nobody waits for any more."""
+        records = [record for record in records if record.state is State.RUNNING]
+        deadline = self._clock() + patience_s
+        while records and target.directory is not None:
+            try:
+                nonce, request = self._wait_request(target, records, 0, False)
+                with self._turn(CLEAN_TURN_S):
+                    left_s = max(0.1, deadline - self._clock())
+                    reply = ask(target.transport, nonce, request, left_s)
+            except Exception as error:  # whatever it was, the target is to be cleaned
+                detail = f"{RUN_ENDED}, and its target could not be asked: {error}"
+                self._settle_all(records, State.CANCELLED, detail)
+                return
+            with self._changed:
+                self._take(target, records, reply)
+            kept = [output for r in reply.reports for output in (r.stdout, r.stderr)]
+            if sum(len(output.head) + len(output.tail) for output in kept) < protocol.REPLY_BUDGET:
+                return
+            records = [r for r in records if r.result is None]  # there was no room for all
 
 
 def place(directory: bytes | None, base: str, run: str) -> str:

@@ -22,6 +22,7 @@ from .errors import WrongUse
 from .fixtures import Requests
 from .handles import Job
 from .hosts import HostRef
+from .judging import Judging
 from .link import Link
 from .model import Check, Result, State
 from .plan import PlannedJob
@@ -49,6 +50,7 @@ class Session:
             on_want=lambda record: self.link.tell(("wanted", _key(record))),
             on_unexpected=lambda line: self.link.unexpected(line),
         )
+        self.judging = Judging(lambda event: self.link.tell(event))
         self.jobs: dict[str, list[Job]] = {}
         self.planned: list[PlannedJob[HostRef]] = []
         self.troubles: list[str] = []
@@ -91,6 +93,7 @@ class Session:
         """Start this session's share of the planned jobs, whole hosts: one call starts all jobs of
         a host. Another share's jobs are started by whoever wants one before that session does."""
         self.started = True
+        self.config.pluginmanager.register(self.judging, "bgcheck-judging")
         self._unsilence = transport.silence()
         self.link.listen(self)
         index, count = self.link.share
@@ -104,7 +107,8 @@ class Session:
         share = [job for job in self.planned if job.host in new]
         jobs = self._submit([(job.check, job.host, True) for job in share])
         for planned_job, job in zip(share, jobs, strict=True):
-            for test in planned_job.requested_by:
+            # Also those that are to await it: they may come to their end without.
+            for test in [*planned_job.requested_by, *planned_job.awaited_by]:
                 self.link.tell(("requested", _key(job._record), test))
 
     def _submit(self, wanted: Sequence[tuple[Check, HostRef, bool]]) -> list[Job]:
@@ -124,7 +128,7 @@ class Session:
             jobs = self.jobs.setdefault(record.spec.check.name, [])
             job = next((job for job in jobs if job._record is record), None)
             if job is None:
-                job = Job(self.runner, record)
+                job = Job(self.runner, record, self._on_use)
                 jobs.append(job)
             result.append(job)
         return result
@@ -167,7 +171,19 @@ class Session:
             ref = hosts.pinned(check.host, self.config)
         else:
             ref = hosts.host_ref(host)
-        return self._job(check, ref)
+        return self._used(self._job(check, ref))
+
+    def _used(self, job: Job) -> Job:
+        """Return a job that is handed out to a test."""
+        if self.started:
+            self.judging.use(_key(job._record))
+        return job
+
+    def _on_use(self, record: Record, verdict: bool) -> None:
+        """A handle is used, perhaps to read the job's verdict."""
+        self.judging.use(_key(record))
+        if verdict:
+            self.judging.judge(_key(record))
 
     def _job(self, check: Check, ref: HostRef, declared: bool = True) -> Job:
         if not self.started:
@@ -181,7 +197,8 @@ class Session:
         way = transport.HostTransport(ref.backend, check.sudo, check.sudo_user)
         result = Result(State.NOT_STARTED, detail="nothing is started in this mode of pytest")
         target = Target(ref.label, ref.identity, way)
-        return Job(self.runner, Record(Spec("", check), target, result.state, result))
+        record = Record(Spec("", check), target, result.state, result)
+        return Job(self.runner, record, lambda record, verdict: None)
 
     def start(self, check: Check, host: Any) -> Job:
         """Start a check that is not declared, once for its name and host."""
@@ -198,7 +215,7 @@ class Session:
         jobs = self._called_jobs.setdefault(check.name, [])
         if job not in jobs:
             jobs.append(job)
-        return job
+        return self._used(job)
 
     def _ref(self, host: Any) -> HostRef:
         if host is None:
@@ -232,7 +249,7 @@ class Session:
                 f"{len(jobs)} background checks with the name {name!r} run on {jobs[0].host}:"
                 " a test reaches its own by its fixture, or by the mark"
             )
-        return jobs[0]
+        return self._used(jobs[0])
 
     def await_item(self, item: pytest.Item, already: Names[str] = ()) -> list[str]:
         """Wait for the jobs that an item awaits by now; fail the test unless all are good.
@@ -412,9 +429,20 @@ class Session:
         # The others count on this session's share, though xdist may have had no test for it.
         self.runner.settle_starts(targets - mine)
         self.runner.stop(targets - mine)
-        self.troubles = self.runner.close(mine, keep=self.settings.keep)
+        self.troubles = self.runner.close(mine, keep=self.settings.keep, ask_about=self._unjudged())
         if self._unsilence is not None:
             self._unsilence()
+
+    def _unjudged(self) -> list[Record]:
+        """Return the jobs of which the end of the run tells how they stood."""
+        if self.pytest_session.exitstatus == pytest.ExitCode.INTERRUPTED:
+            return []
+        return [
+            record
+            for record in self.runner.records.values()
+            if _key(record) not in self.judging.judged
+            and (record.spec.check.unawaited or self.settings.unawaited) != "ignore"
+        ]
 
     def give_up(self) -> None:
         """Wait for no job any more, and have no further test run: the run is being stopped."""

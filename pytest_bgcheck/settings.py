@@ -30,12 +30,15 @@ MAKE_SESSION: pytest.StashKey[Callable[[], Any]] = pytest.StashKey()
 """How to make it if only a running test turns out to need it."""
 
 DEFAULT_TIMEOUT_S = 360.0
+UNAWAITED = ("warn", "fail", "ignore")
+"""What a job can make of the run that nobody judged; the default first."""
+
 LONGEST_S = 10 * 86400.0
 """The supervisor counts centiseconds modulo 11.5 days."""
 
 ARGUMENTS = (
     "script", "args", "timeout", "rc", "retry_every", "grace", "host", "sudo", "sudo_user", "env",
-    "cwd", "output_limit",
+    "cwd", "output_limit", "unawaited",
 )  # fmt: skip
 """The arguments of a check beside its command, as ``background_check`` and ``start`` take them."""
 
@@ -67,8 +70,9 @@ def add_options(parser: pytest.Parser) -> None:
          metavar="SECONDS")  # fmt: skip
     both("order", "tests that await checks: 'last', behind the others (default), or 'keep'",
          metavar="last|keep")  # fmt: skip
-    both("unawaited", "a started check that no test awaited: 'warn' (default), 'fail' or 'ignore'",
-         metavar="warn|fail|ignore")  # fmt: skip
+    both("unawaited", "a check that no test judged, though one that requests it has run, fails the"
+         " run if it did not succeed ('warn', default), in any case ('fail') or never ('ignore')",
+         metavar="|".join(UNAWAITED))  # fmt: skip
     both("dir", "directory for the run's files on the targets (default: their TMPDIR or /tmp)",
          metavar="DIR")  # fmt: skip
     both("forks", "hosts spoken to at once to start and to clean up (default: 32)", metavar="N")
@@ -120,7 +124,7 @@ def from_config(config: pytest.Config) -> Settings:
     return Settings(
         timeout_s=number("timeout", DEFAULT_TIMEOUT_S, float),
         order=choice("order", "last", "keep"),
-        unawaited=choice("unawaited", "warn", "fail", "ignore"),
+        unawaited=choice("unawaited", *UNAWAITED),
         dir=directory or "",
         forks=int(number("forks", 32, int)),
         plan=config.getoption("bgcheck_plan"),
@@ -206,6 +210,7 @@ def make_check(
         env=_env(given.get("env")),
         cwd=_cwd(given.get("cwd")),
         output_limit=_limit(given.get("output_limit")),
+        unawaited=_unawaited(given.get("unawaited")),
     )
 
 
@@ -342,6 +347,12 @@ def _limit(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise WrongUse(f"output_limit must be a positive number of bytes, not {value!r}")
     return value
+
+
+def _unawaited(value: object) -> str | None:
+    if value is not None and value not in UNAWAITED:
+        raise WrongUse(f"unawaited must be one of {', '.join(UNAWAITED)}, not {value!r}")
+    return None if value is None else str(value)
 
 
 # --- marks ----------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from .link import here, new_run
 from .wire import plain
 
 if TYPE_CHECKING:
+    from .runner import Record, Target
     from .session import Session
 
 FLUSH_S = 2.0
@@ -289,8 +290,11 @@ class Controller:
             for line in self.book.troubles:
                 print(f"pytest-bgcheck: not cleaned up: {line}", file=sys.stderr)
 
-    def clean(self) -> None:
-        """End all jobs and leave nothing on the targets: one call a host, whoever had it."""
+    def clean(self, *, ask: bool = False) -> None:
+        """End all jobs and leave nothing on the targets: one call a host, whoever had it.
+
+        ``ask`` before how those jobs stand that nobody judged and of whose end nobody has heard.
+        """
         self._ended = True
         if not self._targets:
             return
@@ -311,12 +315,45 @@ class Controller:
             way = transport.HostTransport(ref.backend, facts["sudo"], facts["sudo_user"])
             directory = self._started.get(key, (None,))[0]
             targets.append(Target(ref.label, ref.identity, way, key, directory, asked=True))
-        runner = Runner(self._run, base=settings.dir, forks=settings.forks)
+        runner = Runner(
+            self._run, base=settings.dir, forks=settings.forks, on_end=self._heard_at_the_end
+        )
+        unjudged = self._unjudged(targets) if ask else []
+        runner.adopt(unjudged)
         unsilence = transport.silence()
         # Workers have waited already: the whole end has one bound.
         spent = 0.0 if self._over_at is None else time.monotonic() - self._over_at
         within_s = max(CLEAN_S - spent, CLEAN_S / 2)
-        self.book.troubles += runner.close(targets, keep=settings.keep, within_s=within_s)
+        self.book.troubles += runner.close(
+            targets, keep=settings.keep, within_s=within_s, ask_about=unjudged
+        )
         unsilence()
         if settings.keep:
             self.book.kept += [f"{t.label}: {t.path}" for t in targets if t.directory]
+
+    def _unjudged(self, targets: Sequence[Target]) -> list[Record]:
+        from .model import Check
+        from .protocol import Spec
+        from .runner import Record
+
+        by_key = {target.key: target for target in targets}
+        records = []
+        for job in self.book.ledger.snapshot():
+            target = by_key.get(job.key.partition("@")[2])
+            unawaited = job.unawaited or self.book.settings.unawaited
+            if target is None or job.state.final or job.judged or unawaited == "ignore":
+                continue
+            check = Check(
+                job.name, (), job.command, timeout_s=job.timeout_s, grace_s=job.grace_s,
+                rc=frozenset(job.accepted), output_limit=job.output_limit,
+            )  # fmt: skip
+            records.append(Record(Spec(job.id, check), target, job.state))
+        return records
+
+    def _heard_at_the_end(self, record: Record) -> None:
+        from .ledger import RUN_ENDED, ended
+
+        assert record.result is not None
+        if record.result.detail != RUN_ENDED:
+            key = f"{record.spec.id}@{record.target.key}"
+            self.book.ledger.tell(ended(key, record.result, time.time()))

@@ -24,9 +24,9 @@ class Told:
     def job(
         self, name: str, host: str, start: float, took: float, state: State = State.SUCCEEDED,
         rc: int | None = 0, limit: float = 360, out: bytes = b"", worker: str = "",
-        kept: Output | None = None,
+        kept: Output | None = None, unawaited: str | None = None,
     ) -> str:  # fmt: skip
-        check = Check(name, ("x",), f"/opt/{name} --all", timeout_s=limit)
+        check = Check(name, ("x",), f"/opt/{name} --all", timeout_s=limit, unawaited=unawaited)
         key = f"{name}@{host}"
         output = kept or Output(len(out), out)
         result = Result(state, rc, took, 1, stdout_kept=output)

@@ -158,3 +158,28 @@ def test_all_reports_round_the_same_figures() -> None:
     told.job("a", "h", 0, 0.7949)
     numbers = figures(told.ledger, Run(ZERO, ZERO + 0.79493, 0))
     assert (numbers.checks_s, numbers.wall_s) == (0.795, 0.795)
+
+
+@pytest.mark.parametrize(
+    ("exit_status", "first"),
+    [
+        (1, "7 tests failed: t0, t1, t2, t3, t4 and 2 more"),
+        (2, "the run was interrupted"),
+        (3, "pytest had an internal error"),
+        (6, "pytest's exit status is 6: more warnings than --max-warnings allows"),
+        (42, "pytest's exit status is 42: an error in collection, an option or another plugin"),
+    ],
+)
+def test_a_red_run_says_why(exit_status: int, first: str) -> None:
+    told = Told()
+    for n in range(7):
+        told.test(f"t{n}", n, n + 1, outcome="failed")
+    causes = figures(told.ledger, Run(ZERO, ZERO + 9, exit_status)).causes
+    assert causes[0].startswith(first)
+    assert causes[-1].startswith("7 tests failed")
+    assert figures(told.ledger, Run(ZERO, ZERO + 9, 0)).causes == []
+
+
+def test_a_red_run_without_a_failed_test_says_so() -> None:
+    (cause,) = figures(Told().ledger, Run(ZERO, ZERO + 9, 1)).causes
+    assert cause.startswith("pytest's exit status is 1: an error in collection")

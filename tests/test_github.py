@@ -1,5 +1,7 @@
 """What a run tells GitHub."""
 
+import html
+import json
 from pathlib import Path
 
 import pytest
@@ -26,9 +28,9 @@ def summary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return path
 
 
-def figures_of(told: Told) -> Figures:
+def figures_of(told: Told, exit_status: int = 1) -> Figures:
     told.ledger.close(ZERO + 9)
-    return figures(told.ledger, Run(ZERO, ZERO + 9))
+    return figures(told.ledger, Run(ZERO, ZERO + 9, exit_status))
 
 
 @pytest.mark.parametrize("args", [[], ["-n2"]], ids=["alone", "workers"])
@@ -92,7 +94,7 @@ def test_nothing_that_a_check_says_commands_github() -> None:
 def test_the_summarys_text_is_shown_as_it_is() -> None:
     told = Told()
     told.job("a|b", "<img>`*", 0, 1, State.FAILED, 1)
-    text = report_github.markdown(figures_of(told), tell_unawaited=False)
+    text = report_github.markdown(figures_of(told))
     assert r"| a\|b | \<img\>\`\* | failed |" in text
 
 
@@ -102,4 +104,67 @@ def test_github_shows_ten_annotations() -> None:
         told.job(f"c{n}", "h", 0, 1, State.FAILED, 1)
     lines = report_github.commands(figures_of(told))
     assert len(lines) == 10
-    assert lines[-1] == "::error title=background checks::and 16 more did not succeed"
+    assert lines[-1] == "::error title=background checks::and 16 more"
+
+
+# A test that is stricter than the declaration; a job that nobody judged; another plugin's verdict.
+NARROWER = (
+    "c = background_check('exit 2', rc={0, 2})\n"
+    "@pytest.mark.bgcheck('c', rc=0)\ndef test_narrower(): pass\n"
+)
+UNJUDGED = "c = background_check('true', unawaited='fail')\ndef test(c): c.stdout\n"
+GOOD = "c = background_check('true')\n@pytest.mark.bgcheck\ndef test(c): pass\n"
+STOPPED = GOOD.replace("pass", "raise KeyboardInterrupt")
+LATE = (
+    "@pytest.hookimpl(wrapper=True, tryfirst=True)\n"
+    "def pytest_sessionfinish(session):\n    yield\n    session.exitstatus = {}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("suite", "conftest", "status", "cause"),
+    [
+        (GOOD, "", 0, ""),
+        (NARROWER, "", 1, "1 test failed: test_it.py::test_narrower"),
+        (UNJUDGED, "", 1, "background check 'c' on local was judged by no test (succeeded, rc 0)"),
+        (GOOD, LATE.format(7), 7, "pytest's exit status is 7: "),
+        (NARROWER, LATE.format(0), 0, ""),
+        (STOPPED, "", 2, "the run was interrupted"),
+    ],
+    ids=["good", "narrower", "unjudged", "late", "pardoned", "interrupted"],
+)  # fmt: skip
+def test_all_reports_agree_with_the_exit_status_and_say_what_made_it_red(
+    pytester: pytest.Pytester, summary: Path, suite: str, conftest: str, status: int, cause: str
+) -> None:
+    files = ["--bgcheck-report=r.json", "--bgcheck-report=r.html"]
+    result = run(pytester, *files, conftest=conftest, test_it=suite)
+    assert result.ret == status
+    text = summary.read_text("utf-8")
+    assert text.startswith(f"### {'❌' if status else '✅'} Background checks\n")
+    document = json.loads(pytester.path.joinpath("r.json").read_text("utf-8"))
+    assert document["run"]["exit_status"] == status
+    causes = document["run"]["causes"]
+    assert len(causes) == bool(status)
+    page = pytester.path.joinpath("r.html").read_text("utf-8")
+    assert f"exit status {status}" in page
+    for told in causes:
+        assert told.startswith(cause)
+        assert f"Red: {html.escape(told, quote=False)}" in html.unescape(page)
+        assert f"\n- {report_github._plain(told)}\n" in text
+
+
+def test_a_job_that_nobody_judged_is_annotated_where_it_makes_the_run_red() -> None:
+    told = Told()
+    key = told.job("c", "h", 0, 1, State.FAILED, 3)
+    told.ledger.tell(("requested", key, "t"))
+    told.test("t", 0, 2)
+    (line,) = report_github.commands(figures_of(told))
+    assert line.startswith("::error title=background check c on h::failed: rc 3 after 1.0 s, and ")
+    assert "judged by no test%0Acommand: " in line
+
+
+def test_a_green_run_has_no_error() -> None:
+    told = Told()
+    told.job("c", "h", 0, 1, State.FAILED, 3)
+    (line,) = report_github.commands(figures_of(told, exit_status=0))
+    assert line.startswith("::warning title=background check c on h::")

@@ -102,16 +102,17 @@ def test_a_failure_does_not_show_the_same_output_twice(pytester: pytest.Pytester
 
 
 @pytest.mark.parametrize("args", [[], ["-n4"]], ids=["alone", "workers"])
-def test_all_reports_of_a_run_have_the_same_numbers(
+def test_all_reports_of_a_run_have_the_same_numbers_and_causes(
     pytester: pytest.Pytester, args: list[str]
 ) -> None:
     files = ["--junitxml=j.xml", "--bgcheck-report=r.json", "--bgcheck-report=r.html"]
-    result = run(pytester, *files, *args, test_it=SUITE)
-    result.assert_outcomes(passed=7, failed=2, skipped=1)
+    unjudged = "d = background_check('exit 5')\ndef test_d(d): d.stdout\n"
+    result = run(pytester, *files, *args, test_it=SUITE + unjudged)
+    result.assert_outcomes(passed=8, failed=2, skipped=1)
     document = read(pytester)
     jobs, told = document["jobs"], document["summary"]
 
-    assert (told["jobs"], told["hosts"]) == (3, 1)
+    assert (told["jobs"], told["hosts"]) == (4, 1)
     assert told["checks_s"] == pytest.approx(sum(job["duration_s"] for job in jobs), abs=0.002)
     assert told["wall_s"] == pytest.approx(
         document["run"]["ended_at"] - document["run"]["started_at"], abs=0.002
@@ -125,7 +126,7 @@ def test_all_reports_of_a_run_have_the_same_numbers(
     # The terminal's line, and the page's.
     line = next(line for line in result.outlines if re.match(r"\d+ background checks", line))
     assert line.startswith(
-        f"3 background checks on 1 host, 2 did not succeed: {duration(told['checks_s'])} of checks"
+        f"4 background checks on 1 host, 3 did not succeed: {duration(told['checks_s'])} of checks"
         f" in {duration(told['wall_s'])}; tests waited {duration(told['waited_s'])};"
         " critical path "
     )
@@ -138,6 +139,20 @@ def test_all_reports_of_a_run_have_the_same_numbers(
             assert ["failed", str(job["rc"]), *took.split()] in [row[2:6] for row in rows]
             assert f'>{job["check"]}</a></th><td>local<td class="bad">failed' in page
             assert f'data-v="{job["duration_s"]}">{took}<' in page
+
+    # What made the run red.
+    assert document["run"]["exit_status"] == result.ret == 1
+    tests, job_d = document["run"]["causes"]
+    assert tests.startswith("2 tests failed: ")
+    assert (
+        len([c for c in cases(pytester.path / "j.xml").values() if c.find("failure") is not None])
+        == 2
+    )
+    assert job_d in result.outlines
+    assert "'d' on local was judged by no test (failed, rc 5)" in job_d
+    assert [f"Red: {line}<" in html.unescape(page) for line in (tests, job_d)] == [True, True]
+    assert [job["check"] for job in jobs if job["id"] in told["unjudged"]] == ["d"]
+    assert [job["check"] for job in jobs if not job["judged"]] == ["d"]
 
     # Each test's properties.
     found = set()

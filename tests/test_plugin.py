@@ -394,16 +394,16 @@ def test_nothing_is_started_when_collection_failed(pytester: pytest.Pytester) ->
     assert not pytester.path.joinpath("ran").exists()
 
 
-UNAWAITED = "c = background_check('true')\ndef test(c): pass\n"
+UNAWAITED = "c = background_check('true')\ndef test(c): c.stdout\n"
 
 
 @pytest.mark.parametrize(("how", "ret", "told"), [("warn", 0, 1), ("fail", 1, 1), ("ignore", 0, 0)])
-def test_a_job_that_no_test_awaited_is_told(
+def test_a_job_that_no_test_judged_is_told(
     pytester: pytest.Pytester, how: str, ret: int, told: int
 ) -> None:
     result = run(pytester, f"--bgcheck-unawaited={how}", test_it=UNAWAITED)
     assert result.ret == ret
-    line = "background check 'c' on local was started, and no test awaited it"
+    line = "background check 'c' on local was judged by no test (succeeded, rc 0)"
     assert result.stdout.str().count(line) == told
 
 

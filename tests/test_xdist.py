@@ -308,11 +308,11 @@ def test_the_order_follows_the_durations_of_earlier_runs(pytester: pytest.Pytest
 def test_the_controller_tells_of_a_job_once(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         HEAD + "c = background_check('true')\n"
-        "@pytest.mark.parametrize('n', range(8))\ndef test(c, n): pass\n"
+        "@pytest.mark.parametrize('n', range(8))\ndef test(c, n): c.stdout\n"
     )
     result = pytester.runpytest_subprocess("-n3", "--bgcheck-unawaited=fail")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    line = "background check 'c' on local was started, and no test awaited it"
+    line = "background check 'c' on local was judged by no test (succeeded, rc 0)"
     assert result.stdout.str().count(line) == 1
 
 
