@@ -4,8 +4,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import leftovers
 import pytest
+
+# How long it takes to draw an example tells how busy the computer is, not whether it is right.
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy")
 
 pytest_plugins = ("pytester", "machines.fixtures")
 

@@ -211,7 +211,7 @@ def written(suite: Suite) -> Iterator[Run]:
 
 # A few that are always the same; an hour's are always others.
 @settings(
-    max_examples=EXAMPLES or 4,
+    max_examples=EXAMPLES or 3,
     derandomize=not EXAMPLES,
     phases=list(Phase) if EXAMPLES else [Phase.generate],
     database=None,
