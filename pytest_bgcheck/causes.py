@@ -27,7 +27,7 @@ KEPT = 4000
 _SSH_REFUSED = (
     r"ssh: Could not resolve hostname .*: (Name or service not known"
     r"|No address associated with hostname|nodename nor servname provided, or not known)",
-    r"(\S+: )?Permission denied \(.*\)\.",
+    r"(\S+@\S+: )?Permission denied \(.*\)\.",
     r"Host key verification failed\.",
     r"Bad owner or permissions on .*",
     r"Unable to negotiate with .*: no matching .* found\. Their offer: .*",
@@ -175,11 +175,18 @@ def of_exception(error: Exception) -> TargetError:
 OURS = " pytest-bgcheck "
 """What stands in each request between its program and its words."""
 
+_CHATTER = re.compile(
+    r"debug\d: |Transferred: sent |Bytes per second: |Warning: Permanently added "
+)
+"""What ssh's client says, if it is asked to, beside what went wrong."""
+
 
 def lines(data: bytes) -> list[str]:
     """Return the lines of some output, printable."""
     text = data.decode("utf-8", "replace")
-    return ["".join(c for c in line if c.isprintable()).strip() for line in text.splitlines()]
+    found = ["".join(c for c in line if c.isprintable()).strip() for line in text.splitlines()]
+    # The beginning of what was kept may be in the middle of a line.
+    return found[1:] if len(data) >= KEPT else found
 
 
 def readable(data: bytes) -> str:
@@ -187,9 +194,7 @@ def readable(data: bytes) -> str:
 
     Some shells and tools quote what they could not run; but in our requests are others' secrets.
     """
-    said = lines(data)
-    if len(data) >= KEPT:
-        said[:1] = []  # its beginning may be lost, and with it what tells
+    said = [line for line in lines(data) if not _CHATTER.match(line)]
     said = [line if OURS not in line else line.partition(OURS)[0] + "..." for line in said]
     said = [line if len(line) < 1000 else "(a very long line)" for line in said]
     return "; ".join([line for line in said if line][-3:])[-400:]

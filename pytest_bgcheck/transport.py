@@ -333,7 +333,8 @@ class _Connection:
 
 
 _LOG_KEPT = 1 << 16
-_HAS_LOG = re.compile(r"(^|\s)-[A-Za-z46]*E")
+_HAS_LOG = re.compile(r"(^|\s)-[46AaCfGgKkMNnqsTtVvXxYy]*E")
+"""An ``-E`` of the user's, perhaps behind options that take no argument."""
 
 
 @contextmanager

@@ -311,7 +311,12 @@ class Controller:
                         f"{facts['label']}: of a worker that is gone; {left} may be left there"
                     )
                 continue
-            ref = hosts.from_plain(facts)
+            try:
+                ref = hosts.from_plain(facts)
+            except Exception as error:  # the others are to be cleaned all the same
+                line = unexpected.tell(f"cleaning up {facts['label']}", error)
+                self.book.troubles.append(f"{facts['label']}: {line}")
+                continue
             way = transport.HostTransport(ref.backend, facts["sudo"], facts["sudo_user"])
             directory = self._started.get(key, (None,))[0]
             targets.append(Target(ref.label, ref.identity, way, key, directory, asked=True))

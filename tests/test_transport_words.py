@@ -135,6 +135,17 @@ def test_ssh_tells_by_its_own_log(log: str, error: type[TargetError]) -> None:
         assert "Welcome" not in str(caught)
 
 
+def test_a_line_whose_beginning_was_not_kept_is_no_whole_line() -> None:
+    kept = f"{WORDS[0]}\n" + "noise\n" * 700
+    assert len(kept) > 4000
+    assert type(told("docker", 1, kept)) is BadReply
+
+
+def test_the_talk_of_ssh_with_v_is_left_out() -> None:
+    log = "ssh: connect to host y port 22: Connection refused\r\ndebug1: Exit status -1\r\n"
+    assert str(told("ssh", 255, log=log)) == "ssh: connect to host y port 22: Connection refused"
+
+
 def test_exceptions_tell_by_their_kind() -> None:
     class AuthenticationException(Exception):
         pass
