@@ -29,6 +29,23 @@ WORDS_LIMIT = 80_000
 REPLY_BUDGET = 4 << 20
 """Bytes of output in one reply, beyond which the next ended job waits for the next reply."""
 
+_TAKEN = (
+    "IFS CDPATH ENV BASH_ENV BASH_COMPAT TMOUT PS4 FUNCNEST GLOBIGNORE EXECIGNORE _POSIX2_VERSION"
+    " GREP_OPTIONS GREP_COLOR GREP_COLORS BLOCK_SIZE BLOCKSIZE LS_BLOCK_SIZE TIME_STYLE"
+    " QUOTING_STYLE LS_COLORS TABSIZE COLUMNS"
+)
+_HEAD = (
+    "set +aCefmuvx; case ${BASH_VERSION-} in"
+    # bash leaves POSIX mode with the variable, and closes the descriptor with its number.
+    " ?*) set +k; unset -f $(compgen -A function); shopt -u failglob nullglob dotglob globstar"
+    " nocasematch nocaseglob xpg_echo lastpipe; export -n SHELLOPTS BASHOPTS POSIXLY_CORRECT"
+    " BASH_XTRACEFD;; *) unset SHELLOPTS BASHOPTS POSIXLY_CORRECT BASH_XTRACEFD;; esac;"
+    f" FUNCNEST=700; unset {_TAKEN}; "
+)
+"""What stands ahead of every request: no option, function or variable of a login may change what
+our program means, nor reach the shells and tools that it starts. The check gets them back: see
+set_aside in supervisor.sh."""
+
 _START = '_source=$(printf %b "$1"); shift; eval "$_source"'
 _FIND = (
     '_base=$(printf %b "$1");'
@@ -118,27 +135,25 @@ def seconds(value: float) -> str:
 
 
 def specification(spec: Spec) -> str:
-    """Return the program that becomes the check: directory, environment, argv.
-
-    The environment is set by ``env``, which becomes the program at once: a shell has names of its
-    own that cannot be set, or mean something to it (UID, IFS, RANDOM).
-    """
+    """Return the program that becomes the check: its directory, its variables, its argv."""
     check = spec.check
-    lines = [] if check.cwd is None else [f"enter {quote(check.cwd)}"]
     words = [quote(word) for word in check.argv]
+    program = "" if not check.argv else check.argv[0]
     if check.script is not None:
-        words = [*_interpreter(check.script.content), '"$_job/script"', *words]
-    elif check.env and "=" in check.argv[0]:
-        # env would take such a program for one more variable.
-        words = ["/bin/sh", "-c", quote('exec "$@"'), "sh", *words]
-    if check.env:
-        words = ["env", *(quote(f"{name}={value}") for name, value in check.env), *words]
-    lines += [f"set -- {' '.join(words)}", 'exec "$@"']
-    return "\n".join(lines) + "\n"
+        interpreter = _interpreter(check.script.content)
+        # Without one a shell has to find out what it is, which may be a script of its own.
+        program = interpreter[0] if interpreter else "="
+        words = [*map(quote, interpreter), '"$_job/script"', *words]
+    if "=" in program:
+        # env would take such a program for one more variable, print all of them, and succeed.
+        words = ["/bin/sh", "-c", quote('exec "$@"; exit 127'), "sh", *words]
+    variables = [quote(f"{name}={value}") for name, value in check.env]
+    lines = [] if check.cwd is None else [f"enter {quote(check.cwd)}"]
+    return "\n".join([*lines, " ".join(["become", *variables, *words])]) + "\n"
 
 
 def _interpreter(content: bytes) -> list[str]:
-    """Return the words of a script's ``#!`` line, quoted, as Linux splits them: at most two.
+    """Return the words of a script's ``#!`` line, as Linux splits them: at most two.
 
     The interpreter is called by name, so that a script runs from a noexec directory too. Without
     such a line the file itself is executed.
@@ -147,7 +162,7 @@ def _interpreter(content: bytes) -> list[str]:
     if not match:
         return []
     words = [match[1], match[2].rstrip()]
-    return [quote(word.decode("utf-8", "surrogateescape")) for word in words if word]
+    return [word.decode("utf-8", "surrogateescape") for word in words if word]
 
 
 def start_requests(
@@ -183,7 +198,7 @@ def start_requests(
 
 
 def _room() -> int:
-    return REQUEST_LIMIT - len(encode(supervisor())) - 500
+    return REQUEST_LIMIT - len(encode(supervisor())) - len(_HEAD) - 500
 
 
 LONGEST_WORD = (128 << 10) - 1
@@ -331,7 +346,7 @@ def _ask(directory: bytes, verb: str, nonce: str, shell: str, *words: str) -> st
 
 
 def _command(shell: str, program: str, words: Iterable[str]) -> str:
-    return " ".join([shell, "-c", quote(program), "pytest-bgcheck", *map(quote, words)])
+    return " ".join([shell, "-c", quote(_HEAD + program), "pytest-bgcheck", *map(quote, words)])
 
 
 # --- replies ----------------------------------------------------------------------------------

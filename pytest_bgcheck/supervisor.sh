@@ -125,7 +125,7 @@ born() {
 # launch ID ATTEMPT HOME UMASK LAST: become the check. The leader of the session that will be killed
 # is this. LAST is the exit code of the attempt before.
 launch() {
-    PYTEST_BGCHECK_JOB=$_id _job=$PWD
+    PYTEST_BGCHECK_JOB=$_id _job=$PWD _entered=
     export PYTEST_BGCHECK_JOB
     born $$
     if [ "$2" -gt 1 ]; then
@@ -145,8 +145,32 @@ launch() {
     umask "$4"
 }
 
-# enter DIRECTORY: where the check runs; for the specification.
-enter() { cd -- "$1" || refuse_run cwd; }
+# enter DIRECTORY: where the check runs; for the specification. "cd -" would go elsewhere.
+enter() {
+    case $1 in /*) cd -- "$1" ;; *) cd -- "./$1" ;; esac || refuse_run cwd
+    _entered=yes
+}
+
+# become NAME=VALUE... PROGRAM ARGUMENT...: for the specification, with the login's environment and these
+# variables. They are set by env, since a shell has names of its own that cannot be set, or mean something
+# to it; and env takes no option behind a variable.
+become() {
+    _pwd=$PWD _aside=${PYTEST_BGCHECK_ASIDE:-0}
+    set -- "PYTEST_BGCHECK_JOB=$_id" "$@"
+    # Shells set these though the login had none; and SHLVL, of whose unset ksh93 dies.
+    [ "$_aside" = 0 ] || unset LOGNAME OLDPWD PWD
+    while [ "$_aside" -gt 0 ]; do
+        eval "_word=\$PYTEST_BGCHECK_$_aside"
+        case $_entered$_word in yesPWD=*) _word=PWD=$_pwd ;; esac
+        set -- "$_word" "$@"
+        unset "PYTEST_BGCHECK_$_aside"
+        _aside=$((_aside - 1))
+    done
+    _without=${PYTEST_BGCHECK_WITHOUT-}
+    unset PYTEST_BGCHECK_ASIDE PYTEST_BGCHECK_WITHOUT
+    # shellcheck disable=SC2086 # words
+    exec env $_without "$@"
+}
 
 # refuse_run WHY: from what was to become the check. There may be no space for another file.
 refuse_run() {
@@ -156,7 +180,6 @@ refuse_run() {
 
 if [ "$_verb" = launch ]; then
     launch "$@"
-    # Here, not in a function: the specification sets the positional parameters and execs them.
     # shellcheck source=/dev/null
     . "$_job/spec"
     exit 125
@@ -190,14 +213,21 @@ ring() {
     return 0
 }
 
+# lent: set $_lent to the option with which bash takes no function and no option from the environment,
+# where it comes behind a shell that hands them on without knowing them.
+lent() {
+    case $_gsh in */bash) _lent=-p ;; *) _lent= ;; esac
+}
+
 # supervise ID NAME NEW TIMEOUT GRACE RETRY RCS HOME GUARD_SHELL UMASK
 supervise() {
     _new=$3 _most=$4 _retry=$6 _rcs=$7 _home=$8 _gsh=$9 _mask=${10}
+    lent
     cd "$_new" || exit 1
     exec 9<>alive
     now
     _from=$_now
-    (exec $_setsid "$_gsh" ../supervisor.sh guard "$_sh" "$_id" "guard:$_id" "$$" \
+    (exec $_setsid "$_gsh" $_lent ../supervisor.sh guard "$_sh" "$_id" "guard:$_id" "$$" \
         "$_from" "$_most" "$5" 8>&8 9<&-) &
     _state=state.run.$_from.$_most.$5.$$.$!
     if ! { printf "" >"$_state" && mv "../$_new" "../$_id" && claimed; } 2>/dev/null; then
@@ -322,10 +352,11 @@ bereft() {
     kill -KILL $$
 }
 
-# guard_shell: set $_gsh to a shell that can bound a read, or to our own.
+# guard_shell: set $_gsh to a shell that can bound a read, or to our own; start it with $_lent.
 guard_shell() {
     _gsh=$_sh
     timed_read || _gsh=$(command -v bash) || _gsh=$_sh
+    lent
 }
 
 # rounds WAIT: set $_round to how long to wait, of WAIT centiseconds, before looking around.
@@ -662,7 +693,7 @@ begin_again() {
     [ -z "${_told-}" ] || exec 8>/dev/null
     nap
     guard_shell
-    exec "$_gsh" ../supervisor.sh guard "$_sh" "$_id" "guard:$_id" "$_boss" "$_begun_at" "$_most" "$_patience" \
+    exec "$_gsh" $_lent ../supervisor.sh guard "$_sh" "$_id" "guard:$_id" "$_boss" "$_begun_at" "$_most" "$_patience" \
         8>&8 4<&-
 }
 
@@ -860,6 +891,49 @@ enter_root() {
     return 1
 }
 
+# set_aside: what our shells would change or lose of the login's environment, on its way to the checks,
+# into variables that they leave alone: PYTEST_BGCHECK_1=NAME=VALUE and so on. Some of it was taken from
+# our own processes by the head of the request. Only the kernel still knows all of it.
+set_aside() {
+    PYTEST_BGCHECK_ASIDE=0 PYTEST_BGCHECK_WITHOUT="" _seen="" _rest=""
+    if [ -r "/proc/$$/environ" ]; then
+        # A newline in a value becomes the mark of the first line.
+        _rest=$(printf "\001\n"; tr "\000\n" "\n\001" <"/proc/$$/environ")$_newline
+    fi
+    _mark=${_rest%%"$_newline"*}
+    while _rest=${_rest#*"$_newline"}; [ -n "$_rest" ]; do
+        _word=${_rest%%"$_newline"*}
+        case ${_word%%=*} in
+        "" | PYTEST_BGCHECK_*) continue ;;
+        _ | SHLVL) _seen=$_seen. ;;
+        # Our own.
+        _*) ;;
+        # Names that no shell takes: those of bash functions, say.
+        [!A-Za-z_]* | *[!A-Za-z0-9_]*) ;;
+        # What a shell sets itself.
+        LOGNAME | OLDPWD | PWD | PS[1-4] | IFS | OPTIND | OPTARG | OPTERR | LINENO | RANDOM | SRANDOM | \
+            SECONDS | PPID | UID | EUID | GID | EGID | USERNAME | GROUPS | HIST* | DIRSTACK | FUNCNAME | HOSTTYPE | \
+            MACHTYPE | OSTYPE | EPOCH* | COMP_* | MAIL* | KSH* | ZSH* | YASH* | A__z) ;;
+        # What means something to a shell or to a tool; those of the request's head are among them.
+        SHELLOPTS | BASH* | *POSIX* | ENV | CDPATH | TMOUT | FUNCNEST | GLOBIGNORE | EXECIGNORE | GREP_* | \
+            *BLOCK*SIZE | TIME_STYLE | QUOTING_STYLE | LS_COLORS | TABSIZE | COLUMNS | LINES) ;;
+        *) continue ;;
+        esac
+        while case $_word in *"$_mark"*) ;; *) false ;; esac; do
+            _word=${_word%%"$_mark"*}$_newline${_word#*"$_mark"}
+        done
+        PYTEST_BGCHECK_ASIDE=$((PYTEST_BGCHECK_ASIDE + 1))
+        eval "PYTEST_BGCHECK_$PYTEST_BGCHECK_ASIDE=\$_word"
+        export "PYTEST_BGCHECK_$PYTEST_BGCHECK_ASIDE"
+    done
+    # What some shells tell each program though the login has none: where env can take it away.
+    case $_seen${KSH_VERSION-} in
+    ..) ;;
+    *) ! env -u _ true 2>/dev/null || PYTEST_BGCHECK_WITHOUT="-u _ -u SHLVL -u _AST_FEATURES" ;;
+    esac
+    export PYTEST_BGCHECK_ASIDE PYTEST_BGCHECK_WITHOUT
+}
+
 # start NONCE BASE RUN ITEM...: make the run's directory and start jobs. An item is
 #   file NAME DATA
 #   job start:ID SPEC SPEC_SIZE TIMEOUT GRACE RETRY RCS TERMS SCRIPT_SIZE
@@ -868,6 +942,7 @@ enter_root() {
 start() {
     _nonce=$1 _run=$3 _home=${PWD-/} _own=$1.$$ _mask=$(umask)
     umask 077
+    set_aside
     reply
     enter_root "$2" || { refuse "*" "$_why"; finish; }
     shift 3
@@ -1008,7 +1083,7 @@ attach() {
 await() {
     guard_shell
     # A shell that can bound a read looks around without a fork.
-    [ "$_gsh" = "$_sh" ] || exec "$_gsh" ./supervisor.sh await "$_gsh" "$@"
+    [ "$_gsh" = "$_sh" ] || exec "$_gsh" $_lent ./supervisor.sh await "$_gsh" "$@"
     _call=$1 _run=$2 _expire=$3 _budget=$4 _stream=$5
     shift 5
     # shellcheck disable=SC2046 # words
@@ -1177,7 +1252,7 @@ is_over() {
 # regard ID TIMEOUT.GRACE: start its guard again.
 regard() {
     guard_shell
-    (cd "$1" && exec $_setsid "$_gsh" ../supervisor.sh guard "$_sh" "$1" "guard:$1" "" "" "${2%.*}" "${2#*.}" \
+    (cd "$1" && exec $_setsid "$_gsh" $_lent ../supervisor.sh guard "$_sh" "$1" "guard:$1" "" "" "${2%.*}" "${2#*.}" \
         8>/dev/null 4<&- </dev/null >/dev/null 2>&1) &
 }
 
