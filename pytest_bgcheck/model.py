@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -86,11 +85,10 @@ class Check:
 
         ``run`` is the run's own id: letters and digits. A declared check is known by its terms, one
         that was started by a call by its name alone. The id is a file name and a word on the
-        target: ``RUN-NAME-DIGEST``, where only the two hyphens are hyphens, and the last four
-        characters are the host's.
+        target: ``RUN-DIGEST``, whose last four characters are the host's. It has no name in it, for
+        a check that looks for its own among all processes would find ours.
         """
-        readable = re.sub(r"[^A-Za-z0-9_]", "_", self.name)[:24]
-        return f"{run}-{readable}-{_digest(host, self.name, terms)}{_digest(host)[:4]}"
+        return f"{run}-{_digest(host, self.name, terms)}{_digest(host)[:4]}"
 
 
 def _digest(*facts: object) -> str:

@@ -2,9 +2,11 @@
 the supervisor's files and records. Pure; imports only model and errors.
 
 A request is one command line for the target's login shell, whatever shell that is. It is
-``/bin/sh -c '...' pytest-bgcheck '...' ...``; each value is encoded for ``printf %b`` and so is
-printable ASCII without a quote, a backslash pair, an exclamation mark or a newline: fish and csh
-pass it through unharmed, and no level of quoting multiplies it.
+``/bin/sh -c '...' pytest-bgcheck NONCE '...'``, and stands in an argument list that everybody on
+the target can read. Its words are joined and hidden: not from people, but from checks that look for
+what they know among all processes, and would find us. Each value is encoded for ``printf %b`` and
+so is printable ASCII without a quote, a backslash pair, an exclamation mark or a newline: fish and
+csh pass it through unharmed, and no level of quoting multiplies it.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import binascii
 import functools
 import importlib.resources
 import re
+import string
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -46,7 +49,16 @@ _HEAD = (
 our program means, nor reach the shells and tools that it starts. The check gets them back: see
 set_aside in supervisor.sh."""
 
-_START = '_source=$(printf %b "$1"); shift; eval "$_source"'
+_PROGRAM = (
+    '_text=$(printf %s "$2" | LC_ALL=C tr F-Z0-9a-zA-E a-zA-Z0-9);'
+    " IFS=^; set -f; set -- $_text; unset IFS; set +f;"
+    ' _source=$(printf %b "$1"); shift; eval "$_source"'
+)
+"""What each request begins with: it makes its words of what is hidden, and runs the first."""
+
+_PLAIN = string.ascii_lowercase + string.ascii_uppercase + string.digits
+_HIDDEN = str.maketrans(_PLAIN, _PLAIN[31:] + _PLAIN[:31])
+
 _FIND = (
     '_base=$(printf %b "$1");'
     ' cd "${_base:-${TMPDIR:-/tmp}}/pytest-bgcheck-$(id -u)/$5" 2>/dev/null &&'
@@ -108,7 +120,7 @@ def encode(data: bytes | str) -> str:
 
 
 _CODES = [
-    chr(byte) if 32 <= byte < 127 and chr(byte) not in "'\\!" else f"\\0{byte:03o}"
+    chr(byte) if 32 <= byte < 127 and chr(byte) not in "'\\!^" else f"\\0{byte:03o}"
     for byte in range(256)
 ]
 _CODES[ord("\n")] = "\\n"
@@ -180,12 +192,12 @@ def start_requests(
 
     def request() -> tuple[str, str, tuple[Spec, ...]]:
         nonce = next(nonces)
-        words = [encode(supervisor()), "start", shell, nonce, encode(base), run, *items]
-        return nonce, _command(shell, _START, words), tuple(taken)
+        words = ["start", shell, nonce, encode(base), run, *items]
+        return nonce, _command(shell, nonce, supervisor(), words), tuple(taken)
 
     for spec in specs:
         for item, last in _items(spec, room):
-            size = sum(len(word) + 3 for word in item)
+            size = sum(len(word) + 1 for word in item)
             if items and size > free:
                 yield request()
                 items, taken, free = [], [], room
@@ -233,7 +245,7 @@ def _items(spec: Spec, room: int) -> Iterator[tuple[list[str], bool]]:
     yield (
         [
             "job",
-            f"start:{spec.id}",
+            spec.id,
             inline,
             str(len(text)),
             str(round(check.timeout_s * 100)),
@@ -332,21 +344,22 @@ def clean_request(
     if isinstance(where, bytes):
         return _ask(where, "clean", nonce, shell, "1" if keep else "0")
     words = [encode(where), "clean", shell, nonce, run, "1" if keep else "0"]
-    return _command(shell, _FIND, words)
+    return _command(shell, nonce, _FIND, words)
 
 
 def presence_request(nonce: str, shell: str = "/bin/sh") -> str:
     """Build the question whether a shell is there at all, in which nothing of a run has a part."""
-    return _command(shell, _PRESENCE, ["present", shell, nonce])
+    return _command(shell, nonce, _PRESENCE, ["present", shell, nonce])
 
 
 def _ask(directory: bytes, verb: str, nonce: str, shell: str, *words: str) -> str:
     run = directory.rpartition(b"/")[2].decode("ascii")
-    return _command(shell, _ASK, [encode(directory), verb, shell, nonce, run, *words])
+    return _command(shell, nonce, _ASK, [encode(directory), verb, shell, nonce, run, *words])
 
 
-def _command(shell: str, program: str, words: Iterable[str]) -> str:
-    return " ".join([shell, "-c", quote(_HEAD + program), "pytest-bgcheck", *map(quote, words)])
+def _command(shell: str, nonce: str, program: str, words: Iterable[str]) -> str:
+    text = "^".join([encode(program), *words]).translate(_HIDDEN)
+    return f"{shell} -c {quote(_HEAD + _PROGRAM)} pytest-bgcheck {nonce} {quote(text)}"
 
 
 # --- replies ----------------------------------------------------------------------------------

@@ -122,8 +122,8 @@ born() {
     case ${20-} in "" | *[!0123456789]*) ;; *) _born=${20} ;; esac
 }
 
-# launch ID ATTEMPT HOME UMASK LAST: become the check. The leader of the session that will be killed
-# is this. LAST is the exit code of the attempt before.
+# launch ID ATTEMPT CALL UMASK LAST: become the check. The leader of the session that will be killed
+# is this. CALL is the start that knows the login's directory, LAST the exit code of the attempt before.
 launch() {
     PYTEST_BGCHECK_JOB=$_id _job=$PWD _entered=
     export PYTEST_BGCHECK_JOB
@@ -140,9 +140,18 @@ launch() {
     # An exec that cannot redirect ends a shell, with a code that would be taken for the check's.
     if ! { true >>out && true >>err; } 2>/dev/null; then refuse_run output; fi
     exec >>out 2>>err
+    read_home "../home.$3" || refuse_run cwd
     # sudo starts us in directories that its user cannot enter again.
-    cd -- "$3" 2>/dev/null || cd /
+    cd -- "$_home" 2>/dev/null || cd /
     umask "$4"
+}
+
+# read_home FILE: set $_home to the directory that it names, if it is whole. Not an argument: a check may
+# look for its words in everybody's.
+read_home() {
+    _home=
+    while IFS= read -r _line; do _home=$_home$_line$_newline; done 2>/dev/null <"$1"
+    case $_home in *"$_newline.$_newline") _home=${_home%"$_newline.$_newline"} ;; *) return 1 ;; esac
 }
 
 # enter DIRECTORY: where the check runs; for the specification. "cd -" would go elsewhere.
@@ -219,9 +228,9 @@ lent() {
     case $_gsh in */bash) _lent=-p ;; *) _lent= ;; esac
 }
 
-# supervise ID NAME NEW TIMEOUT GRACE RETRY RCS HOME GUARD_SHELL UMASK
+# supervise ID WORD NEW TIMEOUT GRACE RETRY RCS CALL GUARD_SHELL UMASK
 supervise() {
-    _new=$3 _most=$4 _retry=$6 _rcs=$7 _home=$8 _gsh=$9 _mask=${10}
+    _new=$3 _most=$4 _retry=$6 _rcs=$7 _call=$8 _gsh=$9 _mask=${10}
     lent
     cd "$_new" || exit 1
     exec 9<>alive
@@ -239,7 +248,7 @@ supervise() {
     echo go >&9
     _attempt=1
     while :; do
-        (exec $_setsid "$_sh" ../supervisor.sh launch "$_sh" "$_id" "$_attempt" "$_home" "$_mask" "$_last" \
+        (exec $_setsid "$_sh" ../supervisor.sh launch "$_sh" "$_id" "$_attempt" "$_call" "$_mask" "$_last" \
             9<&-)
         _rc=$?
         # killed by signal n: 256 + n in ksh93, 384 + n in yash, 128 + n elsewhere
@@ -936,7 +945,7 @@ set_aside() {
 
 # start NONCE BASE RUN ITEM...: make the run's directory and start jobs. An item is
 #   file NAME DATA
-#   job start:ID SPEC SPEC_SIZE TIMEOUT GRACE RETRY RCS TERMS SCRIPT_SIZE
+#   job ID SPEC SPEC_SIZE TIMEOUT GRACE RETRY RCS TERMS SCRIPT_SIZE
 # An empty SPEC was sent before, in parts. A job that is there already is left alone, so that a request
 # can be repeated, also while it is under way: its own files carry $_own.
 start() {
@@ -958,6 +967,8 @@ start() {
         fi
         mv "new.$_own" supervisor.sh
     fi
+    printf "%s\n.\n" "$_home" 2>/dev/null >"home.$_own"
+    read_home "home.$_own" || { refuse "*" "cannot write to $_root/$_run: no space left on device?"; finish; }
     record dir
     flush
     printf "%s" "$PWD" | $_encoder
@@ -1005,14 +1016,14 @@ each() {
             [ "$_step" != list_job ] || { printf %b "$3" >"put.$_own" && mv "put.$_own" "$2"; } 2>/dev/null
             shift 3 ;;
         job)
-            _new=new.$_own.${2#start:}
-            "$_step" "${2#start:}" "$3" "$4" "$5" "$6" "$7" "$8" "$9" "${10}"
+            _new=new.$_own.$2
+            "$_step" "$2" "$3" "$4" "$5" "$6" "$7" "$8" "$9" "${10}"
             shift 10 ;;
         esac
     done
 }
 
-# list_job, prepare_job, run_job: the steps. Each has the words of an item, the first without "start:".
+# list_job, prepare_job, run_job: the steps. Each has the words of an item.
 list_job() {
     [ ! -d "$1" ] || return 0
     _made="$_made $_new" _pipes="$_pipes $_new/alive" _files="$_files $_new/spec"
@@ -1041,7 +1052,7 @@ run_job() {
         return
     fi
     _started="$_started $1=$8"
-    set -- "$_sh" ./supervisor.sh run "$_sh" "$1" "run:$1" "$_new" "$4" "$5" "$6" "$7" "$_home" \
+    set -- "$_sh" ./supervisor.sh run "$_sh" "$1" "run:$1" "$_new" "$4" "$5" "$6" "$7" "$_own" \
         "$_gsh" "$_mask"
     # The first setsid makes the second a session leader, which therefore forks, and returns at
     # once: a daemon without "&", which would leave SIGINT and SIGQUIT ignored in the check.
@@ -1163,7 +1174,6 @@ await() {
 # once it has ended, and $_pids_KEY are the processes to look after.
 key_of() {
     _key=${1#*-}
-    _key=${_key%%-*}_${_key##*-}
 }
 
 # find_ended ID=TIMEOUT.GRACE=LIMIT...: move those that have ended from what is waited for to $_ended.

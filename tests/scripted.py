@@ -1,6 +1,8 @@
 """A transport that answers from a script, for what no real target does on demand."""
 
 import re
+import shlex
+import string
 from collections.abc import Callable, Sequence
 
 from pytest_bgcheck.errors import TargetError, Unreachable
@@ -36,11 +38,9 @@ class Scripted:
     def call(
         self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None = None
     ) -> Answer:
-        match = re.search(
-            r"'(start|await|tail|cancel|clean|present)' '/bin/sh' '([0-9a-f]+)'", request
-        )
-        assert match is not None, request[-300:]
-        verb, nonce = match.groups()
+        words = words_of(request)
+        shell = words.index("/bin/sh")
+        verb, nonce = words[shell - 1], words[shell + 1]
         self.calls.append(verb)
         steps = self.steps[verb] or [Unreachable("not in the script")]
         if verb == "present" and not self.steps[verb]:
@@ -60,6 +60,14 @@ class Scripted:
         self.closed = True
 
 
+def words_of(request: str) -> list[str]:
+    """Return the words of a request, as its program on the target makes them."""
+    plain = string.ascii_lowercase + string.ascii_uppercase + string.digits
+    hidden = shlex.split(request)[-1]
+    text = hidden.translate(str.maketrans(plain[31:] + plain[:31], plain))
+    return text.split("^")[1:]
+
+
 def frame(*records: str, name: str = "NONCE") -> str:
     """Return a whole reply; the records may hold data lines, which are not counted."""
     count = sum(
@@ -72,7 +80,8 @@ def frame(*records: str, name: str = "NONCE") -> str:
 
 def started(request: str) -> str:
     """Return a start's reply that starts all it asks for, in the directory /d/RUN."""
-    ids = re.findall(r"'start:([\w-]+)'", request)
+    words = words_of(request)
+    ids = [words[n + 1] for n, word in enumerate(words) if word == "job"]
     run = ids[0].split("-")[0]
     directory = f"/d/{run}".encode().hex()
     return frame(f"dir\n{directory}\n.", *(f"started {id}" for id in ids))
@@ -84,7 +93,8 @@ def ended(state: str, name: str = "NONCE") -> Callable[[str], str]:
     def reply(request: str) -> str:
         records = [
             f"job {id} state.{state} -\nout 0 0 0\n.\nerr 0 0 0\n."
-            for id in re.findall(r"'([\w-]+)=[\d.=]+'", request)
+            for id, _, terms in (word.partition("=") for word in words_of(request))
+            if re.fullmatch(r"\d+\.\d+=\d+", terms)
         ]
         return frame(*records, name=name)
 

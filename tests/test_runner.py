@@ -12,7 +12,7 @@ from scripted import Scripted, Step, ended, frame, started
 
 from pytest_bgcheck import State, protocol, recovery, runner
 from pytest_bgcheck.errors import BadReply, Gone, Refused, Unreachable
-from pytest_bgcheck.protocol import Spec
+from pytest_bgcheck.protocol import Spec, clean_request
 from pytest_bgcheck.runner import Record, Runner, Target
 from pytest_bgcheck.settings import make_check
 from pytest_bgcheck.transport import ask
@@ -343,11 +343,12 @@ def test_an_error_that_quotes_our_request_does_not_show_it() -> None:
         return ""
 
     said = b"csh: cannot parse: /bin/sh -c 'x' pytest-bgcheck 'env' 'TOKEN=secret' 'more'"
-    transport = Scripted(start=[broken])
+    transport = Scripted(clean=[broken])
+    request = clean_request("", "0" * 16, RUN, False)
     call = transport.call
     transport.call = lambda *args: replace(call(*args), rc=1, stderr=said)  # type: ignore[method-assign]
     with pytest.raises(BadReply) as caught:
-        ask(transport, "0" * 16, "'start' '/bin/sh' '0000000000000000'", 1)
+        ask(transport, "0" * 16, request, 1)
     assert str(caught.value).endswith("it said: csh: cannot parse: /bin/sh -c 'x'...")
 
 

@@ -180,7 +180,7 @@ def test_parts_of_other_terms_stay_apart(client: Client) -> None:
         path = client.base / word
         path.write_text(f"#!/bin/sh\necho {word}\nexit 0\n" + "# padding\n" * 20_000)
         check = make_check("c", None, {"script": word}, timeout_s=60, directory=client.base)
-        spec = protocol.Spec(f"{client.run}-c-{'0' * 14}", check, word)
+        spec = protocol.Spec(f"{client.run}-{'0' * 14}", check, word)
         nonces = (f"{n:016x}" for n in range(9))
         requests.append(
             list(
