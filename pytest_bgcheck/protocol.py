@@ -59,17 +59,6 @@ _PROGRAM = (
 _PLAIN = string.ascii_lowercase + string.ascii_uppercase + string.digits
 _HIDDEN = str.maketrans(_PLAIN, _PLAIN[31:] + _PLAIN[:31])
 
-_FIND = (
-    '_base=$(printf %b "$1");'
-    ' cd "${_base:-${TMPDIR:-/tmp}}/pytest-bgcheck-$(id -u)/$5" 2>/dev/null &&'
-    ' [ -f supervisor.sh ] && shift && exec "$2" ./supervisor.sh "$@";'
-    ' echo; echo "$4 begin none"; echo "$4 end 0"'
-)
-_ASK = (
-    'cd "$(printf %b "$1")" 2>/dev/null && [ -f supervisor.sh ] && shift &&'
-    ' exec "$2" ./supervisor.sh "$@"; echo; echo "$4 begin none"; echo "$4 end 0"'
-)
-
 _PRESENCE = 'echo; echo "$3 begin none"; echo "$3 end 0"'
 
 
@@ -97,8 +86,8 @@ class Report:
 @dataclass(frozen=True)
 class Reply:
     """A whole reply. ``directory`` is the run's on the target, told by a start; ``gone`` says that
-    it is not there any more. ``started`` holds all jobs that are there, ``attached`` those of them
-    that were there before."""
+    it is not there any more or, with the reason in ``refused``, not safely ours. ``started`` holds
+    all jobs that are there, ``attached`` those of them that were there before."""
 
     directory: bytes | None = None
     started: frozenset[str] = frozenset()
@@ -136,7 +125,21 @@ def quote(text: str) -> str:
 @functools.cache
 def supervisor() -> str:
     """Return the supervisor's program, without comments and indentation."""
-    text = importlib.resources.files(__package__).joinpath("supervisor.sh").read_text("ascii")
+    return _stripped(_source())
+
+
+@functools.cache
+def _way_in() -> str:
+    """Return the part of it that is run before anything that lies on the target."""
+    part = _source().partition("# --- the way in")[2].partition("# --- ")[0]
+    return _stripped(part.partition("\n")[2]) + 'enter_run "$@"\n'
+
+
+def _source() -> str:
+    return importlib.resources.files(__package__).joinpath("supervisor.sh").read_text("ascii")
+
+
+def _stripped(text: str) -> str:
     lines = (line.strip() for line in text.splitlines())
     return "\n".join(x for x in lines if x and not x.startswith("#")) + "\n"
 
@@ -343,8 +346,8 @@ def clean_request(
     """
     if isinstance(where, bytes):
         return _ask(where, "clean", nonce, shell, "1" if keep else "0")
-    words = [encode(where), "clean", shell, nonce, run, "1" if keep else "0"]
-    return _command(shell, nonce, _FIND, words)
+    words = ["below", encode(where), "clean", shell, nonce, run, "1" if keep else "0"]
+    return _command(shell, nonce, _way_in(), words)
 
 
 def presence_request(nonce: str, shell: str = "/bin/sh") -> str:
@@ -354,7 +357,8 @@ def presence_request(nonce: str, shell: str = "/bin/sh") -> str:
 
 def _ask(directory: bytes, verb: str, nonce: str, shell: str, *words: str) -> str:
     run = directory.rpartition(b"/")[2].decode("ascii")
-    return _command(shell, nonce, _ASK, [encode(directory), verb, shell, nonce, run, *words])
+    enter = ["in", encode(directory), verb, shell, nonce, run]
+    return _command(shell, nonce, _way_in(), [*enter, *words])
 
 
 def _command(shell: str, nonce: str, program: str, words: Iterable[str]) -> str:
@@ -378,8 +382,6 @@ def parse(nonce: str, data: bytes) -> Reply:
     if len(begins) != 1 or len(ends) != 1 or ends[0] < begins[0]:
         raise BadReply(f"a reply with {len(begins)} beginnings and {len(ends)} ends")
     encoding = lines[begins[0]].split()[-1].decode("ascii", "replace")
-    if encoding == "none":
-        return Reply(gone=True)
     frame = _Frame(iter(lines[begins[0] + 1 : ends[0]]), encoding)
     try:
         reply = frame.read()
@@ -388,7 +390,7 @@ def parse(nonce: str, data: bytes) -> Reply:
         raise BadReply(f"a reply that makes no sense: {error}") from None
     if frame.records != expected:
         raise BadReply(f"a reply with {frame.records} of {expected} records")
-    return reply
+    return replace(reply, gone=encoding == "none")
 
 
 class Collector:

@@ -431,6 +431,8 @@ class Runner:
     def _take(self, target: Target, records: Sequence[Record], reply: protocol.Reply) -> None:
         if reply.gone:
             detail = "the run's directory on the target is gone"
+            if "*" in reply.refused:
+                detail = f"the run's directory on the target is not safe: {reply.refused['*']}"
             for record in records:
                 self._settle(record, Result(State.LOST, detail=detail))
         for report in reply.reports:

@@ -57,6 +57,7 @@ unset CDPATH
 
 _verb=$1 _sh=$2
 shift 2
+
 # For the processes of a job. A request sets $_run itself.
 _id=$1 _run=${1%%-*} _leader=none _leader_born=0 _attempt=0 _last="" _proven=none _known=
 _newline="
@@ -394,33 +395,55 @@ denied() {
 
 # --- processes ------------------------------------------------------------------------------------
 
-# live: set $_live to the words run:ID, guard:ID and start:ID of the processes that there are.
-live() {
-    if [ -r /proc/self/cmdline ]; then
-        _live=$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\000" "\n" |
-            LC_ALL=C sed -n "/^[a-z]*:$_run-/p")
-    else
-        _live=$(ps -A -o args= 2>/dev/null) || _live=
-        [ -n "$_live" ] || _blind=yes
-        _live=$(printf "%s\n" "$_live" | tr " " "\n" | LC_ALL=C sed -n "/^[a-z]*:$_run-/p")
+# lives PID JOB [WORD]: is this the supervisor or the guard of the job in this directory? Anybody can have
+# any words in his arguments, and any number, but not be ours and be in there. Where no such thing can
+# be seen (no /proc), ps has to do, with the WORD of its arguments, and without one the mere number. Where
+# that cannot be seen either (a chroot), what is not known is taken for alive.
+lives() {
+    if sees_directories; then
+        # shellcheck disable=SC3013,SC3067 # every shell has it
+        [ -O "/proc/$1" ] && [ "/proc/$1/cwd" -ef "$2" ]
+        return
     fi
-    _live="
-$_live
-"
+    exists "$1" || return 1
+    [ -n "${3-}" ] || return 0
+    who
+    # shellcheck disable=SC2046 # words
+    set -- "$3" $(ps -o uid= -o args= -p "$1" 2>/dev/null)
+    [ -n "${2-}" ] || return 0
+    case "$*" in "$1 $_uid "*" $1 "*) ;; *) return 1 ;; esac
 }
 
-# is_live WORD. Where no process can be seen at all (no /proc in a chroot), the ids in the state that
-# was looked at last have to do; what is not known is taken for alive.
-is_live() {
-    case ${_blind-}$1 in
-    yesrun:*) exists "${_sup:-0}" && return 0 ;;
-    yesguard:*) exists "${_gid:-0}" && return 0 ;;
-    esac
-    case $_live in *"
-$1
-"*) return 0 ;; esac
-    return 1
+# live: set $_live to the processes of the run in whose directory this is that look after jobs, or start
+# some. Who waits is not among them.
+live() {
+    _live=""
+    if sees_directories; then
+        for _entry in /proc/[0-9]*; do
+            # shellcheck disable=SC3013,SC3067 # every shell has it
+            if [ -O "$_entry" ] && [ "$_entry/cwd/.." -ef . ]; then _live="$_live ${_entry#/proc/}"; fi
+        done
+    else
+        who
+        _live=$(ps -A -o pid= -o uid= -o args= 2>/dev/null)
+        [ -n "$_live" ] || _blind=yes
+        _live=$(printf "%s\n" "$_live" |
+            LC_ALL=C sed -n "s/^ *\([0-9]*\)  *$_uid .*supervisor[.]sh .* [a-z]*:$_run-.*/\1/p")
+    fi
+    for _word in up.*; do
+        ! lives "${_word##*.}" . || _live="$_live ${_word##*.}"
+    done
 }
+
+# sees_directories: can it be seen in which directory a process is?
+sees_directories() {
+    # shellcheck disable=SC3013 # every shell has it
+    [ -n "${_sees_cwd-}" ] || { _sees_cwd=no; [ ! /proc/self/cwd -ef . ] || _sees_cwd=yes; }
+    [ "$_sees_cwd" = yes ]
+}
+
+# who: set $_uid to the user that this is.
+who() { _uid=${_uid:-$(id -u)}; }
 
 # exists PID: by builtins alone. A process that has ended and is not yet reaped does not.
 exists() {
@@ -655,8 +678,7 @@ guard() {
             ! exists "$_sup" || continue
         fi
         # Woken early: the supervisor is gone, or this was a false alarm (a signal, say).
-        live
-        if is_live "run:$_id"; then
+        if lives "$_sup" . "run:$_id"; then
             sleep 1
         else
             turn "$_state" "state.end.lost.$_start.$_grace.$_sup.$$"
@@ -667,9 +689,8 @@ guard() {
 # adopt: the job of a guard that is gone, from its state, which says who the supervisor is, if there is
 # one, and when the check began.
 adopt() {
-    live
     _adopted=$_state _begun_at=$_start _boss=0
-    if is_live "run:$_id"; then _boss=$_sup; fi
+    if lives "$_sup" . "run:$_id"; then _boss=$_sup; fi
 }
 
 # own: see to it that the state's name says our number, and nothing else than what the job was started
@@ -678,7 +699,7 @@ own() {
     case $_adopted in
     "" | "$_state") ;;
     # It is another guard's, which was started when we were not seen.
-    *) [ "$_gid" = $$ ] || ! exists "$_gid" || leave ;;
+    *) [ "$_gid" = $$ ] || ! lives "$_gid" . "guard:$_id" || leave ;;
     esac
     [ "$_grace" -lt "$_patience" ] || _grace=$_patience
     _start=$_begun_at _timeout=$_most _sup=$_boss
@@ -878,25 +899,86 @@ report() {
     [ "${#_pending}" -lt 4000 ] || flush
 }
 
+# --- the way in -----------------------------------------------------------------------------------------
+
+# Also sent with each request, and run before anything that lies on the target. The directories are in a
+# place where others can write, so they are looked at from within: what is proven then cannot be
+# changed by others any more, and what they can do outside does not matter.
+
+# proven: are this directory, the run's, the one above it, the user's, and the program here the user's own,
+# and closed to others? An access list (+) may open them. One ls, and no names: the order is by name.
+proven() {
+    # shellcheck disable=SC2012,SC2046 # fields
+    set -- $(LC_ALL=C TIME_STYLE=long-iso ls -ldn . .. ./supervisor.sh 2>/dev/null)
+    _fields=$(($# / 3))
+    for _kind in d d -; do
+        case ${1-} in "$_kind"???--[-S]--- | "$_kind"???--[-S]---[.@]) ;; *) return 1 ;; esac
+        [ "$3" = "$_uid" ] || return 1
+        shift "$_fields"
+    done
+}
+
+# private DIRECTORY: is it ours, and closed to others? If not, set $_why, but for one that is not there.
+private() {
+    # shellcheck disable=SC2012,SC2046 # fields
+    set -- "$1" $(LC_ALL=C TIME_STYLE=long-iso ls -ldn "$1" 2>/dev/null)
+    case ${2-}${4+ $4} in
+    "") ;;
+    l*) _why="$1 is a link" ;;
+    [!d]*) _why="$1 is not a directory" ;;
+    d???--[-S]---" $_uid" | d???--[-S]---[.@]" $_uid") return 0 ;;
+    *" $_uid") _why="$1 is open to others ($2): it must have the mode 0700, and no access list" ;;
+    *) _why="$1 belongs to the user $4, not to $_uid" ;;
+    esac
+    return 1
+}
+
+# enter_run in DIRECTORY | below BASE, VERB SHELL NONCE RUN...: become the program of a run. DIRECTORY is what
+# a start has told; BASE is what one was given that never answered.
+enter_run() {
+    _how=$1 _dir=$(printf %b "$2")
+    _uid=$(id -u) _why=""
+    shift 2
+    if [ "$_how" = below ] && cd -P -- "${_dir:-${TMPDIR:-/tmp}}" 2>/dev/null; then
+        _dir=${PWD%/}/pytest-bgcheck-$_uid/$4
+    fi
+    # It was told as it is without links.
+    if cd -P -- "$_dir" 2>/dev/null && [ "$PWD" = "$_dir" ] && proven; then exec "$2" ./supervisor.sh "$@"; fi
+    if private "${_dir%/*}" && private "$_dir" && [ -e "$_dir/supervisor.sh" ]; then
+        _why="$_dir/supervisor.sh could have been written by others"
+    fi
+    _records=0
+    echo
+    echo "$3 begin none"
+    if [ -n "$_why" ]; then
+        _records=1
+        echo "refused * $(printf "%s" "$_why" | LC_ALL=C tr -c " -~" " ")"
+    fi
+    echo "$3 end $_records"
+}
+
 # --- requests -------------------------------------------------------------------------------------------
 
-# enter_root BASE: make or enter the user's directory; refuse what is not safely ours.
+# enter_root: make or enter the user's directory, and in it the run's; refuse what is not safely ours. Again,
+# if another run of this user has ended and removed the directory meanwhile: none may disturb another.
 enter_root() {
-    _base=${1:-${TMPDIR:-/tmp}}
-    _uid=$(id -u)
-    _root=$_base/pytest-bgcheck-$_uid
-    _why=""
-    [ -d "$_root" ] || _why=$(LC_ALL=C mkdir -m 700 "$_root" 2>&1)
-    # shellcheck disable=SC2012,SC2046 # the mode and the owner are in front of any name
-    set -- $(ls -ldn "$_root" 2>/dev/null)
-    case ${1-} in
-    "") _why=${_why:-"cannot make $_root"} ;;
-    l*) _why="$_root is a link" ;;
-    d???------*) [ "$3" = "$_uid" ] && cd "$_root" && return 0
-        _why="$_root belongs to the user $3, not to $_uid" ;;
-    d*) _why="$_root is open to others ($1): it must have the mode 0700" ;;
-    *) _why="$_root is not a directory" ;;
-    esac
+    _tries=0
+    while _tries=$((_tries + 1)); [ "$_tries" -le 50 ]; do
+        _why=""
+        [ -d "$_root" ] || _why=$(LC_ALL=C mkdir -m 700 "$_root" 2>&1)
+        if cd -P -- "$_root" 2>/dev/null && [ ! -h "$_root" ] && private .; then
+            _why=$(LC_ALL=C mkdir "./$_run" 2>&1)
+            [ ! -h "./$_run" ] || { _why="$_root/$_run is a link"; return 1; }
+            cd -P "./$_run" 2>/dev/null && return 0
+            # shellcheck disable=SC3013 # every shell has it
+            [ ! "$_root" -ef . ] || return 1
+        elif [ -e "$_root" ] || [ -h "$_root" ]; then
+            private "$_root" || return 1
+        fi
+        # ksh93 believes that it is there already.
+        cd /
+    done
+    _why=${_why:-"$_root is removed as soon as it is made"}
     return 1
 }
 
@@ -953,10 +1035,12 @@ start() {
     umask 077
     set_aside
     reply
-    enter_root "$2" || { refuse "*" "$_why"; finish; }
+    who
+    _root=${2:-${TMPDIR:-/tmp}}
+    case $_root in /*) ;; *) _root=$_home/$_root ;; esac
+    _root=${_root%/}/pytest-bgcheck-$_uid
+    enter_root || { refuse "*" "$_why"; finish; }
     shift 3
-    _why=$(LC_ALL=C mkdir "$_run" 2>&1)
-    cd "$_run" || { refuse "*" "$_why"; finish; }
     if [ ! -f supervisor.sh ]; then
         _why=$({ printf "%s\n" "${_source-}" >"new.$_own"; } 2>&1)
         if ! sized "new.$_own" "$((${#_source} + 1))"; then
@@ -966,6 +1050,13 @@ start() {
             finish
         fi
         mv "new.$_own" supervisor.sh
+    fi
+    # It may have been made when the directory was still open to others.
+    if ! proven; then
+        _why="$PWD/supervisor.sh could have been written by others"
+        private "$PWD"
+        refuse "*" "$_why"
+        finish
     fi
     printf "%s\n.\n" "$_home" 2>/dev/null >"home.$_own"
     read_home "home.$_own" || { refuse "*" "cannot write to $_root/$_run: no space left on device?"; finish; }
@@ -1115,7 +1206,7 @@ await() {
     done
     # All processes are looked at only when a second has passed without a word: most checks that have
     # ended are told at once.
-    _live="" _closer=yes _looked=0
+    _closely="" _closer=yes _looked=0
     find_ended "$@"
     while :; do
         while [ -n "$_ended" ]; do
@@ -1186,7 +1277,7 @@ find_ended() {
             eval "_waits_$_key="
         fi
     done
-    _live=
+    _closely=
 }
 
 # look ID=TIMEOUT.GRACE=LIMIT...: around, after about a second, by builtins alone; closer the first time, and where
@@ -1199,12 +1290,11 @@ look() {
         [ -n "$_word" ] || continue
         [ -p "${_word%%=*}/alive" ] || _closer=yes
         for _pid in $_pids; do
-            [ "$_pid" = 0 ] || exists "$_pid" || _closer=yes
+            [ "$_pid" = 0 ] || lives "$_pid" "${_word%%=*}" || _closer=yes
         done
     done
     if [ -n "${_closer-}" ]; then
-        _closer=
-        live
+        _closer="" _closely=yes
         find_ended "$@"
     elif [ -z "$_bell" ]; then
         find_ended "$@"
@@ -1234,17 +1324,21 @@ report_ended() {
 has_ended() {
     find_state "$1/"
     case $_state in
-    state.run.* | state.end.*) eval "_pids_$_key=\"$_sup $_gid\"" ;;
+    state.run.* | state.end.*)
+        eval "_pids_$_key=\"$_sup $_gid\""
+        _pids=$_gid ;;
     # Removed; or we have looked at it just as it changed; or its guard will make it anew.
     "")
         [ -p "$1/alive" ] || return 0
-        _closer=yes ;;
+        _closer=yes
+        eval "_pids=\$_pids_$_key" ;;
     *) return 0 ;;
     esac
-    [ -n "$_live" ] && ! is_live "guard:$1" || return 1
+    [ -n "$_closely" ] || return 1
+    for _pid in $_pids; do ! lives "$_pid" "$1" "guard:$1" || return 1; done
     _closer=yes
     # Where no state can be changed, only that nothing is left can be seen to.
-    is_live "run:$1" || writable "$1" || ! is_over "$1" || return 0
+    lives "$_sup" "$1" "run:$1" || writable "$1" || ! is_over "$1" || return 0
     _terms=${_word#*=}
     regard "$1" "${_terms%%=*}"
     return 1
@@ -1313,28 +1407,25 @@ tails() {
 # clean NONCE RUN KEEP: end what runs, end the waiters, and remove the run's directory.
 clean() {
     _nonce=$1 _run=$2 _keep=$3
-    for _word in "$_run"-*/state.run.*; do
-        _word=${_word%%/*}
-        [ -d "$_word" ] && end_job "$_word" 500
-    done
     for _word in bell.*; do
         [ -p "$_word" ] && echo closed 1<>"$_word"
     done
     now
     _begun=$_now
-    while live; unfinished; do
+    while
+        for _word in "$_run"-*/state.run.*; do
+            _word=${_word%%/*}
+            [ -d "$_word" ] && end_job "$_word" 500
+        done
+        live
+        unfinished
+    do
         since "$_begun"
         [ "$_took" -lt 650 ] || break
         nap
     done
-    if [ "$_live" != "$_newline$_newline" ]; then
-        # Stopped, or where nothing can be written any more.
-        # shellcheck disable=SC2013 # names of /proc have no spaces
-        for _word in $(grep -ls ":$_run-" /proc/[0-9]*/cmdline); do
-            _word=${_word%/cmdline}
-            kill -KILL "${_word#/proc/}" 2>/dev/null
-        done
-    fi
+    # Stopped, or where nothing can be written any more.
+    for _pid in $_live; do kill -KILL "$_pid" 2>/dev/null; done
     kill_strays "$_run"
     reply
     # shellcheck disable=SC2086 # counted as words
@@ -1359,7 +1450,7 @@ clean() {
 
 # unfinished: is there a job that is not over?
 unfinished() {
-    [ "$_live" = "$_newline$_newline" ] || return 0
+    [ -z "$_live" ] || return 0
     [ -n "${_blind-}" ] || return 1
     for _word in "$_run"-*/state.run.* "$_run"-*/state.end.*; do
         [ ! -e "$_word" ] || return 0
@@ -1380,6 +1471,7 @@ kill_strays() {
 # sweep: remove the runs, in the user's directory, that nobody ended: untouched for a day, without a
 # living supervisor, not kept on purpose, and by name and content ours.
 sweep() {
+    who
     _others=""
     for _old in *; do
         case $_old in *[!0-9a-f]* | "$_run") continue ;; ????????????) ;; *) continue ;; esac
@@ -1390,10 +1482,10 @@ sweep() {
     [ -n "$_others" ] || return 0
     # shellcheck disable=SC2044,SC2086 # words
     for _run in $(find $_others -prune -mtime +0 2>/dev/null); do
-        live
-        [ "$_live" = "$_newline$_newline" ] || continue
-        kill_strays "$_run"
-        rm -rf "./$_run"
+        if (cd -P "./$_run" && proven && live && ! unfinished); then
+            kill_strays "$_run"
+            rm -rf "./$_run"
+        fi
     done
 }
 

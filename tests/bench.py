@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import testinfra
+from scripted import words_of
 
 from pytest_bgcheck import protocol
 from pytest_bgcheck.model import Result, State
@@ -94,7 +95,7 @@ class Counting:
         self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None = None
     ) -> Answer:
         with self._lock:
-            self.calls.append(next(verb for verb in VERBS if f"'{verb}'" in request))
+            self.calls.append(next(verb for verb in VERBS if verb in words_of(request)))
             lose = len(self.calls) <= self._lose
         answer = self._way.call(request, timeout_s, None if lose else on_output)
         return Answer(255, b"", b"Connection reset by peer") if lose else answer
