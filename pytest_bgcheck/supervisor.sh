@@ -58,6 +58,10 @@ unset CDPATH
 _verb=$1 _sh=$2
 shift 2
 
+# A check has the login's umask; what is made here is nobody else's.
+[ "$_verb" != start ] || _mask=$(umask)
+umask 077
+
 # For the processes of a job. A request sets $_run itself.
 _id=$1 _run=${1%%-*} _leader=none _leader_born=0 _attempt=0 _last="" _proven=none _known=
 _newline="
@@ -1031,8 +1035,7 @@ set_aside() {
 # An empty SPEC was sent before, in parts. A job that is there already is left alone, so that a request
 # can be repeated, also while it is under way: its own files carry $_own.
 start() {
-    _nonce=$1 _run=$3 _home=${PWD-/} _own=$1.$$ _mask=$(umask)
-    umask 077
+    _nonce=$1 _run=$3 _home=${PWD-/} _own=$1.$$
     set_aside
     reply
     who

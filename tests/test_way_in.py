@@ -237,3 +237,33 @@ def test_runs_that_begin_and_end_at_once_do_not_disturb_each_other(tmp_path: Pat
 
     with ThreadPoolExecutor(4) as pool:
         assert [told for found in pool.map(runs, range(4)) for told in found] == [{}] * 40
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def test_nothing_that_is_made_is_open_to_others_whatever_the_umask(tmp_path: Path) -> None:
+    client = Client(Path("/bin/sh"), tmp_path)
+    output = client.output
+    client.output = lambda request: output(f"umask 0; {request}")  # type: ignore[method-assign]
+    spec = client.spec("c", "umask; sleep 95")
+    client.start(spec)
+    nonce = secrets.token_hex(8)
+    request = protocol.await_request(client.directory, nonce, 60, [spec], client.shell)
+    with subprocess.Popen(
+        ["/bin/sh", "-c", f"umask 0; {request}"], stdout=subprocess.DEVNULL
+    ) as waiter:
+        try:
+            run = Path(os.fsdecode(client.directory))
+            client.eventually(lambda: bool(list(run.glob("bell.*"))))
+            paths = [run, *run.rglob("*")]
+            opened = {p.name: oct(p.stat().st_mode) for p in paths if p.stat().st_mode & 0o77}
+            client.eventually(
+                lambda: client.ask(protocol.tail_request, [spec]).reports[0].stdout.size > 0
+            )
+            (report,) = client.ask(protocol.tail_request, [spec]).reports
+        finally:
+            client.clean()
+            waiter.wait(20)
+    assert opened == {}
+    assert int(report.stdout.bytes(), 8) == 0
