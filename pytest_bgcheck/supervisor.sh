@@ -963,6 +963,15 @@ enter_run() {
 
 # --- requests -------------------------------------------------------------------------------------------
 
+# tools: refuse to start anything where one is missing that somebody needs until a job is cleaned up. (Only
+# what others have left needs find, and lies on without.)
+tools() {
+    command -v base64 >/dev/null 2>&1 || set -- od
+    for _word in "[" cat chmod echo env grep head id ls mkdir mkfifo mv rm rmdir sed sleep tail wc "$@"; do
+        command -v "$_word" >/dev/null 2>&1 || { refuse "*" "there is no $_word"; finish; }
+    done
+}
+
 # enter_root: make or enter the user's directory, and in it the run's; refuse what is not safely ours. Again,
 # if another run of this user has ended and removed the directory meanwhile: none may disturb another.
 enter_root() {
@@ -1038,6 +1047,7 @@ start() {
     _nonce=$1 _run=$3 _home=${PWD-/} _own=$1.$$
     set_aside
     reply
+    tools
     who
     _root=${2:-${TMPDIR:-/tmp}}
     case $_root in /*) ;; *) _root=$_home/$_root ;; esac
