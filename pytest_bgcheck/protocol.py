@@ -261,6 +261,7 @@ def _items(spec: Spec, room: int) -> Iterator[tuple[list[str], bool]]:
             ",".join(map(str, sorted(check.rc))),
             spec.terms,
             str(len(script)),
+            str(check.output_limit),
         ],
         True,
     )

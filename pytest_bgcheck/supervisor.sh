@@ -135,7 +135,7 @@ launch() {
     born $$
     if [ "$2" -gt 1 ]; then
         for _word in pid.*; do mv "$_word" "pid.$$.$2.$_born$5"; done 2>/dev/null
-        rm -f out err
+        rm -f out err cut.*
     else
         { printf "" >"pid.$$.1.$_born"; } 2>/dev/null || refuse_run output
     fi
@@ -233,7 +233,7 @@ lent() {
     case $_gsh in */bash) _lent=-p ;; *) _lent= ;; esac
 }
 
-# supervise ID WORD NEW TIMEOUT GRACE RETRY RCS CALL GUARD_SHELL UMASK
+# supervise ID WORD NEW TIMEOUT GRACE RETRY RCS CALL GUARD_SHELL UMASK LIMIT
 supervise() {
     _new=$3 _most=$4 _retry=$6 _rcs=$7 _call=$8 _gsh=$9 _mask=${10}
     lent
@@ -242,7 +242,7 @@ supervise() {
     now
     _from=$_now
     (exec $_setsid "$_gsh" $_lent ../supervisor.sh guard "$_sh" "$_id" "guard:$_id" "$$" \
-        "$_from" "$_most" "$5" 8>&8 9<&-) &
+        "$_from" "$_most" "$5" "${11}" 8>&8 9<&-) &
     _state=state.run.$_from.$_most.$5.$$.$!
     if ! { printf "" >"$_state" && mv "../$_new" "../$_id" && claimed; } 2>/dev/null; then
         # Its guard sees us go. "cd .." would not do: some shells remember where they were.
@@ -601,11 +601,15 @@ suspects() {
 
 # --- the guard: enforces the limits, in the job's directory ----------------------------------------
 
-# guard ID NAME SUPERVISOR START TIMEOUT GRACE: see the top of this file. It can be started again at any
+# guard ID NAME SUPERVISOR START TIMEOUT GRACE LIMIT: see the top of this file. It can be started again at any
 # time, and goes on; SUPERVISOR and START are empty if a waiter has started it.
 guard() {
     _waited=0 _missed=0 _adopted=""
     [ -p alive ] || abandon
+    for _file in cut.*.busy; do
+        # A guard was ended while it held the check.
+        [ ! -e "$_file" ] || signal CONT
+    done
     # Opened both ways for a moment, so that it never waits for a writer; then EOF means: no writer.
     # shellcheck disable=SC2094
     exec 3<>alive 4<alive 3>&-
@@ -667,11 +671,13 @@ guard() {
             hear "$_round" alive
             _waited=$((_waited + _round))
             # Ten times out of eleven, far from the limit, this look is enough: three system calls.
-            [ -n "$_quiet" ] && [ "$_idle" -lt 10 ] && [ "$_before" -gt 2000 ] && [ -e "$_seen" ] && [ -w . ]
+            [ -n "$_quiet" ] && [ "$_idle" -lt 10 ] && [ "$_before" -gt 2000 ] && [ -e "$_seen" ] && [ -w . ] &&
+                ! has_grown
         do
             _idle=$((_idle + 1)) _before=$((_before - _round))
         done
         [ "$_heard" != go ] || continue
+        bound_output
         find_state ""
         [ "$_state" = "$_seen" ] || continue
         limits
@@ -727,8 +733,103 @@ begin_again() {
     [ -z "${_told-}" ] || exec 8>/dev/null
     nap
     guard_shell
-    exec "$_gsh" $_lent ../supervisor.sh guard "$_sh" "$_id" "guard:$_id" "$_boss" "$_begun_at" "$_most" "$_patience" \
+    exec "$_gsh" $_lent ../supervisor.sh guard "$_sh" "$_id" "guard:$_id" "$_boss" "$_begun_at" "$_most" "$_patience" "$_limit" \
         8>&8 4<&-
+}
+
+# --- bounded output: the guard cuts the middle of what is too long, in place -----------------------
+
+# Each file is opened by the check for appending, so that whoever writes goes on at its new end. A report
+# has LIMIT bytes, half of them from the head and half from the tail. Where the file system can forget
+# the middle of a file, its size stays the true one. Else the check is stopped for a moment, the middle
+# taken out, and what was dropped stands in the name of a file, cut.STREAM.ATTEMPT.BYTES; ending in
+# .busy while the two do not fit. What is cut is an open file: it may be that of an attempt that is over.
+
+# has_grown: has output been written since the last look?
+has_grown() {
+    [ -s out ] || [ -s err ] || return 1
+    # shellcheck disable=SC3013 # every shell has it
+    [ ! -e seen ] || [ out -nt seen ] || [ err -nt seen ]
+}
+
+# bound_output: look, and cut what is too long.
+bound_output() {
+    has_grown || return 0
+    # Both ways: it may have been made a FIFO.
+    { echo 1<>seen; } 2>/dev/null
+    for _stream in out err; do
+        [ -f "$_stream" ] || continue
+        size_of "$_stream"
+        eval "_done=\${_done_$_stream:-0}"
+        [ "$_done" -le "$_size" ] || _done=0
+        [ "$((_size - _done))" -gt "$((4 * _limit + 1000000))" ] || continue
+        if [ -z "${_unpunched-}" ] && punch 2>/dev/null <>"$_stream"; then
+            eval "_done_$_stream=\$_size"
+        else
+            _unpunched=yes
+            shorten
+        fi
+    done
+}
+
+# size_of FILE: set $_size to its size; 0 if there is none. (Some wc would read it all.)
+size_of() {
+    # shellcheck disable=SC2012,SC2046 # the size is in front of the name
+    set -- $(LC_ALL=C ls -ldnL "$1" 2>/dev/null)
+    _size=${5:-0}
+    case $_size in *[!0123456789]*) _size=0 ;; esac
+}
+
+# dropped PREFIX STREAM ATTEMPT: set $_dropped to the bytes that were taken out of the middle of a stream,
+# and $_record to the file that says so; PREFIX as for find_state.
+dropped() {
+    _dropped=0 _record=
+    for _file in "$1cut.$2.$3".*; do
+        _word=${_file#"$1cut.$2.$3."}
+        _word=${_word%.busy}
+        case $_word in "" | *[!0123456789]* | 0?* | ????????????????*) ;; *) _dropped=$_word _record=$_file ;; esac
+    done
+}
+
+# punch: free the middle of the file on fd 0.
+punch() {
+    [ -f /proc/self/fd/0 ] || return 1
+    size_of /proc/self/fd/0
+    _off=$(((_limit / 2 + 4095) / 4096 * 4096))
+    fallocate -p -o "$_off" -l "$(((_size - _limit) / 4096 * 4096 - _off))" /proc/self/fd/0
+}
+
+# shorten: stop whoever writes to $_stream, and take its middle out.
+shorten() {
+    tree
+    for _pid in $_tree; do kill -STOP "$_pid" 2>/dev/null; done
+    (take_out) 2>/dev/null <>"$_stream"
+    for _pid in $_tree; do kill -CONT "$_pid" 2>/dev/null; done
+}
+
+# take_out: the middle of the file on fd 0, if nobody writes to it. What cannot be written down is not done.
+take_out() {
+    # By another number for dd, which opens what it reads as 0.
+    _here=/proc/self/fd/0 _there=/proc/self/fd/5
+    [ -f "$_here" ] || _here=$_stream _there=$_stream
+    _head=$((_limit / 2)) _tail=$((_limit - _limit / 2))
+    # Who has just been stopped may still be in a write.
+    nap
+    size_of "$_here"
+    _was=$_size
+    tail -c "$_tail" "$_here" >rest
+    size_of rest
+    _rest=$_size
+    size_of "$_here"
+    { [ "$_size" = "$_was" ] && [ "$_rest" = "$_tail" ]; } || exit 0
+    dropped "" "$_stream" "$_attempt"
+    _cut=cut.$_stream.$_attempt.$((_dropped + _size - _limit))
+    if [ -n "$_record" ]; then mv "$_record" "$_cut.busy"; else printf "" >"$_cut.busy"; fi
+    [ -e "$_cut.busy" ] || exit 0
+    dd if=/dev/null of="$_there" bs=1 seek="$_head" 5<&0
+    cat rest >>"$_here"
+    mv "$_cut.busy" "$_cut"
+    rm -f rest
 }
 
 # up: say once that the guard is there.
@@ -793,6 +894,7 @@ await_supervisor() {
         [ "$_took" -lt "$1" ] || break
         rounds $(($1 - _took))
         hear "$_round" alive
+        bound_output
         ! exists "$_sup" || nap
     done
 }
@@ -800,7 +902,7 @@ await_supervisor() {
 nap() { sleep 0.05 2>/dev/null || sleep 1; }
 
 if [ "$_verb" = guard ]; then
-    _boss=$3 _begun_at=$4 _most=$5 _patience=$6
+    _boss=$3 _begun_at=$4 _most=$5 _patience=$6 _limit=$7
     trap begin_again EXIT
     guard "$@"
 fi
@@ -845,12 +947,13 @@ refuse() {
     record "refused $1 $(printf "%s" "$2" | LC_ALL=C tr -c " -~" " ")"
 }
 
-# blob NAME FILE LIMIT: a file whole, or its head and its tail; counted first, since it may grow.
+# blob NAME FILE LIMIT: a file whole, or its head and its tail; counted first, since it may grow. $_dropped
+# bytes are missing between them.
 blob() {
     _size=0 _text=""
     if [ ! -s "$2" ] || [ ! -f "$2" ]; then
         record "$1" 0 0 0
-    elif plain "$2" && [ "${#_text}" -le "$3" ]; then
+    elif [ "$_dropped" = 0 ] && plain "$2" && [ "${#_text}" -le "$3" ]; then
         _size=${#_text}
         record "$1" "$_size" "$_size" 0
         while case $_text in *"$_newline"*) ;; *) false ;; esac; do
@@ -858,17 +961,25 @@ blob() {
         done
         _pending="$_pending=$_text$_newline"
     else
-        _size=$(($(wc -c <"$2")))
-        if [ "$_size" -le "$3" ]; then
+        size_of "$2"
+        if [ "$_dropped" = 0 ] && [ "$_size" -le "$3" ]; then
             record "$1" "$_size" "$_size" 0
             flush
             head -c "$_size" "$2" | $_encoder
         else
             _head=$(($3 / 2)) _tail=$(($3 - $3 / 2))
-            record "$1" "$_size" "$_head" "$_tail"
+            # Of a cut that was broken off there may be less.
+            [ "$_size" -ge "$_head" ] || _head=$_size
+            [ "$((_size - _head))" -ge "$_tail" ] || _tail=$((_size - _head))
+            record "$1" "$((_size + _dropped))" "$_head" "$_tail"
             flush
-            { head -c "$_head" "$2"; tail -c "+$((_size - _tail + 1))" "$2" | head -c "$_tail"; } |
-                $_encoder
+            _off=$((_size - _tail))
+            # dd seeks: what lies before may be a hole of many gigabytes.
+            {
+                head -c "$_head" "$2"
+                dd if="$2" bs=1024 skip="$((_off / 1024))" 2>/dev/null | tail -c "+$((_off % 1024 + 1))" |
+                    head -c "$_tail"
+            } | $_encoder
         fi
     fi
     end_data
@@ -885,6 +996,25 @@ plain() {
     case $_text in "" | *[!\ -~"$_newline"]*) return 1 ;; esac
 }
 
+# missing ID STREAM: set $_dropped for the last attempt, when nobody is cutting.
+missing() {
+    _dropped=0
+    for _file in "$1/cut.$2".*; do
+        [ -e "$_file" ] || return 0
+    done
+    case $_state in
+    state.exit.*.*.*) _attempt=${_state#state.*.*.*.} ;;
+    state.[tcl]*.*.*) _attempt=${_state#state.*.*.} ;;
+    *) for _file in "$1"/pid.*; do _attempt=${_file##*/pid.} _attempt=${_attempt#*.}; done ;;
+    esac
+    _rounds=0
+    while set -- "$1" "$2" "$1/cut.$2".*.busy; [ -e "$3" ] && [ "$_rounds" -lt 20 ]; do
+        _rounds=$((_rounds + 1))
+        nap
+    done
+    dropped "$1/" "$2" "${_attempt%%.*}"
+}
+
 # report ID LIMIT: a job's state and its output.
 report() {
     find_state "$1/"
@@ -898,8 +1028,10 @@ report() {
     esac
     record job "$1" "$_state" "$_took"
     [ "$_state" != gone ] || return 0
-    blob out "$1/out" "$2"
-    blob err "$1/err" "$2"
+    for _stream in out err; do
+        missing "$1" "$_stream"
+        blob "$_stream" "$1/$_stream" "$2"
+    done
     [ "${#_pending}" -lt 4000 ] || flush
 }
 
@@ -1040,7 +1172,7 @@ set_aside() {
 
 # start NONCE BASE RUN ITEM...: make the run's directory and start jobs. An item is
 #   file NAME DATA
-#   job ID SPEC SPEC_SIZE TIMEOUT GRACE RETRY RCS TERMS SCRIPT_SIZE
+#   job ID SPEC SPEC_SIZE TIMEOUT GRACE RETRY RCS TERMS SCRIPT_SIZE LIMIT
 # An empty SPEC was sent before, in parts. A job that is there already is left alone, so that a request
 # can be repeated, also while it is under way: its own files carry $_own.
 start() {
@@ -1121,8 +1253,8 @@ each() {
             shift 3 ;;
         job)
             _new=new.$_own.$2
-            "$_step" "$2" "$3" "$4" "$5" "$6" "$7" "$8" "$9" "${10}"
-            shift 10 ;;
+            "$_step" "$2" "$3" "$4" "$5" "$6" "$7" "$8" "$9" "${10}" "${11}"
+            shift 11 ;;
         esac
     done
 }
@@ -1157,7 +1289,7 @@ run_job() {
     fi
     _started="$_started $1=$8"
     set -- "$_sh" ./supervisor.sh run "$_sh" "$1" "run:$1" "$_new" "$4" "$5" "$6" "$7" "$_own" \
-        "$_gsh" "$_mask"
+        "$_gsh" "$_mask" "${10}"
     # The first setsid makes the second a session leader, which therefore forks, and returns at
     # once: a daemon without "&", which would leave SIGINT and SIGQUIT ignored in the check.
     if [ -n "$_setsid" ]; then
@@ -1352,8 +1484,7 @@ has_ended() {
     _closer=yes
     # Where no state can be changed, only that nothing is left can be seen to.
     lives "$_sup" "$1" "run:$1" || writable "$1" || ! is_over "$1" || return 0
-    _terms=${_word#*=}
-    regard "$1" "${_terms%%=*}"
+    regard "$1" "${_word#*=}"
     return 1
 }
 
@@ -1366,10 +1497,11 @@ is_over() {
     )
 }
 
-# regard ID TIMEOUT.GRACE: start its guard again.
+# regard ID TIMEOUT.GRACE=LIMIT: start its guard again.
 regard() {
     guard_shell
-    (cd "$1" && exec $_setsid "$_gsh" $_lent ../supervisor.sh guard "$_sh" "$1" "guard:$1" "" "" "${2%.*}" "${2#*.}" \
+    set -- "$1" "${2%%=*}" "${2#*=}"
+    (cd "$1" && exec $_setsid "$_gsh" $_lent ../supervisor.sh guard "$_sh" "$1" "guard:$1" "" "" "${2%.*}" "${2#*.}" "$3" \
         8>/dev/null 4<&- </dev/null >/dev/null 2>&1) &
 }
 
