@@ -130,7 +130,7 @@ born() {
 # launch ID ATTEMPT CALL UMASK LAST: become the check. The leader of the session that will be killed
 # is this. CALL is the start that knows the login's directory, LAST the exit code of the attempt before.
 launch() {
-    PYTEST_BGCHECK_JOB=$_id _job=$PWD _entered=
+    PYTEST_BGCHECK_JOB=$_id _job=$PWD _cwd=""
     export PYTEST_BGCHECK_JOB
     born $$
     if [ "$2" -gt 1 ]; then
@@ -146,8 +146,6 @@ launch() {
     if ! { true >>out && true >>err; } 2>/dev/null; then refuse_run output; fi
     exec >>out 2>>err
     read_home "../home.$3" || refuse_run cwd
-    # sudo starts us in directories that its user cannot enter again.
-    cd -- "$_home" 2>/dev/null || cd /
     umask "$4"
 }
 
@@ -159,23 +157,24 @@ read_home() {
     case $_home in *"$_newline.$_newline") _home=${_home%"$_newline.$_newline"} ;; *) return 1 ;; esac
 }
 
-# enter DIRECTORY: where the check runs; for the specification. "cd -" would go elsewhere.
-enter() {
-    case $1 in /*) cd -- "$1" ;; *) cd -- "./$1" ;; esac || refuse_run cwd
-    _entered=yes
-}
+# enter DIRECTORY: where the check runs; for the specification, which is read in the job's directory: its
+# path may lead elsewhere by now.
+enter() { _cwd=$1; }
 
 # become NAME=VALUE... PROGRAM ARGUMENT...: for the specification, with the login's environment and these
 # variables. They are set by env, since a shell has names of its own that cannot be set, or mean something
 # to it; and env takes no option behind a variable.
 become() {
+    # sudo starts us in directories that its user cannot enter again; and "cd -" would go elsewhere.
+    cd -- "$_home" 2>/dev/null || cd /
+    case $_cwd in "") ;; /*) cd -- "$_cwd" ;; *) cd -- "./$_cwd" ;; esac || refuse_run cwd
     _pwd=$PWD _aside=${PYTEST_BGCHECK_ASIDE:-0}
     set -- "PYTEST_BGCHECK_JOB=$_id" "$@"
     # Shells set these though the login had none; and SHLVL, of whose unset ksh93 dies.
     [ "$_aside" = 0 ] || unset LOGNAME OLDPWD PWD
     while [ "$_aside" -gt 0 ]; do
         eval "_word=\$PYTEST_BGCHECK_$_aside"
-        case $_entered$_word in yesPWD=*) _word=PWD=$_pwd ;; esac
+        case $_cwd:$_word in ?*:PWD=*) _word=PWD=$_pwd ;; esac
         set -- "$_word" "$@"
         unset "PYTEST_BGCHECK_$_aside"
         _aside=$((_aside - 1))
@@ -195,7 +194,7 @@ refuse_run() {
 if [ "$_verb" = launch ]; then
     launch "$@"
     # shellcheck source=/dev/null
-    . "$_job/spec"
+    . ./spec
     exit 125
 fi
 
@@ -757,14 +756,14 @@ bound_output() {
     has_grown || return 0
     # Both ways: it may have been made a FIFO.
     { echo 1<>seen; } 2>/dev/null
-    for _stream in out err; do
-        [ -f "$_stream" ] || continue
-        size_of "$_stream"
-        eval "_done=\${_done_$_stream:-0}"
+    for _which in out err; do
+        [ -f "$_which" ] || continue
+        size_of "$_which"
+        eval "_done=\${_done_$_which:-0}"
         [ "$_done" -le "$_size" ] || _done=0
         [ "$((_size - _done))" -gt "$((4 * _limit + 1000000))" ] || continue
-        if [ -z "${_unpunched-}" ] && punch 2>/dev/null <>"$_stream"; then
-            eval "_done_$_stream=\$_size"
+        if [ -z "${_unpunched-}" ] && punch 2>/dev/null <>"$_which"; then
+            eval "_done_$_which=\$_size"
         else
             _unpunched=yes
             shorten
@@ -799,11 +798,11 @@ punch() {
     fallocate -p -o "$_off" -l "$(((_size - _limit) / 4096 * 4096 - _off))" /proc/self/fd/0
 }
 
-# shorten: stop whoever writes to $_stream, and take its middle out.
+# shorten: stop whoever writes to $_which, and take its middle out.
 shorten() {
     tree
     for _pid in $_tree; do kill -STOP "$_pid" 2>/dev/null; done
-    (take_out) 2>/dev/null <>"$_stream"
+    (take_out) 2>/dev/null <>"$_which"
     for _pid in $_tree; do kill -CONT "$_pid" 2>/dev/null; done
 }
 
@@ -811,7 +810,7 @@ shorten() {
 take_out() {
     # By another number for dd, which opens what it reads as 0.
     _here=/proc/self/fd/0 _there=/proc/self/fd/5
-    [ -f "$_here" ] || _here=$_stream _there=$_stream
+    [ -f "$_here" ] || _here=$_which _there=$_which
     _head=$((_limit / 2)) _tail=$((_limit - _limit / 2))
     # Who has just been stopped may still be in a write.
     nap
@@ -822,8 +821,8 @@ take_out() {
     _rest=$_size
     size_of "$_here"
     { [ "$_size" = "$_was" ] && [ "$_rest" = "$_tail" ]; } || exit 0
-    dropped "" "$_stream" "$_attempt"
-    _cut=cut.$_stream.$_attempt.$((_dropped + _size - _limit))
+    dropped "" "$_which" "$_attempt"
+    _cut=cut.$_which.$_attempt.$((_dropped + _size - _limit))
     if [ -n "$_record" ]; then mv "$_record" "$_cut.busy"; else printf "" >"$_cut.busy"; fi
     [ -e "$_cut.busy" ] || exit 0
     dd if=/dev/null of="$_there" bs=1 seek="$_head" 5<&0
@@ -1028,9 +1027,9 @@ report() {
     esac
     record job "$1" "$_state" "$_took"
     [ "$_state" != gone ] || return 0
-    for _stream in out err; do
-        missing "$1" "$_stream"
-        blob "$_stream" "$1/$_stream" "$2"
+    for _which in out err; do
+        missing "$1" "$_which"
+        blob "$_which" "$1/$_which" "$2"
     done
     [ "${#_pending}" -lt 4000 ] || flush
 }
@@ -1099,7 +1098,7 @@ enter_run() {
 # what others have left needs find, and lies on without.)
 tools() {
     command -v base64 >/dev/null 2>&1 || set -- od
-    for _word in "[" cat chmod echo env grep head id ls mkdir mkfifo mv rm rmdir sed sleep tail wc "$@"; do
+    for _word in "[" cat chmod dd echo env grep head id ls mkdir mkfifo mv rm rmdir sed sleep tail wc "$@"; do
         command -v "$_word" >/dev/null 2>&1 || { refuse "*" "there is no $_word"; finish; }
     done
 }

@@ -89,4 +89,4 @@ def test_output_is_exact_whatever_the_login_says_of_sizes(login: Login) -> None:
     login.env = {**ODD, "PWD": str(login.base)}
     result = login.finish("head -c 70000 /dev/zero; echo end; exit 4", output_limit=1000)
     assert (result.rc, result.stdout_kept.size) == (4, 70_004)
-    assert result.stdout_bytes.endswith(b"end\n")
+    assert result.stdout_kept.bytes().endswith(b"end\n")

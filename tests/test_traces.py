@@ -1,6 +1,7 @@
 """What a check finds of us when it looks for its own words among all processes: nothing."""
 
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -30,7 +31,9 @@ def told(word: str) -> dict[str, str]:
             continue
         if any(variable.startswith(b"PYTEST_BGCHECK_JOB=") for variable in environ):
             continue
-        environ = [v for v in environ if not v.startswith((b"PWD=", b"OLDPWD="))]
+        # Some of the login's are set aside for the check.
+        given = [re.sub(rb"^PYTEST_BGCHECK_\d+=", b"", variable) for variable in environ]
+        environ = [v for v in given if not v.startswith((b"PWD=", b"OLDPWD="))]
         if word.encode() in b"\0".join([words, *environ]) and int(entry.name) != os.getpid():
             found[entry.name] = words.replace(b"\0", b" ").decode(errors="replace")
     return found
