@@ -67,7 +67,7 @@ variables = st.lists(
     max_size=4,
     unique_by=lambda pair: pair[0],
 )
-SHELLS_OWN = frozenset({"PATH", "PWD", "OLDPWD", "SHLVL", "_", "OPTIND"})
+SHELLS_OWN = frozenset({"PATH", "PWD", "OLDPWD", "SHLVL", "_", "OPTIND", "IFS"})
 PYTHONS_OWN = frozenset({"HOME", "TMPDIR", "LC_ALL", "LANG"})
 
 

@@ -144,7 +144,7 @@ class Run:
             pair.partition(b"=")[::2] for pair in (home / "env").read_bytes().split(b"\0") if pair
         )
         for name, value in check.env:
-            if env.pop(os.fsencode(name), None) != os.fsencode(value) and name != "IFS":
+            if env.pop(os.fsencode(name), None) != os.fsencode(value):
                 yield f"{check.name} ({check.number}) did not have {name}={value!r}"
         if "environment" not in WITHOUT:
             yield from self._environment(check, env)
@@ -166,7 +166,8 @@ class Run:
             if name not in names and env.pop(os.fsencode(name), None) != os.fsencode(value):
                 yield f"{check.name} ({check.number}) did not see the login's {name}={value!r}"
         of_run = {"PATH", "HOME", "TMPDIR", "LANG", "SUITE_TELLS", "SUITE_RUN", "BGCHECK_TESTS",
-                  "GITHUB_STEP_SUMMARY", "PWD", "OLDPWD", "SHLVL", "_", "LC_CTYPE"}  # fmt: skip
+                  "GITHUB_STEP_SUMMARY", "PWD", "OLDPWD", "SHLVL", "_", "LC_CTYPE", "PYTHONPATH",
+                  "COLUMNS", "LINES"}  # fmt: skip
         for name in map(os.fsdecode, env):
             if name not in of_run and not name.startswith(("PYTEST_", "COV_")):
                 yield f"{check.name} ({check.number}) has a variable {name}"
