@@ -125,7 +125,7 @@ def test_a_dead_host_holds_the_end_for_its_bound_only_and_is_named(
     result = pytester.runpytest_subprocess(workers, f"--ssh-config={dead}")
     took = time.monotonic() - begun
     print(f"{took:.1f} s")
-    assert took < 30  # a start is tried for a minute
+    assert took < 55  # a start is tried for a minute
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(
         ["not cleaned up: ssh://dead: *${TMPDIR:-/tmp}/pytest-bgcheck-UID/* may be left there"]
