@@ -531,7 +531,8 @@ class _Frame:
     def report(self, id: str, state: str, took: str) -> Report:
         if state == "gone":
             return Report(id, None, gone=True)
-        stdout, stderr = self.output("out"), self.output("err")
+        mark = mark_of(id).encode("ascii")
+        stdout, stderr = self.output("out", mark), self.output("err", mark)
         running_s = None if took == "-" else _number(took) / 100
         try:
             result = _result(state, stdout, stderr)
@@ -541,7 +542,7 @@ class _Frame:
             result = Result(State.LOST, None, None, 0, detail, stdout, stderr)
         return Report(id, result, running_s, stdout, stderr)
 
-    def output(self, name: str) -> Output:
+    def output(self, name: str, mark: bytes) -> Output:
         words = self.record() or [""]
         if words[0] != name:
             raise ValueError(f"{words[0]!r} in the place of {name!r}")
@@ -549,7 +550,20 @@ class _Frame:
         data = self.data()
         if len(data) != head + tail or size < len(data):
             raise ValueError(f"{len(data)} bytes in the place of {head + tail} of {size}")
-        return Output(size, data[:head], data[head:])
+        if data[: min(head, len(mark))] != mark:
+            return Output(size, data[:head], data[head:], OVERWRITTEN)
+        return Output(size - len(mark), data[len(mark) : head], data[head:])
+
+
+OVERWRITTEN = (
+    "the check overwrote it, as what opens /dev/stdout or /dev/stderr by name does; let it write to"
+    " >&1 or >&2"
+)
+
+
+def mark_of(id: str) -> str:
+    """Return what a job's output files begin with, unless what was in them has been overwritten."""
+    return id.rpartition("-")[2]
 
 
 def _number(text: str) -> int:

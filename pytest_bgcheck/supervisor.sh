@@ -79,6 +79,10 @@ number() {
     case $1 in "" | *[!0123456789]* | 0?* | ??????????*) return 1 ;; esac
 }
 
+# mark_of ID: set $_mark to what its output begins with. A program that opens /dev/stdout by name empties
+# the file that others have written to: then it is not there any more. Python takes it off.
+mark_of() { _mark=${1##*-}; }
+
 # find_state PREFIX: set $_state to the job's state, "" if there is none, and what it says; PREFIX is "",
 # or the job's directory with a slash. Other names are none: a check can make them.
 find_state() {
@@ -133,9 +137,11 @@ launch() {
     PYTEST_BGCHECK_JOB=$_id _job=$PWD _cwd=""
     export PYTEST_BGCHECK_JOB
     born $$
+    mark_of "$_id"
     if [ "$2" -gt 1 ]; then
         for _word in pid.*; do mv "$_word" "pid.$$.$2.$_born$5"; done 2>/dev/null
         rm -f out err cut.*
+        { printf "%s" "$_mark" >out && printf "%s" "$_mark" >err; } 2>/dev/null || refuse_run output
     else
         { printf "" >"pid.$$.1.$_born"; } 2>/dev/null || refuse_run output
     fi
@@ -746,14 +752,16 @@ begin_again() {
 
 # has_grown: has output been written since the last look?
 has_grown() {
-    [ -s out ] || [ -s err ] || return 1
+    _then=seen
+    [ -e seen ] || _then=spec
     # shellcheck disable=SC3013 # every shell has it
-    [ ! -e seen ] || [ out -nt seen ] || [ err -nt seen ]
+    [ out -nt "$_then" ] || [ err -nt "$_then" ]
 }
 
 # bound_output: look, and cut what is too long.
 bound_output() {
     has_grown || return 0
+    mark_of "$_id"
     # Both ways: it may have been made a FIFO.
     { echo 1<>seen; } 2>/dev/null
     for _which in out err; do
@@ -794,7 +802,7 @@ dropped() {
 punch() {
     [ -f /proc/self/fd/0 ] || return 1
     size_of /proc/self/fd/0
-    _off=$(((_limit / 2 + 4095) / 4096 * 4096))
+    _off=$(((_limit / 2 + ${#_mark} + 4095) / 4096 * 4096))
     fallocate -p -o "$_off" -l "$(((_size - _limit) / 4096 * 4096 - _off))" /proc/self/fd/0
 }
 
@@ -811,7 +819,7 @@ take_out() {
     # By another number for dd, which opens what it reads as 0.
     _here=/proc/self/fd/0 _there=/proc/self/fd/5
     [ -f "$_here" ] || _here=$_which _there=$_which
-    _head=$((_limit / 2)) _tail=$((_limit - _limit / 2))
+    _head=$((_limit / 2 + ${#_mark})) _tail=$((_limit - _limit / 2))
     # Who has just been stopped may still be in a write.
     nap
     size_of "$_here"
@@ -822,7 +830,7 @@ take_out() {
     size_of "$_here"
     { [ "$_size" = "$_was" ] && [ "$_rest" = "$_tail" ]; } || exit 0
     dropped "" "$_which" "$_attempt"
-    _cut=cut.$_which.$_attempt.$((_dropped + _size - _limit))
+    _cut=cut.$_which.$_attempt.$((_dropped + _size - _head - _tail))
     if [ -n "$_record" ]; then mv "$_record" "$_cut.busy"; else printf "" >"$_cut.busy"; fi
     [ -e "$_cut.busy" ] || exit 0
     dd if=/dev/null of="$_there" bs=1 seek="$_head" 5<&0
@@ -947,12 +955,12 @@ refuse() {
 }
 
 # blob NAME FILE LIMIT: a file whole, or its head and its tail; counted first, since it may grow. $_dropped
-# bytes are missing between them.
+# bytes are missing between them. All with the mark ahead.
 blob() {
     _size=0 _text=""
     if [ ! -s "$2" ] || [ ! -f "$2" ]; then
         record "$1" 0 0 0
-    elif [ "$_dropped" = 0 ] && plain "$2" && [ "${#_text}" -le "$3" ]; then
+    elif [ "$_dropped" = 0 ] && plain "$2" && [ "${#_text}" -le "$(($3 + ${#_mark}))" ]; then
         _size=${#_text}
         record "$1" "$_size" "$_size" 0
         while case $_text in *"$_newline"*) ;; *) false ;; esac; do
@@ -961,12 +969,12 @@ blob() {
         _pending="$_pending=$_text$_newline"
     else
         size_of "$2"
-        if [ "$_dropped" = 0 ] && [ "$_size" -le "$3" ]; then
+        if [ "$_dropped" = 0 ] && [ "$_size" -le "$(($3 + ${#_mark}))" ]; then
             record "$1" "$_size" "$_size" 0
             flush
             head -c "$_size" "$2" | $_encoder
         else
-            _head=$(($3 / 2)) _tail=$(($3 - $3 / 2))
+            _head=$(($3 / 2 + ${#_mark})) _tail=$(($3 - $3 / 2))
             # Of a cut that was broken off there may be less.
             [ "$_size" -ge "$_head" ] || _head=$_size
             [ "$((_size - _head))" -ge "$_tail" ] || _tail=$((_size - _head))
@@ -986,9 +994,13 @@ blob() {
 }
 
 # plain FILE: is it short and printable? Then set $_text to it. By builtins alone, where the shell can:
-# a program or three would be most of the time that a waiter takes.
+# a program or three would be most of the time that a waiter takes. Without bash only what is empty.
 plain() {
-    [ -n "${BASH_VERSION-}" ] || return 1
+    if [ -z "${BASH_VERSION-}" ]; then
+        size_of "$1"
+        [ "$_size" = "${#_mark}" ] && ! IFS= read -r _text <"$1" && [ "$_text" = "$_mark" ]
+        return
+    fi
     LC_ALL=C
     # shellcheck disable=SC3045 # bash. Not the end of the file: it is longer, or there is a NUL in it.
     if IFS= read -r -d "" -n 2000 _text <"$1"; then return 1; fi
@@ -1027,6 +1039,7 @@ report() {
     esac
     record job "$1" "$_state" "$_took"
     [ "$_state" != gone ] || return 0
+    mark_of "$1"
     for _which in out err; do
         missing "$1" "$_which"
         blob "$_which" "$1/$_which" "$2"
@@ -1132,10 +1145,10 @@ enter_root() {
 set_aside() {
     PYTEST_BGCHECK_ASIDE=0 PYTEST_BGCHECK_WITHOUT="" _seen="" _rest=""
     if [ -r "/proc/$$/environ" ]; then
-        # A newline in a value becomes the mark of the first line.
+        # A newline in a value becomes what the first line is.
         _rest=$(printf "\001\n"; tr "\000\n" "\n\001" <"/proc/$$/environ")$_newline
     fi
-    _mark=${_rest%%"$_newline"*}
+    _joint=${_rest%%"$_newline"*}
     while _rest=${_rest#*"$_newline"}; [ -n "$_rest" ]; do
         _word=${_rest%%"$_newline"*}
         case ${_word%%=*} in
@@ -1154,8 +1167,8 @@ set_aside() {
             *BLOCK*SIZE | TIME_STYLE | QUOTING_STYLE | LS_COLORS | TABSIZE | COLUMNS | LINES) ;;
         *) continue ;;
         esac
-        while case $_word in *"$_mark"*) ;; *) false ;; esac; do
-            _word=${_word%%"$_mark"*}$_newline${_word#*"$_mark"}
+        while case $_word in *"$_joint"*) ;; *) false ;; esac; do
+            _word=${_word%%"$_joint"*}$_newline${_word#*"$_joint"}
         done
         PYTEST_BGCHECK_ASIDE=$((PYTEST_BGCHECK_ASIDE + 1))
         eval "PYTEST_BGCHECK_$PYTEST_BGCHECK_ASIDE=\$_word"
@@ -1268,8 +1281,9 @@ list_job() {
 prepare_job() {
     [ -p "$_new/alive" ] || return 0
     {
-        printf "" >"$_new/out"
-        printf "" >"$_new/err"
+        mark_of "$1"
+        printf "%s" "$_mark" >"$_new/out"
+        printf "%s" "$_mark" >"$_new/err"
         printf "" >"$_new/terms.$8"
         if [ -n "$2" ]; then printf %b "$2" >"$_new/spec"; else cat "spec-$1.$8".* >"$_new/spec"; fi
         [ "$9" = 0 ] || { cat "script-$1.$8".* >"$_new/script" && chmod 700 "$_new/script"; }
@@ -1278,7 +1292,7 @@ prepare_job() {
 
 run_job() {
     case " $_made " in *" $_new "*) ;; *) attach "$1" "$8"; return ;; esac
-    if ! { [ -e "$_new/out" ] && [ -e "$_new/err" ] && [ -e "$_new/terms.$8" ] &&
+    if ! { [ -s "$_new/out" ] && [ -s "$_new/err" ] && [ -e "$_new/terms.$8" ] &&
         has_size "$3" spec && has_size "$9" script; }; then
         _why=${_why%%"$_newline"*}
         [ ! -p "$_new/alive" ] || reason "$_new/spec"

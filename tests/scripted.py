@@ -6,6 +6,7 @@ import string
 from collections.abc import Callable, Sequence
 
 from pytest_bgcheck.errors import TargetError, Unreachable
+from pytest_bgcheck.protocol import mark_of
 from pytest_bgcheck.transport import Answer
 
 Step = TargetError | str | bytes | Callable[[str], str]
@@ -87,12 +88,18 @@ def started(request: str) -> str:
     return frame(f"dir\n{directory}\n.", *(f"started {id}" for id in ids))
 
 
+def nothing(id: str) -> str:
+    """Return the record and the data of a stream to which nothing was written."""
+    mark = mark_of(id).encode()
+    return f"{len(mark)} {len(mark)} 0\n{mark.hex()}\n."
+
+
 def ended(state: str, name: str = "NONCE") -> Callable[[str], str]:
     """Return a wait's reply that reports all it asks for in one final state, without output."""
 
     def reply(request: str) -> str:
         records = [
-            f"job {id} state.{state} -\nout 0 0 0\n.\nerr 0 0 0\n."
+            f"job {id} state.{state} -\nout {nothing(id)}\nerr {nothing(id)}"
             for id, _, terms in (word.partition("=") for word in words_of(request))
             if re.fullmatch(r"\d+\.\d+=\d+", terms)
         ]

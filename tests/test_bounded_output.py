@@ -114,3 +114,42 @@ def test_a_check_that_writes_for_ever_is_bounded_until_its_limit(client: Client)
     assert not list(job.glob("cut.*.busy"))
     # What was written since the guard looked last, which is each second.
     assert on_disk(job) < max(kept.size * 0.7, 20_000_000)
+
+
+READLINK = shutil.which("readlink")
+OVERWRITTEN = {
+    # Of each: what it writes, and which streams are no more all that it wrote.
+    "tee": (f"echo a >&2; echo b | {shutil.which('tee')} /dev/stderr; echo c >&2", {"stderr"}),
+    "echo": ("echo ERROR; echo b >/dev/stdout; echo c", {"stdout"}),
+    "both": ("echo ERROR; echo b >/dev/stderr; echo c >/dev/stdout", {"stdout", "stderr"}),
+    "empty": (": >/dev/stdout", {"stdout"}),
+    "later": ("echo ERROR; exec 3<>/dev/stdout; echo nothing wrong here, I hope >&3", {"stdout"}),
+    "long": ("echo ERROR; head -c 30000 /dev/zero >/dev/stdout", {"stdout"}),
+    "removed": (
+        f'exec 3>&1; rm "$({shutil.which("readlink")} /proc/self/fd/3)"; echo b',
+        {"stdout"},
+    ),
+    "append": ("echo a; echo b >>/dev/stdout; echo c >&2", set()),
+    "silent": ("true", set()),
+    "quiet": ("echo b >&2", set()),
+}
+
+
+def test_output_that_was_overwritten_is_not_taken_for_whole(client: Client) -> None:
+    """A check that opens /dev/stdout by name empties the file that the others write to."""
+    specs = [
+        client.spec(name, command, output_limit=LIMIT) for name, (command, _) in OVERWRITTEN.items()
+    ]
+    again = client.spec("again", "[ -e f ] && { echo b; exit 0; }; >f; echo a >/dev/stdout; exit 1",
+                        retry_every=0.1, cwd=str(client.base))  # fmt: skip
+    client.start(*specs, again)
+    results = client.results(*specs, again)
+    told = {
+        name: {s for s in ("stdout", "stderr") if getattr(result, f"{s}_kept").missing}
+        for name, result in results.items()
+    }
+    assert told == {"again": set(), **{name: lost for name, (_, lost) in OVERWRITTEN.items()}}
+    assert ">&1 or >&2" in results["echo"].stdout_kept.missing
+    assert results["again"].stdout == "b\n"
+    assert (results["append"].stdout, results["append"].stderr) == ("a\nb\n", "c\n")
+    assert (results["silent"].stdout_kept.size, results["quiet"].stderr) == (0, "b\n")

@@ -14,7 +14,7 @@ from scripted import Scripted, Step, ended, frame, started
 from pytest_bgcheck import recovery, runner
 from pytest_bgcheck.errors import BadReply, Gone, Refused, Unreachable
 from pytest_bgcheck.model import Output, Result, State
-from pytest_bgcheck.protocol import Collector, Reply, Spec, Stream, parse
+from pytest_bgcheck.protocol import Collector, Reply, Spec, Stream, mark_of, parse
 from pytest_bgcheck.runner import Runner, Target
 from pytest_bgcheck.settings import make_check
 
@@ -53,7 +53,8 @@ def a_frame(told: list[tuple[str, str, bytes, bytes]], name: str, encoding: str)
     count = 0
     for id, state, out, err in told:
         lines.append(f"job {id} state.{state} -\n")
-        for stream, data in (("out", out), ("err", err)):
+        mark = mark_of(id).encode("ascii")
+        for stream, data in (("out", mark + out), ("err", mark + err)):
             lines.append(f"{stream} {len(data)} {len(data)} 0\n{encoded(data, encoding)}.\n")
         count += 3
     return "".join([*lines, f"{name} end {count}\n"]).encode()
