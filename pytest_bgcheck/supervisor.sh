@@ -250,7 +250,10 @@ supervise() {
         "$_from" "$_most" "$5" "${11}" 8>&8 9<&-) &
     _state=state.run.$_from.$_most.$5.$$.$!
     if ! { printf "" >"$_state" && mv "../$_new" "../$_id" && claimed; } 2>/dev/null; then
-        # Its guard sees us go. "cd .." would not do: some shells remember where they were.
+        # Another caller was first. Our guard has nothing to guard; and if it only begins when this
+        # directory is gone, it takes the job for a lost one, and ends the other's check.
+        { kill -KILL "$!"; wait "$!"; } 2>/dev/null
+        # "cd .." would not do: some shells remember where they were.
         rm -rf "../$_new"
         exit 0
     fi
