@@ -1196,7 +1196,8 @@ start() {
     reply
     tools
     who
-    _root=${2:-${TMPDIR:-/tmp}}
+    _root=$(printf %b "$2")
+    _root=${_root:-${TMPDIR:-/tmp}}
     case $_root in /*) ;; *) _root=$_home/$_root ;; esac
     _root=${_root%/}/pytest-bgcheck-$_uid
     enter_root || { refuse "*" "$_why"; finish; }

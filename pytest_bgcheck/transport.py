@@ -253,7 +253,8 @@ class HostTransport:
 
 
 _ANSIBLE = {"ANSIBLE_NO_TARGET_SYSLOG": "1", "ANSIBLE_LOG_PATH": "/dev/null"}
-"""Keep Ansible, where a call goes through it, from logging requests here and on the target."""
+"""Keep Ansible from logging requests here and on the target. No other backend is told: the
+environment of a local check is the login's."""
 
 _SUBPROCESS = frozenset(
     {"local", "ssh", "safe-ssh", "docker", "podman", "kubectl", "openshift", "lxc", "chroot"}
@@ -296,13 +297,14 @@ class _Connection:
     def _run_local(self, command: str, *args: str) -> CommandResult:
         """Stand in for ``BaseBackend.run_local``: bounded, silent, away from the terminal."""
         command = self._backend.quote(command, *args)
+        quiet = _ANSIBLE if self._backend.get_connection_type() == "ansible" else {}
         with subprocess.Popen(
             ["/bin/sh", "-c", command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,  # a Ctrl-C is for pytest; and nobody can ask for a password
-            env={**os.environ, **_ANSIBLE},
+            env={**os.environ, **quiet},
         ) as process:
             self._process = process
             try:

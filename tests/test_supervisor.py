@@ -344,3 +344,12 @@ def test_a_directory_that_is_not_safely_ours_is_refused(tmp_path: Path, kind: st
     reason = {"link": "is a link", "file": "is not a directory", "open": "is open to others"}[kind]
     assert reason in reply.refused["*"]
     assert not list(elsewhere.iterdir())
+
+
+def test_the_directory_for_files_may_have_any_name(tmp_path: Path) -> None:
+    base = tmp_path / "it's\nü =\\$x"
+    base.mkdir()
+    client = Client(Path("/bin/sh"), base)
+    assert client.finish("exit 3").rc == 3
+    client.clean()
+    assert list(base.iterdir()) == []
