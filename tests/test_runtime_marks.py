@@ -25,11 +25,19 @@ def outcomes(result: pytest.RunResult) -> dict[str, str]:
 
 
 def test_marks_that_come_at_run_time_are_awaited(pytester: pytest.Pytester) -> None:
+    pytester.path.joinpath("a.own").touch()
     result = run(
         pytester,
         "-rA",
+        "--doctest-modules",
         conftest=CHECKS + "def pytest_runtest_setup(item):\n"
-        "    if item.name == 'test_hook': item.add_marker(pytest.mark.bgcheck('late'))\n"
+        "    if item.name in ('test_hook', 'test_own', 'test_doc.f'):\n"
+        "        item.add_marker(pytest.mark.bgcheck('late'))\n"
+        "def pytest_collect_file(file_path, parent):\n"
+        "    if file_path.suffix == '.own': return File.from_parent(parent, path=file_path)\n"
+        "class File(pytest.File):\n"
+        "    def collect(self): yield Item.from_parent(self, name='test_own')\n"
+        "class Item(pytest.Item):\n    def runtest(self): raise RuntimeError('body')\n"
         "@pytest.fixture\ndef adds(request):\n"
         "    request.node.add_marker(pytest.mark.bgcheck('bad'))\n"
         "@pytest.fixture\ndef adds_good(request):\n"
@@ -46,9 +54,10 @@ def test_marks_that_come_at_run_time_are_awaited(pytester: pytest.Pytester) -> N
         "def test_wrong(adds_wrong): raise RuntimeError('body')\n"
         "def test_unknown(adds_unknown): raise RuntimeError('body')\n"
         "def test_body(request): request.node.add_marker(pytest.mark.bgcheck('bad'))\n",
+        test_doc="def f():\n    '''\n    >>> raise RuntimeError('body')\n    '''\n",
         test_module="def test_module(adds_to_module): raise RuntimeError('body')\n",
     )
-    names = ("hook", "adds", "wrong", "unknown", "body", "module")
+    names = ("hook", "own", "doc.f", "adds", "wrong", "unknown", "body", "module")
     assert outcomes(result) == {f"test_{n}": "FAILED" for n in names} | {"test_good": "PASSED"}
     result.stdout.fnmatch_lines_random(
         [
