@@ -239,6 +239,31 @@ def test_runs_that_begin_and_end_at_once_do_not_disturb_each_other(tmp_path: Pat
         assert [told for found in pool.map(runs, range(4)) for told in found] == [{}] * 40
 
 
+@pytest.mark.parametrize("shell", ["dash", "busybox", "ksh93", "yash"])
+def test_old_runs_are_swept_if_nobody_looks_after_them_and_they_are_ours(
+    tmp_path: Path, shell: str
+) -> None:
+    dead, alive, opened, now = (
+        Client(shell_as_sh(shell, tmp_path), tmp_path) for _ in ("dead", "alive", "opened", "now")
+    )
+    places = []
+    for client, command in ((dead, "true"), (alive, "sleep 95"), (opened, "true")):
+        spec = client.spec("c", command)
+        client.start(spec)
+        if client is not alive:
+            client.results(spec)
+        places.append(Path(os.fsdecode(client.directory)))
+    places[2].chmod(0o755)
+    for place in places:
+        os.utime(place, (1, 1))
+    now.start(now.spec("c", "true"))
+    now.clean()
+    assert [place.exists() for place in places] == [False, True, True]
+    places[2].chmod(0o700)
+    alive.clean()
+    opened.clean()
+
+
 # --- files ----------------------------------------------------------------------------------------
 
 
