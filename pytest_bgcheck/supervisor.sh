@@ -614,10 +614,8 @@ suspects() {
 guard() {
     _waited=0 _missed=0 _adopted=""
     [ -p alive ] || abandon
-    for _file in cut.*.busy; do
-        # A guard was ended while it held the check.
-        [ ! -e "$_file" ] || signal CONT
-    done
+    # A guard was ended while it held the check.
+    [ ! -e rest ] || signal CONT
     # Opened both ways for a moment, so that it never waits for a writer; then EOF means: no writer.
     # shellcheck disable=SC2094
     exec 3<>alive 4<alive 3>&-
@@ -811,10 +809,12 @@ punch() {
 
 # shorten: stop whoever writes to $_which, and take its middle out.
 shorten() {
+    { printf "" 1<>rest; } 2>/dev/null
     tree
     for _pid in $_tree; do kill -STOP "$_pid" 2>/dev/null; done
     (take_out) 2>/dev/null <>"$_which"
     for _pid in $_tree; do kill -CONT "$_pid" 2>/dev/null; done
+    rm -f rest
 }
 
 # take_out: the middle of the file on fd 0, if nobody writes to it. What cannot be written down is not done.
@@ -827,6 +827,7 @@ take_out() {
     nap
     size_of "$_here"
     _was=$_size
+    rm -f rest
     tail -c "$_tail" "$_here" >rest
     size_of rest
     _rest=$_size
@@ -836,10 +837,14 @@ take_out() {
     _cut=cut.$_which.$_attempt.$((_dropped + _size - _head - _tail))
     if [ -n "$_record" ]; then mv "$_record" "$_cut.busy"; else printf "" >"$_cut.busy"; fi
     [ -e "$_cut.busy" ] || exit 0
-    dd if=/dev/null of="$_there" bs=1 seek="$_head" 5<&0
-    cat rest >>"$_here"
-    mv "$_cut.busy" "$_cut"
-    rm -f rest
+    if dd if=/dev/null of="$_there" bs=1 seek="$_head" 5<&0; then
+        cat rest >>"$_here"
+        mv "$_cut.busy" "$_cut"
+    elif [ -n "$_record" ]; then
+        mv "$_cut.busy" "$_record"
+    else
+        rm -f "$_cut.busy"
+    fi
 }
 
 # up: say once that the guard is there.
@@ -984,16 +989,24 @@ blob() {
             record "$1" "$((_size + _dropped))" "$_head" "$_tail"
             flush
             _off=$((_size - _tail))
-            # dd seeks: what lies before may be a hole of many gigabytes.
             {
                 head -c "$_head" "$2"
-                dd if="$2" bs=1024 skip="$((_off / 1024))" 2>/dev/null | tail -c "+$((_off % 1024 + 1))" |
-                    head -c "$_tail"
+                from "$_off" "$2" | head -c "$_tail"
             } | $_encoder
         fi
     fi
     end_data
     _spent=$((_spent + (_size < $3 ? _size : $3)))
+}
+
+# from OFFSET FILE: print a file from there on. dd seeks, which not every tail does, and what lies before
+# may be a hole of many gigabytes.
+from() {
+    if command -v dd >/dev/null 2>&1; then
+        dd if="$2" bs=1024 skip="$(($1 / 1024))" 2>/dev/null | tail -c "+$(($1 % 1024 + 1))"
+    else
+        tail -c "+$(($1 + 1))" "$2"
+    fi
 }
 
 # plain FILE: is it short and printable? Then set $_text to it. By builtins alone, where the shell can:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,6 +115,36 @@ def test_a_check_that_writes_for_ever_is_bounded_until_its_limit(client: Client)
     assert not list(job.glob("cut.*.busy"))
     # What was written since the guard looked last, which is each second.
     assert on_disk(job) < max(kept.size * 0.7, 20_000_000)
+
+
+def test_a_check_that_was_held_as_its_guard_was_killed_goes_on(tmp_path: Path) -> None:
+    client = bare_client("dash", tmp_path)
+    spec = client.spec("c", "sleep 1; exit 3")
+    client.start(spec)
+    job = Path(os.fsdecode(client.directory)) / spec.id
+    client.eventually(lambda: bool(list(job.glob("pid.*"))))
+    job.joinpath("rest").touch()
+    (pid,) = job.glob("pid.*")
+    os.kill(int(pid.name.split(".")[1]), signal.SIGSTOP)
+    client.kill("guard")
+    assert client.results(spec)["c"].rc == 3
+    client.clean()
+
+
+def test_where_there_is_no_dd_nothing_is_cut_on_disk_and_all_told_is_true(tmp_path: Path) -> None:
+    client = bare_client("dash", tmp_path)
+    (tmp_path / "bin" / "dd").unlink()
+    program = tmp_path / "writer.py"
+    program.write_text(WRITER)
+    spec = client.spec(
+        "c", f"exec {sys.executable} -ISE {program} 60000 abcd 0.03", output_limit=LIMIT
+    )
+    client.start(spec)
+    kept = client.results(spec)["c"].stdout_kept
+    client.clean()
+    assert kept.size == 60_000 * 99 + len("first abcd\n") + len("last abcd\n")
+    assert kept.tail.endswith(b"abcd %093d\nlast abcd\n" % 59_999)
+    assert len(kept.tail) == LIMIT // 2
 
 
 READLINK = shutil.which("readlink")
