@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from ledgers import ZERO, Told
-from scripted import Scripted, ended, started
+from scripted import Scripted, ended, started, words_of
 from suites import run
 
 from pytest_bgcheck import report_summary
@@ -245,7 +245,7 @@ class Deaf(Scripted):
     def call(
         self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None = None
     ) -> Answer:
-        if "'await'" in request and not self.waiting.is_set():
+        if "await" in words_of(request) and not self.waiting.is_set():
             self.waiting.set()
             self.over.wait(30)
             raise Unreachable("no answer")
