@@ -196,3 +196,18 @@ def test_a_forked_child_has_connections_of_its_own(
         result.stdout.no_fnmatch_line("*not cleaned up*")
         assert not list(Path(own).iterdir())
         assert wait_until(lambda: not with_argument(config), 20)
+
+
+def test_a_verdict_that_a_child_reads_judges_the_job(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        conftest=BOXED,
+        test_it="read = background_check('exit 3')\n"
+        "def test_read(read): assert read.rc == 3\n"
+        "forgotten = background_check('exit 4')\n"
+        "def test_forgotten(forgotten): forgotten.stdout\n",
+    )
+    result.assert_outcomes(passed=2)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    (line,) = (line for line in result.outlines if "judged by no test" in line)
+    assert "'forgotten' on local was judged by no test (failed, rc 4), though test_it.py::" in line
