@@ -151,6 +151,10 @@ def suites(draw: Draw, without: frozenset[str] = frozenset()) -> Suite:
         # Without what is red: only then what else makes a run red can be seen.
         calm = [test for test in tests if suite.expected(test) not in ("failed", "error")]
         suite = replace(suite, tests=tuple(calm) or tests)
+    shuffle = draw(st.sampled_from(shuffles))
+    if workers or shuffle in ("last", "around"):
+        # xdist does without --sw, and pytest itself cuts before these have ordered.
+        stops = [stop for stop in stops if stop != "--sw"]
     return replace(
         suite,
         workers=workers,
@@ -159,8 +163,8 @@ def suites(draw: Draw, without: frozenset[str] = frozenset()) -> Suite:
         unawaited=draw(st.sampled_from(["warn", "warn", "fail", "ignore"]))
         if "unjudged" in on
         else "warn",
-        stops=draw(st.sampled_from([s for s in stops if s != "--sw" or not workers])),
-        shuffle=draw(st.sampled_from(shuffles)),
+        stops=draw(st.sampled_from(stops)),
+        shuffle=shuffle,
         # xdist cannot tell its workers what is no Unicode.
         target_dir=draw(folders.filter(lambda f: not workers or _unicode(f)))
         if "target-dir" in on
