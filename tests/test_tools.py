@@ -11,7 +11,7 @@ from supervised import Client
 from pytest_bgcheck.model import State
 
 NEEDED = (
-    "[", "cat", "chmod", "dd", "echo", "env", "grep", "head", "id", "ls", "mkdir", "mkfifo",
+    "[", "cat", "chmod", "echo", "env", "grep", "head", "id", "ls", "mkdir", "mkfifo",
     "mv", "od", "printf", "rm", "rmdir", "sed", "sleep", "tail", "tr", "wc",
 )  # fmt: skip
 
