@@ -201,10 +201,14 @@ class Suite:
                  if name == group]  # fmt: skip
         return own, outer
 
-    def awaited(self, test: Test) -> dict[str, tuple[int, ...] | str | None]:
-        """Return the names that a test awaits, with the codes it accepts."""
+    def awaited(self, test: Test, *more: str) -> dict[str, tuple[int, ...] | str | None]:
+        """Return the names that a test awaits, with the codes it accepts.
+
+        ``more``: what its body has requested so far; a mark without names awaits it there.
+        """
         own, outer = self.marks(test)
         names = [check.name for check in self.requested(test) if check.place != "called"]
+        names += more
         result: dict[str, tuple[int, ...] | str | None] = {}
         for mark in [*own, *outer][::-1]:
             result.update(dict.fromkeys(mark.names or names, mark.codes))
@@ -253,6 +257,13 @@ class Suite:
         if failed:
             return "failed"
         for verb, name in test.body:
+            there = self.awaited(test, name)
+            if verb == "get" and name in there:
+                check = self.check(name, test.module)
+                assert check is not None
+                seen.judged.add(check.number)
+                if not check.good(there[name]):
+                    return "failed"
             outcome = self._step(verb, self.check(name, test.module), seen)
             if outcome != "passed":
                 return outcome
