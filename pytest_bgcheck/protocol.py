@@ -615,7 +615,7 @@ def _result(state: str, stdout: Output, stderr: Output) -> Result | None:
         details.append(f"{left} of its processes could not be killed")
     if suspects:
         details.append(
-            "left alone, for they may be its or not: processes "
+            "possibly this check's, so not killed: processes "
             + ", ".join(str(_number(pid)) for pid in suspects)
         )
     detail = "; ".join(details)

@@ -17,7 +17,7 @@ from scripted import Scripted, Step, ended, started
 from pytest_bgcheck import State, recovery, runner
 from pytest_bgcheck.causes import cause, of_exception
 from pytest_bgcheck.errors import BadReply, Gone, Refused, TargetError, Unreachable
-from pytest_bgcheck.protocol import Spec
+from pytest_bgcheck.protocol import Spec, presence_request
 from pytest_bgcheck.runner import Record, Runner, Target
 from pytest_bgcheck.settings import make_check
 from pytest_bgcheck.transport import Answer, HostTransport, ask
@@ -205,7 +205,7 @@ def test_a_reply_that_began_and_ends_in_such_words_is_a_cut_line() -> None:
             return Answer(1, answer.stdout, WORDS[0].encode(), "docker")
 
     with pytest.raises(Unreachable, match="broke off"):
-        ask(Cut(start=["NONCE begin hex\n"]), "0" * 16, f"'start' '/bin/sh' '{'0' * 16}'", 1)
+        ask(Cut(present=["NONCE begin hex\n"]), "0" * 16, presence_request("0" * 16), 1)
 
 
 # --- over a real ssh ------------------------------------------------------------------------------
