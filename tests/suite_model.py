@@ -247,13 +247,14 @@ class Suite:
         awaited = self.awaited(test)
         if not awaited and self.marks(test)[0]:
             return "failed"  # a mark of its own that awaits nothing
+        meant = {name: self.meant(name, test) for name in awaited}
+        if None in meant.values():
+            return "failed"  # at once: it waits for none
         for name, codes in awaited.items():
-            check = self.meant(name, test)
-            if check is None:
-                failed = True
-            else:
-                seen.judged.add(check.number)
-                failed |= not check.good(codes)
+            check = meant[name]
+            assert check is not None
+            seen.judged.add(check.number)
+            failed |= not check.good(codes)
         if failed:
             return "failed"
         for verb, name in test.body:
