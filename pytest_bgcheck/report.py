@@ -74,11 +74,20 @@ def headline(verdict: Verdict) -> str:
         return f"{start} still {verdict.state} after {duration(verdict.waited_s)} of waiting"
     took = f" after {duration(result.duration)}" if result.duration is not None else ""
     if result.rc is not None:
-        codes = sorted(verdict.accepted or ())
-        wanted = f" (accepted: {', '.join(map(str, codes))})" if codes not in ([], [0]) else ""
-        return f"{start} failed: rc {result.rc}{took}{wanted}"
+        return f"{start} failed: rc {result.rc}{took}{_wanted(verdict)}"
     detail = f": {result.detail}" if result.detail else ""
     return f"{start} {result.state}{took}{detail}"
+
+
+def _wanted(verdict: Verdict) -> str:
+    accepted, own = verdict.accepted, verdict.check.rc
+    if accepted is not None and accepted != own:
+        return f" (accepted by this test's mark: {_codes(accepted)}; by the check: {_codes(own)})"
+    return "" if accepted in (None, {0}) else f" (accepted: {_codes(accepted or ())})"
+
+
+def _codes(codes: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(codes)))
 
 
 def duration(seconds: float | None) -> str:

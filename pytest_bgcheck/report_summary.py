@@ -45,13 +45,14 @@ def near_limit(job: JobEntry) -> str:
 
 def cut(job: JobEntry) -> str:
     """Return the line that names a job whose output was cut, and how much there was of it."""
-    sizes = []
+    sizes, larger = [], False
     for stream in job.cut:
         output: Output = getattr(job.result, f"{stream}_kept")
         sizes.append(f"{stream} ({output.missing or bytes_of(output.size)})")
+        larger = larger or not output.missing
+    more = "; a larger output_limit= keeps more" if larger else ""
     return (
-        f"background check {job.name!r} on {job.host} has its output cut: {', '.join(sizes)}; a"
-        " larger output_limit= keeps more"
+        f"background check {job.name!r} on {job.host} has its output cut: {', '.join(sizes)}{more}"
     )
 
 

@@ -1103,12 +1103,12 @@ enter_run() {
     _how=$1 _dir=$(printf %b "$2")
     _uid=$(id -u) _why=""
     shift 2
-    if [ "$_how" = below ] && cd -P -- "${_dir:-${TMPDIR:-/tmp}}" 2>/dev/null; then
-        _dir=${PWD%/}/pytest-bgcheck-$_uid/$4
+    if [ "$_how" = below ]; then
+        cd -P -- "${_dir:-${TMPDIR:-/tmp}}" 2>/dev/null && _dir=${PWD%/}/pytest-bgcheck-$_uid/$4 || _dir=
     fi
     # It was told as it is without links.
-    if cd -P -- "$_dir" 2>/dev/null && [ "$PWD" = "$_dir" ] && proven; then exec "$2" ./supervisor.sh "$@"; fi
-    if private "${_dir%/*}" && private "$_dir" && [ -e "$_dir/supervisor.sh" ]; then
+    if [ -n "$_dir" ] && cd -P -- "$_dir" 2>/dev/null && [ "$PWD" = "$_dir" ] && proven; then exec "$2" ./supervisor.sh "$@"; fi
+    if [ -n "$_dir" ] && private "${_dir%/*}" && private "$_dir" && [ -e "$_dir/supervisor.sh" ]; then
         _why="$_dir/supervisor.sh could have been written by others"
     fi
     _records=0

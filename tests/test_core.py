@@ -1,5 +1,7 @@
 """The pure rooms: plan, recovery, report."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +58,18 @@ def verdict(state: State, rc: int | None = None, took: float | None = 12.4, **mo
 )
 def test_the_first_line_names_check_host_and_state(text: str, first: str) -> None:
     assert text.split("\n")[0] == f"background check 'webapp' on ssh://web1 {first}"
+
+
+def test_a_failure_says_whose_codes_were_accepted() -> None:
+    def told(accepted: set[int], own: set[int]) -> str:
+        check = replace(CHECK, rc=frozenset(own))
+        result = Result(State.FAILED, 9, 1.0, 1)
+        verdict = Verdict(check, "h", State.FAILED, result, frozenset(accepted))
+        return report.headline(verdict).partition("rc 9 after 1.0 s")[2]
+
+    assert told({0}, {0}) == ""
+    assert told({2, 3}, {2, 3}) == " (accepted: 2, 3)"
+    assert told({0}, {9}) == " (accepted by this test's mark: 0; by the check: 9)"
 
 
 def test_only_the_tail_of_long_output_is_shown() -> None:

@@ -102,6 +102,14 @@ def ask(client: Client, spec: Spec, verb: str) -> Reply:
     return protocol.parse(nonce, client.output(request))
 
 
+def test_a_clean_up_below_a_directory_that_is_not_there_accuses_no_other(tmp_path: Path) -> None:
+    client = Client(Path("/bin/sh"), tmp_path)
+    nonce = secrets.token_hex(8)
+    request = protocol.clean_request(str(tmp_path / "no" / "such"), nonce, client.run, False)
+    reply = protocol.parse(nonce, client.output(request))
+    assert (reply.gone, reply.refused) == (True, {})
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_what_is_not_safely_ours_is_not_entered_and_the_reason_told(
     tmp_path: Path, base: Path, test_user: TestUser, shell: str
