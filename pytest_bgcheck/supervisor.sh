@@ -52,8 +52,8 @@
 # behind what it needs: half a millisecond in dash, two in bash, for each process of each job.
 
 set -u
-# With it, "cd name" could lead elsewhere.
-unset CDPATH
+# With it, "cd name" could lead elsewhere. And what is asked for before it is set is no login's to set.
+unset CDPATH _uid _timed _sees _sees_cwd _told _guards _blind _closer _ended _unpunched _done_out _done_err
 
 _verb=$1 _sh=$2
 shift 2

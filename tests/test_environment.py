@@ -1,6 +1,7 @@
 """The check's environment is the login's, and what a login's holds changes no verdict."""
 
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ import pytest
 from machines import SHELLS, shell_as_sh
 from supervised import Client
 
+from pytest_bgcheck import protocol
 from pytest_bgcheck.model import State
 
 
@@ -33,10 +35,11 @@ def login(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Login]:
 
 
 PLAIN = {"PATH": os.environ["PATH"], "HOME": "/root"}
+OURS = sorted(set(re.findall(r"\b_[a-z_]+\b", protocol.supervisor())))
 ODD = {
     **PLAIN,
     # Names of our own program's, as they were and as others would choose them.
-    **dict.fromkeys(["job", "id", "run", "home", "start", "_id", "_job", "_word"], "mine"),
+    **dict.fromkeys(["job", "id", "run", "home", "start", *OURS], "mine"),
     # What shells set, or what means something to them or to tools.
     "OLDPWD": "/usr", "SHLVL": "7", "_": "/usr/bin/zqlogin", "IFS": "a", "LC_ALL": "C.UTF-8",
     "UID": "77", "RANDOM": "4", "SECONDS": "5", "PPID": "1", "OPTIND": "3", "PS4": "$(exit 1)",
