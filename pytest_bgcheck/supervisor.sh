@@ -427,13 +427,15 @@ lives() {
 }
 
 # live: set $_live to the processes of the run in whose directory this is that look after jobs, or start
-# some. Who waits is not among them.
+# some. Who waits is not among them, nor a user who looks at a job's files.
 live() {
     _live=""
     if sees_directories; then
         for _entry in /proc/[0-9]*; do
             # shellcheck disable=SC3013,SC3067 # every shell has it
-            if [ -O "$_entry" ] && [ "$_entry/cwd/.." -ef . ]; then _live="$_live ${_entry#/proc/}"; fi
+            if [ -O "$_entry" ] && [ "$_entry/cwd/.." -ef . ] && grep -qs "supervisor[.]sh" "$_entry/cmdline"; then
+                _live="$_live ${_entry#/proc/}"
+            fi
         done
     else
         who

@@ -6,6 +6,7 @@ import secrets
 import shlex
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,25 @@ def test_a_check_that_looks_for_its_name_finds_and_kills_nothing_of_ours(tmp_pat
     client.clean()
     assert (results[name].rc, results[name].stdout) == (1, "")
     assert (results[f"{name}s"].state, results[f"{name}s"].stdout) == (State.SUCCEEDED, "alive\n")
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "busybox", "yash"])
+def test_who_looks_at_a_jobs_files_neither_holds_up_its_end_nor_is_killed(
+    tmp_path: Path, shell: str
+) -> None:
+    client = Client(shell_as_sh(shell, tmp_path), tmp_path)
+    ended, runs = client.spec("ended", "true"), client.spec("runs", "sleep 96")
+    client.start(ended, runs)
+    client.results(ended)
+    job = Path(os.fsdecode(client.directory)) / ended.id
+    with subprocess.Popen(["sleep", "60"], cwd=job) as reader:
+        try:
+            begun = time.monotonic()
+            client.clean()
+            assert time.monotonic() - begun < 5  # it would be waited for 6.5 s, and then killed
+            assert reader.poll() is None
+        finally:
+            reader.kill()
 
 
 def test_a_request_holds_nothing_that_a_login_shell_would_change(tmp_path: Path) -> None:
