@@ -374,10 +374,13 @@ bereft() {
     kill -KILL $$
 }
 
-# guard_shell: set $_gsh to a shell that can bound a read, or to our own; start it with $_lent.
+# narrow: does this shell count in 32 bits, as mksh does?
+narrow() { [ "$((2147483647 + 1))" -lt 0 ]; }
+
+# guard_shell: set $_gsh to a shell that can bound a read and count bytes, or to our own; start it with $_lent.
 guard_shell() {
     _gsh=$_sh
-    timed_read || _gsh=$(command -v bash) || _gsh=$_sh
+    { timed_read && ! narrow; } || _gsh=$(command -v bash) || _gsh=$_sh
     lent
 }
 
@@ -773,7 +776,7 @@ bound_output() {
         eval "_done=\${_done_$_which:-0}"
         [ "$_done" -le "$_size" ] || _done=0
         [ "$((_size - _done))" -gt "$((4 * _limit + 1000000))" ] || continue
-        if [ -z "${_unpunched-}" ] && punch 2>/dev/null <>"$_which"; then
+        if [ -z "${_unpunched-}" ] && ! narrow && punch 2>/dev/null <>"$_which"; then
             eval "_done_$_which=\$_size"
         else
             _unpunched=yes
@@ -787,7 +790,13 @@ size_of() {
     # shellcheck disable=SC2012,SC2046 # the size is in front of the name
     set -- $(LC_ALL=C ls -ldnL "$1" 2>/dev/null)
     _size=${5:-0}
-    case $_size in *[!0123456789]*) _size=0 ;; esac
+    case $_size in *[!0123456789]*) _size=0 ;; ??????????*) ! narrow || _size=2147483647 ;; esac
+}
+
+# sum SIZE SIZE: set $_sum, where a narrow shell alone has to count to the most that it can.
+sum() {
+    _sum=$(($1 + $2))
+    [ "$_sum" -ge 0 ] || _sum=2147483647
 }
 
 # dropped PREFIX STREAM ATTEMPT: set $_dropped to the bytes that were taken out of the middle of a stream,
@@ -834,9 +843,10 @@ take_out() {
     size_of rest
     _rest=$_size
     size_of "$_here"
-    { [ "$_size" = "$_was" ] && [ "$_rest" = "$_tail" ]; } || exit 0
+    { [ "$_size" = "$_was" ] && [ "$_rest" = "$_tail" ] && [ "$((_size - _head))" -gt "$_tail" ]; } || exit 0
     dropped "" "$_which" "$_attempt"
-    _cut=cut.$_which.$_attempt.$((_dropped + _size - _head - _tail))
+    sum "$_dropped" "$((_size - _head - _tail))"
+    _cut=cut.$_which.$_attempt.$_sum
     if [ -n "$_record" ]; then mv "$_record" "$_cut.busy"; else printf "" >"$_cut.busy"; fi
     [ -e "$_cut.busy" ] || exit 0
     if dd if=/dev/null of="$_there" bs=1 seek="$_head" 5<&0; then
@@ -988,12 +998,13 @@ blob() {
             # Of a cut that was broken off there may be less.
             [ "$_size" -ge "$_head" ] || _head=$_size
             [ "$((_size - _head))" -ge "$_tail" ] || _tail=$((_size - _head))
-            record "$1" "$((_size + _dropped))" "$_head" "$_tail"
+            sum "$_size" "$_dropped"
+            record "$1" "$_sum" "$_head" "$_tail"
             flush
-            _off=$((_size - _tail))
             {
                 head -c "$_head" "$2"
-                from "$_off" "$2" | head -c "$_tail"
+                # It is more than the shell can count.
+                if [ "$_size" = 2147483647 ]; then tail -c "$_tail" "$2"; else from "$((_size - _tail))" "$2" | head -c "$_tail"; fi
             } | $_encoder
         fi
     fi
@@ -1573,6 +1584,8 @@ end_job() {
 
 # tail NONCE RUN ID=LIMIT...: report jobs as they stand.
 tails() {
+    guard_shell
+    [ "$_gsh" = "$_sh" ] || exec "$_gsh" $_lent ./supervisor.sh tail "$_gsh" "$@"
     _nonce=$1 _run=$2
     shift 2
     reply

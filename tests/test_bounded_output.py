@@ -11,6 +11,7 @@ import pytest
 from machines import shell_as_sh
 from supervised import Client, bare_client
 
+from pytest_bgcheck import protocol
 from pytest_bgcheck.model import State
 
 LIMIT = 10_000
@@ -145,6 +146,31 @@ def test_where_there_is_no_dd_nothing_is_cut_on_disk_and_all_told_is_true(tmp_pa
     assert kept.size == 60_000 * 99 + len("first abcd\n") + len("last abcd\n")
     assert kept.tail.endswith(b"abcd %093d\nlast abcd\n" % 59_999)
     assert len(kept.tail) == LIMIT // 2
+
+
+@pytest.mark.parametrize("kind", ["mksh", "bare mksh"])
+def test_a_shell_that_counts_in_32_bits_tells_and_cuts_output_of_more(
+    tmp_path: Path, kind: str
+) -> None:
+    bare = kind.startswith("bare")
+    client = (
+        bare_client("mksh", tmp_path) if bare else Client(shell_as_sh(kind, tmp_path), tmp_path)
+    )
+    truncate = shutil.which("truncate")
+    spec = client.spec(
+        "c", f"echo begin; {truncate} -s 4300000000 /proc/self/fd/1; echo end", output_limit=LIMIT
+    )
+    client.start(spec)
+    kept = client.results(spec)["c"].stdout_kept
+    (tail,) = client.ask(protocol.tail_request, [spec]).reports
+    client.clean()
+    mark = len(protocol.mark_of(spec.id))
+    # Where there is no other shell, as much as it can count.
+    assert kept.size == (2**31 - 1 if bare else 4_300_000_004) - mark
+    assert kept.head.startswith(b"begin\n")
+    assert kept.tail.endswith(b"\0end\n")
+    assert (len(kept.head), len(kept.tail)) == (LIMIT // 2, LIMIT // 2)
+    assert tail.stdout == kept
 
 
 READLINK = shutil.which("readlink")
