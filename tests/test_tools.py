@@ -8,6 +8,7 @@ import pytest
 from machines import shell_as_sh
 from supervised import Client
 
+from pytest_bgcheck import protocol
 from pytest_bgcheck.model import State
 
 NEEDED = (
@@ -64,6 +65,18 @@ def test_a_target_without_a_tool_is_not_started_and_names_it(tmp_path: Path, she
         assert reply.refused == {"*": f"there is no {tool}"}
         assert not client.processes(client.run)
         assert not list(tmp_path.glob("pytest-bgcheck-*"))
+
+
+def test_a_clock_is_needed_where_the_kernel_tells_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = protocol.supervisor().replace("/proc/uptime", "/no/such")
+    monkeypatch.setattr(protocol, "supervisor", lambda: program)
+    client = with_tools("dash", tmp_path)
+    assert client.start(client.spec("refused", "true")).refused == {"*": "there is no date"}
+    (tmp_path / "bin" / "date").symlink_to(shutil.which("date") or "")
+    assert client.finish("exit 3").rc == 3
+    client.clean()
 
 
 def builtin(client: Client, tool: str) -> bool:
