@@ -1175,12 +1175,15 @@ enter_root() {
 set_aside() {
     PYTEST_BGCHECK_ASIDE=0 PYTEST_BGCHECK_WITHOUT="" _seen="" _rest=""
     if [ -r "/proc/$$/environ" ]; then
-        # A newline in a value becomes what the first line is.
-        _rest=$(printf "\001\n"; tr "\000\n" "\n\001" <"/proc/$$/environ")$_newline
+        # A newline in a value becomes what is in none of them.
+        for _octal in 001 002 003 004 005 006 016 017 020 021 022 023; do
+            _joint=$(printf %b "\\0$_octal")
+            LC_ALL=C grep -qs "$_joint" "/proc/$$/environ" || break
+        done
+        _rest=$(tr "\000\n" "\n\\$_octal" <"/proc/$$/environ")$_newline
     fi
-    _joint=${_rest%%"$_newline"*}
-    while _rest=${_rest#*"$_newline"}; [ -n "$_rest" ]; do
-        _word=${_rest%%"$_newline"*}
+    while [ -n "$_rest" ]; do
+        _word=${_rest%%"$_newline"*} _rest=${_rest#*"$_newline"}
         case ${_word%%=*} in
         "" | PYTEST_BGCHECK_*) continue ;;
         _ | SHLVL) _seen=$_seen. ;;

@@ -51,6 +51,7 @@ ODD = {
     "COLUMNS": "1", "LINES": "1", "GLOBIGNORE": "*", "KSH_VERSION": "x", "ZSH_VERSION": "x",
     # Names that no shell takes, and values of several lines.
     "zq.dotted-name": "a b", "LINES_OF": "a\nSHLVL=9\n\n", "zq-lines": "a\n b\n",
+    "PS1": "\001\033[1m\002$ ", "zq-odd": "\001\n\002\n\n",
     **{f"BASH_FUNC_{name}%%": "() {  echo hijacked; return 1\n}"
        for name in ("cd", "mv", "cat", "printf", "echo", "kill", "env", "sed", "grep", "test")},
 }  # fmt: skip
