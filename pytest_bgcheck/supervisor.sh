@@ -34,8 +34,8 @@
 # Descriptors go to a child by a redirection of its own, in a subshell that becomes the child: ksh
 # and mksh pass on no others, and mksh and yash keep a copy of what they redirect in their own shell.
 #
-# A shell whose `read` has no -t (dash, yash) lends guard and waiter to bash where there is one, and
-# else to two more processes, a subshell with its sleep. CHLD traps would save these, but bash in POSIX
+# A shell whose `read` has no -t (dash, yash) lends guard and waiter to bash where there is one, as does
+# one that counts in 32 bits (mksh), and else to two more processes, a subshell with its sleep. CHLD traps would save these, but bash in POSIX
 # mode forgets the exit code it was waiting for, and a wrong verdict is worse than a process.
 #
 # Whoever waits for jobs makes a FIFO `bell.GROUP.*` in the run's directory; each end rings the bells
