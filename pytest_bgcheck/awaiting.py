@@ -30,20 +30,13 @@ class Awaiting:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        awaited: list[str] = []
-        if _marked(item):
-            try:
-                awaited = _await(item, awaited)
-            except pytest.fail.Exception as error:
-                with _instead_of_body(item, error.with_traceback(None)):
-                    return (yield)
-        result = yield
-        if _marked(item):
-            _await(item, awaited)
-        ours: Session | None = item.config.stash[SESSION]
-        if ours is not None:
-            ours.tell_requests(item)
-        return result
+        try:
+            return (yield from _around(item))
+        finally:
+            # Whatever became of it: it has run.
+            ours: Session | None = item.config.stash[SESSION]
+            if ours is not None:
+                ours.tell_requests(item)
 
 
 class Failing:
@@ -55,6 +48,20 @@ class Failing:
         failure = item.stash.get(FAILURE, None)
         if failure is not None:
             raise failure
+
+
+def _around(item: pytest.Item) -> Generator[None, object, object]:
+    awaited: list[str] = []
+    if _marked(item):
+        try:
+            awaited = _await(item, awaited)
+        except pytest.fail.Exception as error:
+            with _instead_of_body(item, error.with_traceback(None)):
+                return (yield)
+    result = yield
+    if _marked(item):
+        _await(item, awaited)
+    return result
 
 
 def _await(item: pytest.Item, already: list[str]) -> list[str]:

@@ -36,18 +36,27 @@ class Requests:
 
     def of(self, item: pytest.Item) -> list[str]:
         """Return the names of all fixtures that an item has requested so far."""
+        return self._all(item)[0]
+
+    def definitions(self, item: pytest.Item) -> list[pytest.FixtureDef[Any]]:
+        """Return the fixtures that an item has requested so far: of several of a name, its own."""
+        return self._all(item)[1]
+
+    def _all(self, item: pytest.Item) -> tuple[list[str], list[pytest.FixtureDef[Any]]]:
         # By the item itself, and by fixtures that were set up for it.
         active = getattr(getattr(item, "_request", None), "_fixture_defs", {})
         names = dict.fromkeys([*getattr(item, "fixturenames", ()), *active])
         manager = item.session._fixturemanager
+        definitions: list[pytest.FixtureDef[Any]] = []
         queue = list(names)
         while queue:
             name = queue.pop()
             for definition in reversed(manager.getfixturedefs(name, item) or ()):
+                definitions.append(definition)
                 asked = self._by.get(definition, set(definition.argnames))
                 new = asked - names.keys()
                 names.update(dict.fromkeys(new))
                 queue += new
                 if name not in asked:
                     break  # it overrides the outer ones, and does not use them
-        return list(names)
+        return list(names), definitions

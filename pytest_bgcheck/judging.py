@@ -7,7 +7,9 @@ once: there it is decided whether a job that nobody judged makes the run red.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -26,13 +28,13 @@ class Judging:
         self._told: set[Event] = set()
         # A session that was made late, for a running test, has missed its set-up.
         self._test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
-        self._setting_up: list[str] = []
-        self._used_in: dict[str, set[str]] = {}
+        self._setting_up: list[pytest.FixtureDef[Any]] = []
+        self._used_in: WeakKeyDictionary[pytest.FixtureDef[Any], set[str]] = WeakKeyDictionary()
 
     def use(self, key: str) -> None:
         """Take note that a test, or one of its fixtures, uses a job."""
         for fixture in self._setting_up:
-            self._used_in.setdefault(fixture, set()).add(key)
+            self._used_in[fixture].add(key)
         if self._test:
             self._once(("requested", key, self._test))
 
@@ -40,6 +42,15 @@ class Judging:
         """Take note that a job's verdict was read."""
         self.judged.add(key)
         self._once(("judged", key))
+
+    def used(self, test: str, fixtures: Iterable[pytest.FixtureDef[Any]]) -> None:
+        """Take note that a test which has run uses the jobs that these fixtures of it use.
+
+        One of a wider scope was set up for another test, which may have been skipped.
+        """
+        for fixture in fixtures:
+            for key in self._used_in.get(fixture, ()):
+                self._once(("requested", key, test))
 
     def _once(self, event: Event) -> None:
         if event not in self._told:
@@ -52,18 +63,12 @@ class Judging:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(
-        self, fixturedef: pytest.FixtureDef[object]
+        self, fixturedef: pytest.FixtureDef[Any]
     ) -> Generator[None, object, object]:
         __tracebackhide__ = True
-        self._setting_up.append(fixturedef.argname)
+        self._used_in[fixturedef] = set()  # what it used for earlier tests is not of these
+        self._setting_up.append(fixturedef)
         try:
             return (yield)
         finally:
             self._setting_up.pop()
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> None:
-        # A fixture of a wider scope was set up for another test, which may have been skipped.
-        for fixture in getattr(item, "fixturenames", ()):
-            for key in self._used_in.get(fixture, ()):
-                self._once(("requested", key, item.nodeid))

@@ -281,14 +281,8 @@ class Session:
         return list(wants.awaited)
 
     def tell_requests(self, item: pytest.Item) -> None:
-        """Tell of the handles that an item got without awaiting them, and that nobody foresaw."""
-        fixtures = self.requests.of(item)
-        if not set(fixtures) - set(getattr(item, "fixturenames", ())):
-            return
-        wants = self.collection.wants(item, fixtures)
-        for name in wants.requested - wants.awaited.keys():
-            for job in self._awaited_jobs(item, wants, name):
-                self.link.tell(("requested", _key(job._record), item.nodeid))
+        """Tell which jobs an item has used by fixtures, whichever test these were set up for."""
+        self.judging.used(item.nodeid, self.requests.definitions(item))
 
     def _waited_s(self, key: str, began: float, now: float) -> float:
         """Return how long a test has waited for a job: until its end, if it has ended."""

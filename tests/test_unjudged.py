@@ -174,6 +174,35 @@ def test_a_run_is_red_for_what_nobody_judged(pytester: pytest.Pytester, args: li
     assert sorted(document["run"]["causes"]) == sorted(red)
 
 
+def test_only_a_test_that_has_used_a_job_is_accused(pytester: pytest.Pytester) -> None:
+    """Whoever was the first, whatever a fixture is called, and whatever it did for other tests."""
+    result = run(
+        pytester,
+        conftest="@pytest.fixture(scope='session')\ndef shared(bgcheck):\n"
+        "    bgcheck.start('exit 4', name='shared_job')\n",
+        test_a="@pytest.fixture\ndef own(bgcheck):\n"
+        "    bgcheck.start('exit 3', name='job_of_a')\n"
+        "def test_skipped(own, shared): pytest.skip()\n",
+        test_b="@pytest.fixture\ndef own(): pass\n"
+        "@pytest.fixture\ndef job(bgcheck, request):\n"
+        "    command = 'true' if request.node.name == 'test_ran' else 'exit 5'\n"
+        "    return bgcheck.start(command, name=request.node.name)\n"
+        "def test_skipped_too(job): pytest.skip()\n"
+        "def test_ran(job, own): assert job.rc == 0\n"
+        "@pytest.mark.xfail\n"
+        "def test_dynamic(request): request.getfixturevalue('shared'); assert 0\n",
+    )
+    result.assert_outcomes(passed=1, skipped=2, xfailed=1)
+    lines = [line for line in result.outlines if "judged by no test" in line]
+    assert sorted(line.partition("; await")[0] for line in lines) == [
+        "background check 'job_of_a' on local was judged by no test (failed, rc 3)",
+        "background check 'shared_job' on local was judged by no test (failed, rc 4), though"
+        " test_b.py::test_dynamic requests it and has run: this makes the run fail"
+        " (unawaited=warn)",
+        "background check 'test_skipped_too' on local was judged by no test (failed, rc 5)",
+    ]
+
+
 def test_the_line_is_there_without_a_summary(pytester: pytest.Pytester) -> None:
     suite = "c = background_check('exit 1')\ndef test(c): c.stdout\n"
     result = run(pytester, "--no-summary", test_it=suite)
