@@ -133,8 +133,15 @@ def own_host(item: pytest.Item) -> HostRef | None:
     callspec = getattr(item, "callspec", None)
     host = None if callspec is None else callspec.params.get("_testinfra_host")
     if host is None:
-        host = getattr(item, "funcargs", {}).get("host")
+        host = getattr(item, "funcargs", {}).get("host") or _host_by_request(item)
     return None if host is None else hosts.host_ref(host)
+
+
+def _host_by_request(item: pytest.Item) -> object:
+    """Return the value of ``host`` where only a fixture, or the body, has asked for it by name."""
+    definition = getattr(getattr(item, "_request", None), "_fixture_defs", {}).get("host")
+    cached = getattr(definition, "cached_result", None)
+    return None if cached is None else cached[0]
 
 
 def in_order(items: Sequence[pytest.Item], durations: plan.Durations) -> list[pytest.Item]:

@@ -224,3 +224,18 @@ def test_what_comes_at_run_time_is_awaited_in_workers_too(pytester: pytest.Pytes
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(["background check 'job' on local failed: rc 6*"])
     result.stdout.fnmatch_lines(["*1 background check*"])
+
+
+def test_a_check_that_is_requested_by_name_is_awaited_on_the_host_it_runs_on(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(
+        pytester,
+        conftest="import testinfra\nc = background_check('exit 3')\n"
+        "@pytest.fixture\ndef app(request): return request.getfixturevalue('c')\n"
+        "@pytest.fixture(scope='module')\ndef host(): return testinfra.get_host('local://')\n",
+        test_it="testinfra_hosts = ['docker://no-such-container']\n"
+        "@pytest.mark.bgcheck()\ndef test(app): pass\n",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["background check 'c' on local failed: rc 3*", "*on 1 host, *"])
