@@ -113,5 +113,6 @@ def _is_unittest(item: pytest.Item) -> bool:
 
 def _skipped(item: pytest.Item) -> bool:
     """Return whether unittest will skip the test only when it runs it."""
-    places = (getattr(item, "obj", None), getattr(item, "cls", None))
-    return any(getattr(place, "__unittest_skip__", False) for place in places)
+    # Of a class only where unittest runs it: to pytest, this word on another class means nothing.
+    cls = getattr(item, "cls", None) if _is_unittest(item) else None
+    return any(getattr(of, "__unittest_skip__", False) for of in (getattr(item, "obj", None), cls))

@@ -239,3 +239,16 @@ def test_a_check_that_is_requested_by_name_is_awaited_on_the_host_it_runs_on(
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["background check 'c' on local failed: rc 3*", "*on 1 host, *"])
+
+
+def test_unittests_skip_means_nothing_on_a_class_that_is_not_its_own(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(
+        pytester,
+        conftest=CHECKS,
+        test_it="import unittest\n@unittest.skip('pytest runs it')\nclass TestPlain:\n"
+        "    @pytest.mark.bgcheck('bad')\n    def test(self): raise RuntimeError('body')\n",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["background check 'bad' on local failed: rc 3*"])
