@@ -10,7 +10,7 @@ added that, and unittest for ``expectedFailure``.
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,6 +21,7 @@ from .settings import MAKE_SESSION, SESSION
 
 if TYPE_CHECKING:
     from .session import Session
+    from .settings import Awaited
 
 FAILURE: pytest.StashKey[BaseException] = pytest.StashKey()
 
@@ -51,7 +52,7 @@ class Failing:
 
 
 def _around(item: pytest.Item) -> Generator[None, object, object]:
-    awaited: list[str] = []
+    awaited: Mapping[str, Awaited] = {}
     if _marked(item):
         try:
             awaited = _await(item, awaited)
@@ -64,7 +65,7 @@ def _around(item: pytest.Item) -> Generator[None, object, object]:
     return result
 
 
-def _await(item: pytest.Item, already: list[str]) -> list[str]:
+def _await(item: pytest.Item, already: Mapping[str, Awaited]) -> Mapping[str, Awaited]:
     """Await what an item awaits, but for the checks that it has awaited ``already``; return all."""
     __tracebackhide__ = True
     if _skipped(item):

@@ -10,7 +10,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Collection as Names
 from typing import Any
 
 import pytest
@@ -251,20 +250,23 @@ class Session:
             )
         return self._used(jobs[0])
 
-    def await_item(self, item: pytest.Item, already: Names[str] = ()) -> list[str]:
+    def await_item(
+        self, item: pytest.Item, already: Mapping[str, Awaited]
+    ) -> Mapping[str, Awaited]:
         """Wait for the jobs that an item awaits by now; fail the test unless all are good.
 
-        Returns the names of all. Those ``already`` awaited are left out. Raises WrongUse.
+        Returns all, by name. Those ``already`` awaited on the same terms are left out. Raises
+        WrongUse.
         """
         __tracebackhide__ = True
         wants = self.collection.wants(item, self.requests.of(item))
-        names = [name for name in wants.awaited if name not in already]
+        names = [name for name, terms in wants.awaited.items() if already.get(name) != terms]
         units = {name: self._awaited_jobs(item, wants, name) for name in names}
         if not units:
             own = any(mark.name == "bgcheck" for mark in item.own_markers)
             if own and not wants.awaited:
                 pytest.fail(report.AWAITS_NOTHING, pytrace=False)
-            return list(wants.awaited)
+            return wants.awaited
         keys = []
         for record in (job._record for jobs in units.values() for job in jobs):
             self.runner.want(record)
@@ -278,7 +280,7 @@ class Session:
             waited = {key: self._waited_s(key, began, over) for key in keys}
             self.link.tell(("waited", worker, item.nodeid, over, waited))
             self._tell_report(item, units, wants.awaited, began, over)
-        return list(wants.awaited)
+        return wants.awaited
 
     def tell_requests(self, item: pytest.Item) -> None:
         """Tell which jobs an item has used by fixtures, whichever test these were set up for."""

@@ -252,3 +252,14 @@ def test_unittests_skip_means_nothing_on_a_class_that_is_not_its_own(
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["background check 'bad' on local failed: rc 3*"])
+
+
+def test_a_mark_that_the_body_adds_may_accept_less(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        conftest=CHECKS,
+        test_it="@pytest.mark.bgcheck('bad', rc=None)\ndef test(request):\n"
+        "    request.node.add_marker(pytest.mark.bgcheck('bad', rc=0), append=False)\n",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["background check 'bad' on local failed: rc 3*"])
