@@ -174,6 +174,7 @@ class Bgcheck:
         job. Raises :class:`WrongUse` for wrong arguments, and where they differ from those of the
         job that is there.
         """
+        __tracebackhide__ = True  # pytest would show the arguments, and ``env`` may be secret
         given = {
             "script": script,
             "args": args,

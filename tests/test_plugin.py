@@ -496,6 +496,20 @@ def test_a_suite_that_does_not_use_it_imports_nothing_of_it(pytester: pytest.Pyt
     result.assert_outcomes(passed=1)
 
 
+def test_a_wrong_start_shows_no_variables(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="ENV = {'TOKEN': 'secret-value'}\n"
+        "def test_wrong(bgcheck): bgcheck.start('true', name='c', env=ENV, timeout=-1)\n"
+        "def test_other(bgcheck):\n    bgcheck.start('true', name='d', env=ENV)\n"
+        "    bgcheck.start('false', name='d', env=ENV)\n"
+        "def test_host(bgcheck): bgcheck.start('true', name='e', env=ENV, host=3)\n",
+    )
+    result.assert_outcomes(failed=3)
+    assert "WrongUse" in result.stdout.str()
+    assert "'secret-value'" not in result.stdout.str()
+
+
 def test_requests_stay_out_of_the_log(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
