@@ -62,6 +62,8 @@ class Book:
         if not start:  # xdist's own report of the test in which a worker crashed
             worker = report.node.gateway.id if hasattr(report, "node") else worker
             start = stop = time.time()
+        if report.skipped and hasattr(report, "context"):
+            return  # a subtest: it says nothing of its test
         when, outcome, expected = report.when or "", report.outcome, hasattr(report, "wasxfail")
         self.ledger.test(report.nodeid, worker, when, start, stop, outcome, expected)
 

@@ -149,3 +149,20 @@ def test_a_crashed_worker_is_in_the_report(pytester: pytest.Pytester) -> None:
     outcomes = {t["test"]: t["outcome"] for t in document["tests"]}
     assert outcomes["test_it.py::test_crash"] == "failed"
     assert list(outcomes.values()).count("passed") == 3
+
+
+def test_a_subtest_that_is_skipped_says_nothing_of_its_test(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("_pytest.subtests", reason="this pytest knows no subtests")
+    result = run(
+        pytester,
+        "--bgcheck-report=r.json",
+        test_it="import unittest\nclass Test(unittest.TestCase):\n"
+        "    def test_good(self):\n        with self.subTest(): self.skipTest('')\n"
+        "    def test_bad(self):\n        with self.subTest(): self.fail()\n"
+        "        with self.subTest(): self.skipTest('')\n",
+    )
+    assert result.ret == 1
+    document = read(pytester)
+    outcomes = {test["test"].rpartition("::")[2]: test["outcome"] for test in document["tests"]}
+    assert outcomes == {"test_good": "passed", "test_bad": "failed"}
+    assert document["run"]["causes"] == ["1 test failed: test_it.py::Test::test_bad"]
