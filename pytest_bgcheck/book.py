@@ -111,8 +111,8 @@ class Book:
         told = figures(self.ledger, run)
         unwritten = publish.write_all(self.settings, self.ledger, run, told, self.troubles)
         lines = [f"report not written: {line}" for line in unwritten]
-        if not self._shown:  # --no-summary; that the run is red must be said
-            lines += map(accusation, told.guilty)
+        if not self._shown:  # --no-summary; that the run is red must be said, and what is left
+            lines += [*map(accusation, told.guilty), *self._wrong()]
         reporter = config.pluginmanager.getplugin("terminalreporter")
         for line in lines:
             if reporter is None:
@@ -138,10 +138,13 @@ class Book:
             lines += [(accusation(guilty), "red") for guilty in told.guilty]
             if lines or verbosity >= 0:
                 lines.insert(0, (report_summary.headline(told), "red" if told.bad else ""))
-        lines += [(line, "red") for line in self.unexpected]
-        lines += [(f"not cleaned up: {line}", "red") for line in self.troubles]
+        lines += [(line, "red") for line in self._wrong()]
         lines += [(f"kept: {line}", "") for line in self.kept]
         return lines
+
+    def _wrong(self) -> list[str]:
+        """Return what went wrong in the run beside its tests and checks, a line for each."""
+        return [*self.unexpected, *(f"not cleaned up: {line}" for line in self.troubles)]
 
     def _jobs(self) -> list[JobEntry]:
         """Return the jobs that were asked to start."""

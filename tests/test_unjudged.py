@@ -212,6 +212,22 @@ def test_the_line_is_there_without_a_summary(pytester: pytest.Pytester) -> None:
     )
 
 
+def test_what_went_wrong_is_told_without_a_summary(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        "--no-summary",
+        conftest="from pytest_bgcheck.ledger import Ledger\n"
+        "from pytest_bgcheck.runner import Runner\n"
+        "def wrong(*args): raise RuntimeError('not noted')\nLedger._started = wrong\n"
+        "close = Runner.close\n"
+        "Runner.close = lambda *args, **kwargs: [*close(*args, **kwargs), 'web1: a file']\n",
+        test_it="c = background_check('true')\ndef test(c): assert c.succeeded\n",
+    )
+    result.assert_outcomes(passed=1)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*RuntimeError: not noted*", "*not cleaned up: web1: a file"])
+
+
 def test_unawaited_is_one_of_three_words(pytester: pytest.Pytester) -> None:
     suite = "c = background_check('true', unawaited='no')\ndef test(c): pass\n"
     result = run(pytester, test_it=suite)
