@@ -12,6 +12,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytest
+from _pytest.fixtures import SubRequest
 
 from .ledger import Event
 
@@ -26,15 +27,23 @@ class Judging:
         self.judged: set[str] = set()
         self._tell = tell
         self._told: set[Event] = set()
-        # A session that was made late, for a running test, has missed its set-up.
+        # A session that was made late, for a running test, has missed its set-up. See `made_in`.
         self._test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
+        self._missed: list[pytest.FixtureDef[Any]] = []
         self._setting_up: list[pytest.FixtureDef[Any]] = []
         self._used_in: WeakKeyDictionary[pytest.FixtureDef[Any], set[str]] = WeakKeyDictionary()
 
+    def made_in(self, request: pytest.FixtureRequest) -> None:
+        """Take note that the session was made late, while these fixtures were being set up."""
+        while isinstance(request, SubRequest):
+            self._missed.append(request._fixturedef)
+            request = request._parent_request
+
     def use(self, key: str) -> None:
         """Take note that a test, or one of its fixtures, uses a job."""
-        for fixture in self._setting_up:
-            self._used_in[fixture].add(key)
+        self._missed = [fixture for fixture in self._missed if fixture.cached_result is None]
+        for fixture in [*self._missed, *self._setting_up]:
+            self._used_in.setdefault(fixture, set()).add(key)
         if self._test:
             self._once(("requested", key, self._test))
 
@@ -60,6 +69,7 @@ class Judging:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         self._test = item.nodeid
+        self._missed = []
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(

@@ -81,7 +81,11 @@ def bgcheck(request: pytest.FixtureRequest) -> Bgcheck:
     """Start background checks that are not declared, and find the jobs of the run."""
     from .handles import Bgcheck
 
-    return Bgcheck(_session(request.config) or request.config.stash[MAKE_SESSION]())
+    ours = _session(request.config)
+    if ours is None:
+        ours = request.config.stash[MAKE_SESSION]()
+        ours.judging.made_in(request)
+    return Bgcheck(ours)
 
 
 def _session(config: pytest.Config) -> Session | None:

@@ -203,6 +203,28 @@ def test_only_a_test_that_has_used_a_job_is_accused(pytester: pytest.Pytester) -
     ]
 
 
+def test_a_session_that_is_made_for_a_fixture_knows_who_uses_that(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(
+        pytester,
+        test_it="@pytest.fixture(scope='session')\ndef service(request):\n"
+        "    request.getfixturevalue('bgcheck').start('exit 3', name='c')\n"
+        "@pytest.fixture(scope='session')\ndef other(bgcheck_too):\n"
+        "    bgcheck_too.start('exit 4', name='d')\n"
+        "@pytest.fixture(scope='session')\ndef bgcheck_too(request):\n"
+        "    return request.getfixturevalue('bgcheck')\n"
+        "def test_skipped(service): pytest.skip()\n"
+        "def test_ran(service): pass\n"
+        "def test_skipped_too(other): pytest.skip()\n",
+    )
+    result.assert_outcomes(passed=1, skipped=2)
+    assert result.ret == 1
+    (line,) = (line for line in result.outlines if "this makes the run fail" in line)
+    assert line.startswith("background check 'c' on local was judged by no test (failed, rc 3),")
+    assert ", though test_it.py::test_ran requests it " in line
+
+
 def test_the_line_is_there_without_a_summary(pytester: pytest.Pytester) -> None:
     suite = "c = background_check('exit 1')\ndef test(c): c.stdout\n"
     result = run(pytester, "--no-summary", test_it=suite)
