@@ -206,6 +206,7 @@ class Controller:
         if self._wrong_use:
             # xdist would know nothing but that a worker has ended before its time.
             raise pytest.UsageError(self._wrong_use)
+        self._stop_if_over()  # Ctrl-C or pytest.exit in one worker: the second call for it
 
     def _heard(self, worker: str, message: tuple[Any, ...]) -> None:
         try:
@@ -266,8 +267,11 @@ class Controller:
     # --- the end --------------------------------------------------------------------------------
 
     def pytest_runtest_logfinish(self) -> None:
-        # -x and --maxfail: xdist lets its workers finish what they hold; they must not sit out the
-        # checks that they wait for.
+        self._stop_if_over()  # -x and --maxfail
+
+    def _stop_if_over(self) -> None:
+        # xdist lets its workers finish what they hold; they must not sit out the checks that they
+        # wait for.
         if getattr(self._config.pluginmanager.getplugin("dsession"), "shouldstop", False):
             self.stop_workers()
 

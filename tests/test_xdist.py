@@ -484,6 +484,15 @@ def test_a_stop_after_a_failure_does_not_sit_out_the_checks(
     assert nothing_is_left()
 
 
+def test_a_worker_that_ends_the_run_has_no_other_sit_out_the_checks(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(HEAD + LONG + "def test_stops(): pytest.exit('enough')\n")
+    result = pytester.runpytest_subprocess("-n2", timeout=60)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert nothing_is_left()
+
+
 def test_jobs_of_a_killed_pytest_end_by_themselves_and_are_swept_later(
     pytester: pytest.Pytester, own_tmpdir: Path, count: Path
 ) -> None:
