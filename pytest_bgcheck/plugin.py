@@ -241,7 +241,9 @@ def pytest_runtestloop_around(session: pytest.Session) -> Generator[None, object
     if ours is not None:
         ours.make_plan(session.items)
         failed = session.testsfailed and not session.config.option.continue_on_collection_errors
-        if not failed and not settings.only_looks(session.config):
+        # xdist's workers run what they have collected all the same.
+        runs = not failed or hasattr(session.config, "workerinput")
+        if runs and not settings.only_looks(session.config):
             _start(ours)
     return (yield)
 

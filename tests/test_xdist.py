@@ -471,6 +471,17 @@ def test_a_worker_that_cannot_be_started_leaves_nothing(
     assert runs(count)["a"] == 1
 
 
+def test_checks_are_started_where_workers_run_beside_an_error_in_collection(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        test_good=HEAD + "c = background_check('true')\n@pytest.mark.bgcheck\ndef test(c): pass\n",
+        test_broken="import a_module_that_is_not_there\n",
+    )
+    result = pytester.runpytest_subprocess("-n1", timeout=60)
+    result.assert_outcomes(passed=1, errors=1)
+
+
 @pytest.mark.parametrize("option", ["-x", "--maxfail=1"])
 def test_a_stop_after_a_failure_does_not_sit_out_the_checks(
     pytester: pytest.Pytester, option: str
