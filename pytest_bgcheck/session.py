@@ -425,20 +425,15 @@ class Session:
         # The others count on this session's share, though xdist may have had no test for it.
         self.runner.settle_starts(targets - mine)
         self.runner.stop(targets - mine)
-        self.troubles = self.runner.close(mine, keep=self.settings.keep, ask_about=self._unjudged())
+        self.troubles = self.runner.close(mine, keep=self.settings.keep, ask_about=self._unheard())
         if self._unsilence is not None:
             self._unsilence()
 
-    def _unjudged(self) -> list[Record]:
-        """Return the jobs of which the end of the run tells how they stood."""
+    def _unheard(self) -> list[Record]:
+        """Return the jobs of which the end of the run tells how they stood, if it knows."""
         if self.pytest_session.exitstatus == pytest.ExitCode.INTERRUPTED:
             return []
-        return [
-            record
-            for record in self.runner.records.values()
-            if _key(record) not in self.judging.judged
-            and (record.spec.check.unawaited or self.settings.unawaited) != "ignore"
-        ]
+        return [record for record in self.runner.records.values() if record.result is None]
 
     def give_up(self) -> None:
         """Wait for no job any more, and have no further test run: the run is being stopped."""

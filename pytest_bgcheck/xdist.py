@@ -327,20 +327,20 @@ class Controller:
         runner = Runner(
             self._run, base=settings.dir, forks=settings.forks, on_end=self._heard_at_the_end
         )
-        unjudged = self._unjudged(targets) if ask else []
-        runner.adopt(unjudged)
+        unheard = self._unheard(targets) if ask else []
+        runner.adopt(unheard)
         unsilence = transport.silence()
         # Workers have waited already: the whole end has one bound.
         spent = 0.0 if self._over_at is None else time.monotonic() - self._over_at
         within_s = max(CLEAN_S - spent, CLEAN_S / 2)
         self.book.troubles += runner.close(
-            targets, keep=settings.keep, within_s=within_s, ask_about=unjudged
+            targets, keep=settings.keep, within_s=within_s, ask_about=unheard
         )
         unsilence()
         if settings.keep:
             self.book.kept += [f"{t.label}: {t.path}" for t in targets if t.directory]
 
-    def _unjudged(self, targets: Sequence[Target]) -> list[Record]:
+    def _unheard(self, targets: Sequence[Target]) -> list[Record]:
         from .model import Check
         from .protocol import Spec
         from .runner import Record
@@ -349,8 +349,7 @@ class Controller:
         records = []
         for job in self.book.ledger.snapshot():
             target = by_key.get(job.key.partition("@")[2])
-            unawaited = job.unawaited or self.book.settings.unawaited
-            if target is None or job.state.final or job.judged or unawaited == "ignore":
+            if target is None or job.state.final:
                 continue
             check = Check(
                 job.name, (), job.command, timeout_s=job.timeout_s, grace_s=job.grace_s,
