@@ -25,9 +25,18 @@ if TYPE_CHECKING:
 
 FAILURE: pytest.StashKey[BaseException] = pytest.StashKey()
 
+TOO_LATE = (
+    "the mark 'bgcheck' was added when the test was over, and so awaits nothing: add it in the"
+    " set-up or in the body"
+)
+
 
 class Awaiting:
     """The wait, outermost. Each test passes through it: nothing may be imported for the others."""
+
+    def __init__(self) -> None:
+        self._called: pytest.Item | None = None
+        self._read: tuple[pytest.Mark, ...] = ()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -38,6 +47,19 @@ class Awaiting:
             ours: Session | None = item.config.stash[SESSION]
             if ours is not None:
                 ours.tell_requests(item)
+            self._called = item
+            self._read = tuple(item.iter_markers("bgcheck")) if _marked(item) else ()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        __tracebackhide__ = True
+        result = yield
+        if self._called is item and _marked(item):
+            ids = {id(mark) for mark in self._read}
+            if any(id(mark) not in ids for mark in item.iter_markers("bgcheck")):
+                pytest.fail(TOO_LATE, pytrace=False)
+        self._called = None
+        return result
 
 
 class Failing:

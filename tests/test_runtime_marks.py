@@ -263,3 +263,21 @@ def test_a_mark_that_the_body_adds_may_accept_less(pytester: pytest.Pytester) ->
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["background check 'bad' on local failed: rc 3*"])
+
+
+def test_a_mark_that_comes_when_the_test_is_over_is_an_error(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        conftest=CHECKS + "def pytest_runtest_teardown(item):\n"
+        "    if item.name == 'test_hook': item.add_marker(pytest.mark.bgcheck('bad'))\n"
+        "@pytest.fixture\ndef adds(request):\n"
+        "    yield\n"
+        "    request.node.add_marker(pytest.mark.bgcheck('bad'))\n",
+        test_it="def test_hook(): pass\n"
+        "def test_fixture(adds): pass\n"
+        "@pytest.mark.bgcheck('good')\ndef test_good(): pass\n",
+    )
+    result.assert_outcomes(passed=3, errors=2)
+    line = "the mark 'bgcheck' was added when the test was over, and so awaits nothing: *"
+    result.stdout.fnmatch_lines(["*ERROR at teardown of test_hook*", line])
+    result.stdout.fnmatch_lines(["*ERROR at teardown of test_fixture*", line])
