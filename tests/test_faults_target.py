@@ -341,15 +341,15 @@ def test_who_got_a_process_id_of_the_check_after_a_restart_is_not_harmed(
 # --- checks that do not want to end ---------------------------------------------------------------
 
 HARD = {
-    "double fork": "(sleep 95 & sleep 95 &) & wait; sleep 95",
-    "own session": "setsid sleep 95 & sleep 95",
-    "no environment": "env -i sleep 95 & env -i sleep 95",
-    "no environment in a session of its own": "env -i setsid sleep 95 & wait",
-    "no environment, no parent, its output open": "(env -i setsid sleep 95 &) ; exec sleep 95",
-    "another group": "set -m; sleep 95 & env -i sleep 95 & wait",
-    "ignores TERM": "trap '' TERM HUP INT; sleep 95 & while :; do sleep 1; done",
-    "closes all": "exec <&- >&- 2>&-; sleep 95 & sleep 95",
-    "stopped": "kill -STOP $$; sleep 95",
+    "double fork": "(sleep 95.9 & sleep 95.9 &) & wait; sleep 95.9",
+    "own session": "setsid sleep 95.9 & sleep 95.9",
+    "no environment": "env -i sleep 95.9 & env -i sleep 95.9",
+    "no environment in a session of its own": "env -i setsid sleep 95.9 & wait",
+    "no environment, no parent, its output open": "(env -i setsid sleep 95.9 &) ; exec sleep 95.9",
+    "another group": "set -m; sleep 95.9 & env -i sleep 95.9 & wait",
+    "ignores TERM": "trap '' TERM HUP INT; sleep 95.9 & while :; do sleep 1; done",
+    "closes all": "exec <&- >&- 2>&-; sleep 95.9 & sleep 95.9",
+    "stopped": "kill -STOP $$; sleep 95.9",
 }
 
 
@@ -362,7 +362,7 @@ def test_at_its_limit_the_whole_tree_is_killed_however_it_hides(local: Client) -
     told = {kind: results[f"c{n}"] for n, kind in enumerate(HARD)}
     assert {kind: r.state for kind, r in told.items()} == dict.fromkeys(HARD, State.TIMED_OUT)
     assert told["stopped"].detail.startswith("it had been stopped (SIGSTOP)")
-    left = with_argument("sleep\0" + "95\0")
+    left = with_argument("sleep\0" + "95.9\0")
     assert not left, (left, {kind: r.detail for kind, r in told.items()})
 
 
