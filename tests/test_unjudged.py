@@ -301,6 +301,18 @@ def test_an_end_that_nobody_has_heard_is_no_job_that_still_ran(
     result.stdout.fnmatch_lines([line])
 
 
+@pytest.mark.usefixtures("own_tmpdir")
+@pytest.mark.parametrize("args", [[], ["-n1"]], ids=["alone", "workers"])
+def test_the_end_of_a_judged_job_that_nobody_has_heard_is_told(
+    pytester: pytest.Pytester, args: list[str]
+) -> None:
+    impatient = "\n@pytest.mark.bgcheck('c', timeout=0.1)\ndef test_judges(c): pass\n"
+    test_it = "import pytest\n" + UNHEARD.format(3) + impatient
+    result = run(pytester, *args, "--bgcheck-order=keep", conftest=NOBODY_LISTENS, test_it=test_it)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["c * local * failed * 3 *"])
+
+
 class Deaf(Scripted):
     """A target whose jobs end unheard: the call that waits for them gets no answer."""
 
