@@ -411,13 +411,15 @@ denied() {
 # --- processes ------------------------------------------------------------------------------------
 
 # lives PID JOB [WORD]: is this the supervisor or the guard of the job in this directory? Anybody can have
-# any words in his arguments, and any number, but not be ours and be in there. Where no such thing can
-# be seen (no /proc), ps has to do, with the WORD of its arguments, and without one the mere number. Where
+# any words in his arguments, and any number, but not be ours and be in there. WORD tells the two apart:
+# after a restart of a container a new guard may have got the number that the supervisor had. Where no
+# directory can be seen (no /proc), ps has to do, with the WORD, and without one the mere number. Where
 # that cannot be seen either (a chroot), what is not known is taken for alive.
 lives() {
     if sees_directories; then
         # shellcheck disable=SC3013,SC3067 # every shell has it
-        [ -O "/proc/$1" ] && [ "/proc/$1/cwd" -ef "$2" ]
+        [ -O "/proc/$1" ] && [ "/proc/$1/cwd" -ef "$2" ] &&
+            { [ -z "${3-}" ] || grep -qs "$3" "/proc/$1/cmdline"; }
         return
     fi
     exists "$1" || return 1

@@ -338,6 +338,23 @@ def test_who_got_a_process_id_of_the_check_after_a_restart_is_not_harmed(
     assert innocent.poll() is None
 
 
+def test_a_new_guard_that_got_the_number_of_the_old_supervisor_takes_itself_for_none(
+    local: Client,
+) -> None:
+    spec = running(local)
+    local.kill("guard", "run")
+    for pid in local.processes(f"PYTEST_BGCHECK_JOB={spec.id}"):
+        os.kill(pid, signal.SIGKILL)
+    job = run_of(local) / spec.id
+    # Any process of ours that is in the job's directory stands for the new guard.
+    with subprocess.Popen(["sleep", "94"], cwd=job) as other:
+        rename(job, "state.run.*", {5: str(other.pid)})
+        try:
+            assert local.results(spec)["c"].state is State.LOST
+        finally:
+            other.kill()
+
+
 # --- checks that do not want to end ---------------------------------------------------------------
 
 HARD = {
