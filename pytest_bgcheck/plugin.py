@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import settings, signals
-from .awaiting import Awaiting, Failing
+from .awaiting import Awaiting
 from .settings import MAKE_SESSION, SESSION
 
 if TYPE_CHECKING:
@@ -62,7 +62,6 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.from_config(config)  # a wrong option is told before anything else happens
     # Always: a mark may come at run time.
     config.pluginmanager.register(Awaiting(), "bgcheck-awaiting")
-    config.pluginmanager.register(Failing(), "bgcheck-failing")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
