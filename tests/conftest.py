@@ -1,6 +1,7 @@
 """What all tests share: pytester, the machines, and a look for what a run left behind."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,4 +52,7 @@ def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pyte
     # hypothesis alone is half of what a short run costs.
     off = "-p no:randomly -p no:asyncio -p no:hypothesispytest"
     monkeypatch.setenv("PYTEST_ADDOPTS", off)
+    # Behind it, a test file that is written again within a second, as long as before, is not seen.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     return pytester
