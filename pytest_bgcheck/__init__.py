@@ -15,7 +15,8 @@ if TYPE_CHECKING:
         Unreachable,
         WrongUse,
     )
-    from .handles import Bgcheck, Job
+    from .fixture import Bgcheck
+    from .handles import Job
     from .model import Output, Result, State
 
 __all__ = [
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "Bgcheck": "handles",
+    "Bgcheck": "fixture",
     "Job": "handles",
     "Output": "model",
     "Result": "model",

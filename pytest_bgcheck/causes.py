@@ -7,7 +7,7 @@ apart from the stderr of the other side. A line counts only if it is one of thos
 first to its last letter.
 
 Even so it is no proof: who takes a Refused or Gone for true asks a second time, with a request in
-which no check has a part. Pure; imports only errors.
+which no check has a part. Pure; imports only errors and unexpected.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 
 from .errors import BadReply, Gone, Refused, TargetError, Unreachable
+from .unexpected import OURS
 
 SSH = frozenset({"ssh", "safe-ssh"})
 
@@ -171,9 +172,6 @@ def of_exception(error: Exception) -> TargetError:
 
 
 # --- what people read -----------------------------------------------------------------------------
-
-OURS = " pytest-bgcheck "
-"""What stands in each request between its program and its words."""
 
 _CHATTER = re.compile(
     r"debug\d: |Transferred: sent |Bytes per second: |Warning: Permanently added "

@@ -18,14 +18,12 @@ import os
 import pickle
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from .ledger import Event
-from .link import Link
-
-if TYPE_CHECKING:
-    from .session import Session
+from .link import Link, Listener
+from .session import Session
 
 
 class Mail:
@@ -88,42 +86,56 @@ class ChildLink:
     def wrong_use(self, message: str) -> None:
         pass
 
-    def listen(self, session: Session) -> None:
+    def listen(self, session: Listener) -> None:
         pass
 
     def idle(self) -> float:
         return math.inf  # the terminal is the parent's
 
-    def leave(self, session: Session) -> None:
+    def leave(self, session: Listener) -> None:
         """End a child that comes as far as the end of pytest."""
         session.give_up()
 
 
-_watched: WeakSet[Session] = WeakSet()
+_watched: WeakKeyDictionary[Session, Mail | None] = WeakKeyDictionary()
 
 
 def watch(session: Session) -> None:
     """Have a session go on in each child that this process forks."""
-    _watched.add(session)
+    _watched[session] = None
 
 
-def forget(session: Session) -> None:
-    """Undo `watch`: the session is over."""
-    _watched.discard(session)
+def hear_children(session: Session) -> None:
+    """At the end: pass on what forked children have seen, and clean what they have used."""
+    mail = _watched.pop(session, None)
+    if mail is None or isinstance(session.link, ChildLink):
+        return
+    for kind, *rest in mail.read():
+        if kind == "event":
+            session.link.tell(*rest)
+        elif kind == "unexpected":
+            session.link.unexpected(*rest)
+        elif kind == "target":
+            session.asked_elsewhere(rest[1])
+        elif kind == "started":
+            key, directory, id, terms = rest
+            session.link.started(key, directory, id, terms)
+            session.started_elsewhere(key, directory, {id: terms})
+    mail.close()
 
 
 def _before() -> None:
-    for session in list(_watched):
-        if session.mail is None:
+    for session, mail in list(_watched.items()):
+        if mail is None:
             try:
-                session.mail = Mail()
+                _watched[session] = Mail()
             except OSError:
                 pass  # a child that needs none may go on
 
 
 def _after_in_child() -> None:
-    for session in list(_watched):
-        session.go_on_in_child(ChildLink(session.link, session.mail))
+    for session, mail in list(_watched.items()):
+        session.go_on_in_child(ChildLink(session.link, mail))
 
 
 os.register_at_fork(before=_before, after_in_child=_after_in_child)

@@ -15,7 +15,7 @@ from testinfra.backend import get_backend_class, parse_hostspec
 from testinfra.backend.base import BaseBackend, HostSpec
 
 from .errors import WrongUse
-from .link import here
+from .place import here
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,32 @@ Without xdist there are none: the session's own ledger is told. Imports nothing 
 
 from __future__ import annotations
 
-import functools
 import math
-import os
 import secrets
-import socket
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from .ledger import Event, Ledger
 from .plan import Durations
 
-if TYPE_CHECKING:
-    from .session import Session
+
+class Listener(Protocol):
+    """What a link tells a session, from any thread."""
+
+    troubles: list[str]
+    """After its end: what may be left on targets."""
+
+    def started_elsewhere(self, key: str, directory: bytes, terms: Mapping[str, str]) -> None:
+        """Another session has started these jobs (by id, with their terms) on a target."""
+
+    def give_up(self) -> None:
+        """The run is being stopped: wait for no job any more."""
+
+    def nobody_waits(self) -> None:
+        """No test of the run is left."""
+
+    def close(self, keys: Iterable[str] | None = None) -> None:
+        """End all jobs, and clean the targets of these keys, None for all."""
 
 
 class Link(Protocol):
@@ -53,14 +65,14 @@ class Link(Protocol):
     def wrong_use(self, message: str) -> None:
         """Say that the suite is wrong, and that this session therefore ends."""
 
-    def listen(self, session: Session) -> None:
+    def listen(self, session: Listener) -> None:
         """Pass on to a session, from now on, what the others of the run say."""
 
     def idle(self) -> float:
         """Use the time in which a test waits; return in how many seconds to call again."""
         return math.inf
 
-    def leave(self, session: Session) -> None:
+    def leave(self, session: Listener) -> None:
         """End a session whose tests have run."""
 
 
@@ -95,23 +107,13 @@ class Alone:
     def wrong_use(self, message: str) -> None:
         pass
 
-    def listen(self, session: Session) -> None:
+    def listen(self, session: Listener) -> None:
         pass
 
-    def leave(self, session: Session) -> None:
+    def leave(self, session: Listener) -> None:
         session.close()
 
 
 def new_run() -> tuple[str, str]:
     """Return an id for a run, and the salt for what must not be guessed from names."""
     return secrets.token_hex(6), secrets.token_hex(16)
-
-
-@functools.cache
-def here() -> str:
-    """Return which computer this is, and which user: whose the local host is."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    except OSError:
-        boot = ""
-    return f"{os.getuid()}@{socket.gethostname()}/{boot}"

@@ -21,7 +21,7 @@ from .settings import MAKE_SESSION, SESSION
 
 if TYPE_CHECKING:
     from .book import Book
-    from .handles import Bgcheck
+    from .fixture import Bgcheck
     from .session import Session
     from .xdist import Controller
 
@@ -78,7 +78,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def bgcheck(request: pytest.FixtureRequest) -> Bgcheck:
     """Start background checks that are not declared, and find the jobs of the run."""
-    from .handles import Bgcheck
+    from .fixture import Bgcheck
 
     ours = _session(request.config)
     if ours is None:
@@ -282,7 +282,9 @@ def _end(session: pytest.Session, controller: Controller | None) -> None:
     # Not before: the fixtures of the session have only just ended, and may have needed it.
     ours, book = _session(session.config), session.config.stash.get(BOOK, None)
     if ours is not None:
-        ours.hear_children()
+        from . import forked
+
+        forked.hear_children(ours)
         ours.link.leave(ours)
     if controller is not None:
         controller.clean(ask=session.exitstatus != pytest.ExitCode.INTERRUPTED)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from . import forked, hosts, ledger, report, report_item, report_plan, transport
+from . import hosts, ledger, report, report_item, report_plan, transport
 from .collection import WANTS, Collection, ItemWants, check_size, in_order, own_host, planned
 from .declaration import Declaration
 from .errors import WrongUse
@@ -54,7 +54,6 @@ class Session:
         self.planned: list[PlannedJob[HostRef]] = []
         self.troubles: list[str] = []
         self.started = False
-        self.mail: forked.Mail | None = None
         self.on_fork: Callable[[], None] = lambda: None
         self._called: dict[tuple[str, str], Check] = {}
         self._called_jobs: dict[str, list[Job]] = {}
@@ -393,25 +392,10 @@ class Session:
             target.transport = transport.HostTransport(ref.backend, sudo, sudo_user, abrupt=True)
         self.runner.go_on_in_child()
 
-    def hear_children(self) -> None:
-        """At the end: pass on what forked children have seen, and clean what they have used."""
-        forked.forget(self)
-        if self.mail is None or isinstance(self.link, forked.ChildLink):
-            return
-        for kind, *rest in self.mail.read():
-            if kind == "event":
-                self.link.tell(*rest)
-            elif kind == "unexpected":
-                self.link.unexpected(*rest)
-            elif kind == "target":
-                plain = rest[1]
-                ref = hosts.from_plain(plain)
-                self._target(ref, plain["sudo"], plain["sudo_user"]).asked = True
-            elif kind == "started":
-                key, directory, id, terms = rest
-                self.link.started(key, directory, id, terms)
-                self.started_elsewhere(key, directory, {id: terms})
-        self.mail.close()
+    def asked_elsewhere(self, plain: Mapping[str, Any]) -> None:
+        """Take note that a forked child may have left files on a target."""
+        ref = hosts.from_plain(plain)
+        self._target(ref, plain["sudo"], plain["sudo_user"]).asked = True
 
     # --- the end ------------------------------------------------------------------------------
 

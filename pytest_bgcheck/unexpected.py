@@ -1,6 +1,6 @@
 """Errors that nobody has expected: whole in the log, in a line for people, and without secrets.
 
-The log is `logging`'s, by the name ``pytest_bgcheck``. Imports only causes.
+The log is `logging`'s, by the name ``pytest_bgcheck``. Imports nothing of the package.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import logging
 import traceback
 from collections.abc import Iterable
 
-from .causes import OURS
+OURS = " pytest-bgcheck "
+"""What stands in each request between its program and its words."""
 
 LOG = logging.getLogger("pytest_bgcheck")
 

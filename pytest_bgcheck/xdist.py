@@ -27,12 +27,12 @@ import pytest
 from . import unexpected
 from .book import Book
 from .ledger import Event
-from .link import here, new_run
+from .link import Listener, new_run
+from .place import here
 from .wire import plain
 
 if TYPE_CHECKING:
     from .runner import Record, Target
-    from .session import Session
 
 FLUSH_S = 2.0
 """How long the end waits for what is to be sent or answered: a broken line must not hold it."""
@@ -112,7 +112,7 @@ class WorkerLink:
         # Nor this: it must arrive before xdist's word that this worker has ended.
         self._channel.send(plain(("wrong_use", message)))
 
-    def listen(self, session: Session) -> None:
+    def listen(self, session: Listener) -> None:
         """From now on pass on to a session what the controller says."""
         for key, (directory, terms) in self._started.items():
             session.started_elsewhere(key, directory, terms)
@@ -133,7 +133,7 @@ class WorkerLink:
     def idle(self) -> float:
         return math.inf  # the controller shows how the run stands
 
-    def leave(self, session: Session) -> None:
+    def leave(self, session: Listener) -> None:
         """End a session whose tests have run. The controller cleans, unless it cannot reach this
         worker's local hosts: then the last worker here does."""
         keys: Sequence[str] = ()
