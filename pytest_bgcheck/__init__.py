@@ -4,7 +4,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .declaration import background_check
     from .errors import (
         BadReply,
         BgcheckError,
@@ -15,9 +14,10 @@ if TYPE_CHECKING:
         Unreachable,
         WrongUse,
     )
-    from .fixture import Bgcheck
-    from .handles import Job
     from .model import Output, Result, State
+    from .run.fixture import Bgcheck
+    from .suite.declaration import background_check
+    from .target.job import Job
 
 __all__ = [
     "BadReply",
@@ -37,12 +37,12 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "Bgcheck": "fixture",
-    "Job": "handles",
+    "Bgcheck": "run.fixture",
+    "Job": "target.job",
     "Output": "model",
     "Result": "model",
     "State": "model",
-    "background_check": "declaration",
+    "background_check": "suite.declaration",
 }
 
 

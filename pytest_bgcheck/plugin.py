@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import settings, signals
-from .awaiting import Awaiting
-from .settings import MAKE_SESSION, SESSION
+from . import options, signals
+from .options import MAKE_SESSION, SESSION
+from .run.awaiting import Awaiting
 
 if TYPE_CHECKING:
-    from .book import Book
-    from .fixture import Bgcheck
-    from .session import Session
-    from .xdist import Controller
+    from .run.book import Book
+    from .run.fixture import Bgcheck
+    from .run.session import Session
+    from .workers.controller import Controller
 
 MARK = (
     "bgcheck(*names, rc=..., timeout=...): await background checks before the test's body, and fail"
@@ -43,7 +43,7 @@ CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    settings.add_options(parser)
+    options.add_options(parser)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARK)
     config.stash[SESSION] = None
     config.stash[STARTED] = time.time()
-    settings.from_config(config)  # a wrong option is told before anything else happens
+    options.from_config(config)  # a wrong option is told before anything else happens
     # Always: a mark may come at run time.
     config.pluginmanager.register(Awaiting(), "bgcheck-awaiting")
 
@@ -78,7 +78,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def bgcheck(request: pytest.FixtureRequest) -> Bgcheck:
     """Start background checks that are not declared, and find the jobs of the run."""
-    from .fixture import Bgcheck
+    from .run.fixture import Bgcheck
 
     ours = _session(request.config)
     if ours is None:
@@ -95,9 +95,9 @@ def _session(config: pytest.Config) -> Session | None:
 def _used(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
     """Return whether any item has to do with background checks."""
     # Where nobody has imported it, nothing can be declared.
-    if f"{__package__}.declaration" in sys.modules:
-        from .declaration import declarations
-        from .unreachable import problems
+    if f"{__package__}.suite.declaration" in sys.modules:
+        from .suite.declaration import declarations
+        from .suite.unreachable import problems
 
         if any(True for of in (declarations, problems) for _ in of(config, items)):
             return True
@@ -140,16 +140,16 @@ def _look(session: pytest.Session) -> Session | None:
     ours = _session(config)
     if ITEMS not in config.stash or CONTROLLER in config.stash or config.stash[ITEMS] == items:
         return ours  # collection has failed, is the workers' own, or is known
-    options = settings.from_config(config)
+    settings = options.from_config(config)
     config.stash[ITEMS] = list(items)
     if ours is None:
         if not _used(config, items):
-            if options.reports and not hasattr(config, "workerinput") and BOOK not in config.stash:
-                _new_book(config, options)
+            if settings.reports and not hasattr(config, "workerinput") and BOOK not in config.stash:
+                _new_book(config, settings)
             return None
-        from .session import Session
+        from .run.session import Session
 
-        ours = Session(session, options, _link(config, options))
+        ours = Session(session, settings, _link(config, settings))
     try:
         ours.collection.look_at(items)
     except pytest.UsageError as error:
@@ -162,7 +162,7 @@ def _look(session: pytest.Session) -> Session | None:
 
 def _keep(ours: Session) -> None:
     """Make a session the one of this pytest session."""
-    from . import forked
+    from .run import forked
 
     ours.config.stash[SESSION] = ours
     ours.config.pluginmanager.register(ours.requests, "bgcheck-requests")
@@ -181,13 +181,13 @@ def _in_child(config: pytest.Config) -> None:
 
 def _late_session(session: pytest.Session) -> Session:
     """Make the session that nothing of what was collected needs, for a test that needs it now."""
-    from .session import Session
+    from .run.session import Session
 
     config = session.config
-    options = settings.from_config(config)
-    ours = Session(session, options, _link(config, options))
+    settings = options.from_config(config)
+    ours = Session(session, settings, _link(config, settings))
     _keep(ours)
-    if not settings.only_looks(config):
+    if not options.only_looks(config):
         _start(ours)
     return ours
 
@@ -201,7 +201,7 @@ def _start(ours: Session) -> None:
 
 
 def _warn(items: Sequence[pytest.Item]) -> None:
-    from .companions import short_timeout
+    from .suite.companions import short_timeout
 
     for item in items:
         text = short_timeout(item)
@@ -212,23 +212,23 @@ def _warn(items: Sequence[pytest.Item]) -> None:
                 raise pytest.UsageError(str(error)) from None
 
 
-def _link(config: pytest.Config, options: settings.Settings) -> Any:
+def _link(config: pytest.Config, settings: options.Settings) -> Any:
     """Return the link of this session to the run's book, which is here unless this is a worker."""
     workerinput = getattr(config, "workerinput", {})
     if "bgcheck" in workerinput:
-        from .xdist import WorkerLink
+        from .workers.worker import WorkerLink
 
         return WorkerLink(workerinput)
-    from .link import Alone
+    from .run.link import Alone
 
-    book = config.stash.get(BOOK, None) or _new_book(config, options)
+    book = config.stash.get(BOOK, None) or _new_book(config, settings)
     return Alone(book.ledger, book.durations(), book.idle, book.unexpected.append)
 
 
-def _new_book(config: pytest.Config, options: settings.Settings, alone: bool = True) -> Book:
-    from .book import Book
+def _new_book(config: pytest.Config, settings: options.Settings, alone: bool = True) -> Book:
+    from .run.book import Book
 
-    book = config.stash[BOOK] = Book(config, options, config.stash[STARTED], alone)
+    book = config.stash[BOOK] = Book(config, settings, config.stash[STARTED], alone)
     config.pluginmanager.register(book, "bgcheck-book")
     return book
 
@@ -242,7 +242,7 @@ def pytest_runtestloop_around(session: pytest.Session) -> Generator[None, object
         failed = session.testsfailed and not session.config.option.continue_on_collection_errors
         # xdist's workers run what they have collected all the same.
         runs = not failed or hasattr(session.config, "workerinput")
-        if runs and not settings.only_looks(session.config):
+        if runs and not options.only_looks(session.config):
             _start(ours)
     return (yield)
 
@@ -282,7 +282,7 @@ def _end(session: pytest.Session, controller: Controller | None) -> None:
     # Not before: the fixtures of the session have only just ended, and may have needed it.
     ours, book = _session(session.config), session.config.stash.get(BOOK, None)
     if ours is not None:
-        from . import forked
+        from .run import forked
 
         forked.hear_children(ours)
         ours.link.leave(ours)
@@ -320,9 +320,9 @@ def pytest_terminal_summary(
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:
-    from .xdist import Controller
+    from .workers.controller import Controller
 
-    book = _new_book(config, settings.from_config(config), alone=False)
+    book = _new_book(config, options.from_config(config), alone=False)
     book.open()
     controller = config.stash[CONTROLLER] = Controller(config, book)
     config.pluginmanager.register(controller, "bgcheck-controller")
@@ -330,6 +330,6 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    from .scheduling import scheduler
+    from .workers.scheduling import scheduler
 
     return scheduler(config, log, config.stash[CONTROLLER].waiting)

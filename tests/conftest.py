@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
-import leftovers
 import pytest
+from support import leftovers
 
 # How long it takes to draw an example tells how busy the computer is, not whether it is right.
 hypothesis.settings.register_profile(
@@ -15,7 +15,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("busy")
 
-pytest_plugins = ("pytester", "machines.fixtures")
+pytest_plugins = ("pytester", "support.machines.fixtures")
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ from benchmarks import meter
 from benchmarks.line import Line
 from benchmarks.record import Record
 from benchmarks.table import as_markdown, number
-from machines.machine import wait_until
-from machines.processes import kill_tree
+from support.machines.machine import wait_until
+from support.machines.processes import kill_tree
 
 
 @pytest.fixture

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_bgcheck import plan, recovery, report
+from pytest_bgcheck import plan
 from pytest_bgcheck.model import Check, Output, Result, State
-from pytest_bgcheck.report import Verdict
+from pytest_bgcheck.report import text
+from pytest_bgcheck.report.text import Verdict
+from pytest_bgcheck.target import recovery
 
 CHECK = Check("webapp", ("/opt/check",), "/opt/check")
 
@@ -43,7 +45,7 @@ def test_recovery_asks_within_bounds_or_gives_up_at_the_deadline(
 
 def verdict(state: State, rc: int | None = None, took: float | None = 12.4, **more: object) -> str:
     result = Result(state, rc, took, 1, **more)  # type: ignore[arg-type]
-    return report.failure([Verdict(CHECK, "ssh://web1", state, result)])
+    return text.failure([Verdict(CHECK, "ssh://web1", state, result)])
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def test_a_failure_says_whose_codes_were_accepted() -> None:
         check = replace(CHECK, rc=frozenset(own))
         result = Result(State.FAILED, 9, 1.0, 1)
         verdict = Verdict(check, "h", State.FAILED, result, frozenset(accepted))
-        return report.headline(verdict).partition("rc 9 after 1.0 s")[2]
+        return text.headline(verdict).partition("rc 9 after 1.0 s")[2]
 
     assert told({0}, {0}) == ""
     assert told({2, 3}, {2, 3}) == " (accepted: 2, 3)"
@@ -80,8 +82,8 @@ def test_only_the_tail_of_long_output_is_shown() -> None:
 
 
 @given(st.text())
-def test_output_cannot_command_a_terminal(text: str) -> None:
-    assert all(c in "\n\t" or c.isprintable() for c in report.printable(text))
+def test_output_cannot_command_a_terminal(output: str) -> None:
+    assert all(c in "\n\t" or c.isprintable() for c in text.printable(output))
 
 
 def test_any_code_is_good_only_if_the_command_ended_by_itself() -> None:

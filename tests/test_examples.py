@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from machines import SSHServer
+from support.machines import SSHServer
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from machines import (
+from support.machines import (
     SHELLS,
     ChrootDir,
     Container,
@@ -21,9 +21,9 @@ from machines import (
     shell_as_sh,
     tool,
 )
-from machines.machine import run, run_checked, wait_until
-from machines.mounts import mounts_below
-from machines.processes import Process, find, kill_tree, tree, with_argument, with_uid
+from support.machines.machine import run, run_checked, wait_until
+from support.machines.mounts import mounts_below
+from support.machines.processes import Process, find, kill_tree, tree, with_argument, with_uid
 
 
 def ssh(config: Path, *argv: str) -> subprocess.CompletedProcess[str]:

@@ -9,10 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-import leftovers
 import pytest
-from machines import require
-from suites import HEAD, run
+from support import leftovers
+from support.machines import require
+from support.suites import HEAD, run
 
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
 

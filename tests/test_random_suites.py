@@ -17,12 +17,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import leftovers
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from random_suites import FEATURES, suites
-from suite_files import arguments, witness, write
-from suite_model import Check, Suite, read_tells
+from support import leftovers
+from support.random_suites import FEATURES, suites
+from support.suite_files import arguments, witness, write
+from support.suite_model import Check, Suite, read_tells
 
 EXAMPLES = int(os.environ.get("BGCHECK_FUZZ_EXAMPLES", "0"))
 WITHOUT = frozenset(os.environ.get("BGCHECK_FUZZ_WITHOUT", "").replace(",", " ").split())

@@ -119,7 +119,7 @@ class Channel:
 
 
 def test_one_bad_message_costs_only_itself_and_is_told() -> None:
-    outbox_of = pytest.importorskip("pytest_bgcheck.xdist").Outbox
+    outbox_of = pytest.importorskip("pytest_bgcheck.workers.outbox").Outbox
     channel = Channel()
     told: list[str] = []
     outbox = outbox_of(channel, told.append)
@@ -168,7 +168,7 @@ def test_a_run_with_such_values_is_told_whole_and_one_bad_message_makes_it_red(
             "import pytest\n"
             "@pytest.fixture(autouse=True)\n"
             "def bad(request):\n"
-            "    import pytest_bgcheck.settings as s\n"
+            "    import pytest_bgcheck.options as s\n"
             "    ours = request.config.stash[s.SESSION]\n"
             "    if ours is not None and request.node.name.startswith('test_long'):\n"
             "        ours.link.tell(('requested', object(), 'x'))\n"

@@ -17,9 +17,9 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "tests"))
 
-from browser import Browser  # noqa: E402
-from machines import SSHServer  # noqa: E402
-from terminal import run_on_tty  # noqa: E402
+from support.browser import Browser  # noqa: E402
+from support.machines import SSHServer  # noqa: E402
+from support.terminal import run_on_tty  # noqa: E402
 
 COLUMNS, LINES = 110, 34
 WIDTH, HEIGHT = 8.43, 18

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from machines.processes import kill_tree, tree
+from support.machines.processes import kill_tree, tree
 
 LIMIT_S = 300.0
 SAMPLE_S = 0.25

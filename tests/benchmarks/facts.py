@@ -8,7 +8,7 @@ import re
 import shutil
 from importlib.metadata import PackageNotFoundError, version
 
-from machines.machine import run
+from support.machines.machine import run
 
 _PACKAGES = ("pytest", "pytest-testinfra", "pytest-xdist", "pytest-bgcheck", "ansible-core")
 

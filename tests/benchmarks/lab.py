@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from machines import DockerEngine, SSHServer
-from machines.sshd import end_master
+from support.machines import DockerEngine, SSHServer
+from support.machines.sshd import end_master
 
 from . import meter, playbooks
 from .commands import Usage, measured

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 
-from machines.machine import Machine
+from support.machines.machine import Machine
 
 _SEGMENT = 1448
 _FIRST_WINDOW = 10 * _SEGMENT

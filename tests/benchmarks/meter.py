@@ -27,7 +27,7 @@ class Count:
 
 def count(meter: int) -> Count:
     """Return what the descendants of a meter, by its pid, have used, living or ended."""
-    from machines.processes import tree
+    from support.machines.processes import tree
 
     cpu_s, processes = _reaped_s(meter), 0
     for process in tree(meter):

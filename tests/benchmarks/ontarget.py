@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from machines.machine import wait_until
-from machines.processes import all_processes, tree
+from support.machines.machine import wait_until
+from support.machines.processes import all_processes, tree
 
 from .commands import Failed
 from .contenders import Contender, interleaved

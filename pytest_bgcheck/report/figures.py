@@ -1,0 +1,234 @@
+"""What a run amounts to: the numbers that the terminal, the JSON and the page all show.
+
+Computed once, from a closed ledger, so that they agree. Pure; imports only ledger and model.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..ledger import RUN_ENDED, JobEntry, Ledger, TestEntry, Wait
+from ..model import State
+
+NEAR_LIMIT = 0.8
+"""A check that used more of its limit is named."""
+
+NAMED = 5
+"""The most tests that a cause names."""
+
+STOPPED = {
+    2: "the run was interrupted: by a key, a signal, or errors in collection",
+    3: "pytest had an internal error",
+    4: "pytest was used wrongly",
+}
+"""Exit statuses of a run that did not come to its end."""
+
+OTHERS = {5: "no test has run", 6: "more warnings than --max-warnings allows"}
+
+LEAST_WAIT_S = 0.05
+"""A test that waited less did not wait: it only looked."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The run as a whole; times in seconds since the epoch. ``unawaited``: its option;
+    ``unexpected``: what could not be noted, a line each, so that the run counts as failed."""
+
+    started_at: float
+    ended_at: float
+    exit_status: int = 0
+    unawaited: str = "warn"
+    unexpected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of the critical path: the span of a job, or of a test."""
+
+    began_at: float
+    ended_at: float
+    job: JobEntry | None = None
+    test: TestEntry | None = None
+
+
+@dataclass(frozen=True)
+class Guilty:
+    """A job that makes the run red although no test failed for it.
+
+    ``test`` requests it and has run; ``unawaited`` is what counts for it, "warn" or "fail".
+    """
+
+    job: JobEntry
+    test: str
+    unawaited: str
+
+
+@dataclass(frozen=True)
+class Figures:
+    """``checks_s``: what all checks took on their targets, ``waited_s``: what all tests waited,
+    ``path``: what the run's end had to wait for, the first step first. ``tolerated``: those of the
+    ``bad`` jobs that were awaited by tests that passed, and by no other. ``cut``: those whose
+    output was cut. ``unjudged``: those that nobody judged, but for those where that is ignored;
+    ``guilty``: those of them that make the run red, with the test that makes them. ``stopped``: the
+    run did not come to its end, so that there is nothing to be said of them one by one.
+    ``causes``: why the run is red, a line for each; none exactly if its exit status is 0."""
+
+    jobs: int
+    hosts: int
+    states: Mapping[State, int]
+    checks_s: float
+    wall_s: float
+    waited_s: float
+    path: Sequence[Step]
+    bad: Sequence[JobEntry]
+    tolerated: Sequence[JobEntry]
+    near_limit: Sequence[JobEntry]
+    cut: Sequence[JobEntry]
+    unjudged: Sequence[JobEntry]
+    guilty: Sequence[Guilty]
+    stopped: bool
+    causes: Sequence[str]
+
+    @property
+    def critical(self) -> JobEntry | None:
+        """The longest job of the critical path, None if only tests are on it."""
+        jobs = [step for step in self.path if step.job is not None]
+        return max(jobs, key=lambda s: s.ended_at - s.began_at).job if jobs else None
+
+
+def figures(ledger: Ledger, run: Run) -> Figures:
+    jobs = list(ledger.jobs.values())
+    bad = [job for job in jobs if job.bad]
+    unjudged = [
+        job for job in jobs if not job.judged and (job.unawaited or run.unawaited) != "ignore"
+    ]
+    stopped = run.exit_status in STOPPED
+    guilty = [] if stopped else list(_guilty(unjudged, ledger, run))
+    passed = {key for key, test in ledger.tests.items() if test.outcome == "passed"}
+    # Rounded once, here: a report that rounds what another has rounded could differ from it.
+    return Figures(
+        jobs=len(jobs),
+        hosts=len({job.host for job in jobs}),
+        states=Counter(job.state for job in jobs),
+        checks_s=round(sum(job.duration_s or 0.0 for job in jobs), 3),
+        wall_s=round(run.ended_at - run.started_at, 3),
+        waited_s=round(sum(waited(jobs).values()), 3),
+        path=critical_path(ledger),
+        bad=bad,
+        tolerated=[
+            job
+            for job in bad
+            if job.waits and all((wait.worker, wait.test) in passed for wait in job.waits)
+        ],
+        near_limit=[job for job in jobs if (used(job) or 0.0) > NEAR_LIMIT],
+        cut=[job for job in jobs if job.cut],
+        unjudged=unjudged,
+        guilty=guilty,
+        stopped=stopped,
+        causes=causes(ledger, run, guilty),
+    )
+
+
+def _guilty(unjudged: Sequence[JobEntry], ledger: Ledger, run: Run) -> Iterator[Guilty]:
+    ran = {test.test for test in ledger.tests.values() if test.ran}
+    for job in unjudged:
+        test = next((test for test in job.requested_by if test in ran), None)
+        unawaited = job.unawaited or run.unawaited
+        if test is not None and (job.state is not State.SUCCEEDED or unawaited == "fail"):
+            yield Guilty(job, test, unawaited)
+
+
+def causes(ledger: Ledger, run: Run, guilty: Sequence[Guilty]) -> list[str]:
+    """Return why a run is red, a line for each cause; none if its exit status is 0."""
+    if not run.exit_status:
+        return []
+    lines = [STOPPED[run.exit_status]] if run.exit_status in STOPPED else []
+    failed = [test.test for test in ledger.tests.values() if test.outcome == "failed"]
+    if failed:
+        more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
+        tests = "1 test" if len(failed) == 1 else f"{len(failed)} tests"
+        lines.append(f"{tests} failed: {', '.join(failed[:NAMED])}{more}")
+    lines += [*map(accusation, guilty), *run.unexpected]
+    known = run.exit_status in STOPPED or (run.exit_status == 1 and lines)
+    if not known:
+        why = OTHERS.get(run.exit_status, "an error in collection, an option or another plugin")
+        lines.insert(0, f"pytest's exit status is {run.exit_status}: {why}")
+    return lines
+
+
+def standing(job: JobEntry) -> str:
+    """Return how a job that nobody judged stood at the end."""
+    if job.state is State.CANCELLED and job.result and job.result.detail == RUN_ENDED:
+        if job.started_at is None:
+            return "its start was not confirmed"
+        return "it still ran when the tests were over"
+    facts = [str(job.state)]
+    if job.result is not None and job.result.rc is not None:
+        facts.append(f"rc {job.result.rc}")
+    if job.result is not None and job.result.detail:
+        facts.append(job.result.detail)
+    return ", ".join(facts)
+
+
+def accusation(guilty: Guilty) -> str:
+    """Return the line that says which job makes the run red that nobody judged, and why."""
+    job = guilty.job
+    return (
+        f"background check {job.name!r} on {job.host} was judged by no test ({standing(job)}),"
+        f" though {guilty.test} requests it and has run: this makes the run fail"
+        f" (unawaited={guilty.unawaited}); await it by @pytest.mark.bgcheck({job.name!r}), or read"
+        " its rc"
+    )
+
+
+def used(job: JobEntry) -> float | None:
+    """Return how much of its limit a job used that came to its own end; 1 is all of it."""
+    if job.result is None or job.result.rc is None or job.duration_s is None or not job.timeout_s:
+        return None
+    return job.duration_s / job.timeout_s
+
+
+def waited(jobs: Sequence[JobEntry]) -> dict[tuple[str, str], float]:
+    """Return how long each test waited, by (worker, test): for several jobs at once it is once."""
+    spells: dict[tuple[str, str, float], float] = {}
+    for wait in (wait for job in jobs for wait in job.waits):
+        key = wait.worker, wait.test, wait.began_at
+        spells[key] = max(spells.get(key, 0.0), wait.seconds or 0.0)
+    result: dict[tuple[str, str], float] = {}
+    for (worker, test, _), seconds in spells.items():
+        result[worker, test] = result.get((worker, test), 0.0) + seconds
+    return result
+
+
+def critical_path(ledger: Ledger) -> list[Step]:
+    """Return what the run's end had to wait for: from the last test back to the run's start.
+
+    Before a test comes the job that it really waited for, else the worker's test before it; before
+    a job comes the test in which it was started, if it was not started at once.
+    """
+    tests = sorted(ledger.tests.values(), key=lambda test: test.ended_at)
+    waits: dict[tuple[str, str], list[tuple[Wait, JobEntry]]] = {}
+    for job in ledger.jobs.values():
+        for wait in job.waits:
+            if (wait.seconds or 0.0) > LEAST_WAIT_S:
+                waits.setdefault((wait.worker, wait.test), []).append((wait, job))
+    path: list[Step] = []
+    test = tests[-1] if tests else None
+    before = test.ended_at if test else 0.0
+    while test is not None:
+        worker, started_at = test.worker, test.started_at
+        own = [pair for pair in waits.get((worker, test.test), []) if pair[0].began_at < before]
+        if own:
+            wait, job = max(own, key=lambda pair: pair[0].over_at or 0.0)
+            path.append(Step(wait.over_at or before, before, test=test))
+            begun = job.started_at or job.planned_at or wait.began_at
+            path.append(Step(begun, job.ended_at or before, job=job))
+            worker, started_at = job.worker, job.planned_at or begun
+        else:
+            path.append(Step(started_at, before, test=test))
+        earlier = [t for t in tests if t.worker == worker and t.started_at < started_at]
+        test = max(earlier, key=lambda t: t.started_at, default=None)
+        before = started_at if test is None else min(test.ended_at, started_at)
+    return path[::-1]

@@ -1,0 +1,84 @@
+"""A run for GitHub: a summary in Markdown, and workflow commands that become annotations.
+
+Pure; imports only figures, ledger, report and report_summary. The escapes of workflow commands are
+those of actions/toolkit (packages/core/src/command.ts).
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..ledger import JobEntry
+from .figures import Figures
+from .summary import HEADS, awaited_by, cells, cut, headline, near_limit, unjudged
+from .text import duration, printable
+
+ROWS = 30
+"""The most rows of the summary's table."""
+
+ANNOTATIONS = 10
+"""GitHub shows no more of a step."""
+
+
+def markdown(figures: Figures) -> str:
+    """Return a short summary of a run."""
+    mark = "❌" if figures.causes else "✅"
+    blocks = [f"### {mark} Background checks", _plain(headline(figures))]
+    if figures.causes:
+        causes = [f"- {_plain(cause)}" for cause in figures.causes[:ROWS]]
+        blocks.append("\n".join(["Why the run is red:", "", *causes]))
+    if figures.bad:
+        rows = [HEADS, tuple("---" for _ in HEADS)]
+        rows += [tuple(map(_plain, cells(job))) for job in figures.bad[:ROWS]]
+        blocks.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
+        if len(figures.bad) > ROWS:
+            blocks.append(f"and {len(figures.bad) - ROWS} more")
+    notes = [near_limit(job) for job in figures.near_limit[:ROWS]]
+    notes += [cut(job) for job in figures.cut[:ROWS]]
+    notes += unjudged(figures)[:ROWS]
+    if notes:
+        blocks.append("\n".join(f"- {_plain(note)}" for note in notes))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Return Markdown that shows a text as it is, in a table too."""
+    text = printable(text).replace("\n", " ").replace("\t", " ")
+    return re.sub(r"([\\`*_{}\[\]<>#|~&@$!:])", r"\\\1", text)
+
+
+def commands(figures: Figures) -> list[str]:
+    """Return a workflow command for each job that did not succeed and that no test tolerated, and
+    for each that makes the run red because nobody judged it. In a green run they only warn."""
+    kind = "error" if figures.causes else "warning"
+    failed = [job for job in figures.bad if job not in figures.tolerated]
+    failed += [one.job for one in figures.guilty if one.job not in failed]
+    told = [f"::{kind} {_annotation(job)}" for job in failed[:ANNOTATIONS]]
+    if len(failed) > ANNOTATIONS:
+        left = len(failed) - ANNOTATIONS + 1
+        told[-1] = f"::{kind} title=background checks::and {left} more"
+    return told
+
+
+def _annotation(job: JobEntry) -> str:
+    result = job.result
+    facts = str(job.state)
+    if result is not None and result.rc is not None:
+        facts = f"{facts}: rc {result.rc}"
+    if job.duration_s is not None:
+        facts += f" after {duration(job.duration_s)}"
+    if result is not None and result.detail:
+        facts += f": {result.detail}"
+    tests = awaited_by(job)
+    by = "" if job.judged else ", and judged by no test"
+    told = f"{facts}{by}\ncommand: {job.command}\nawaited by: {', '.join(tests[:5]) or 'no test'}"
+    title = f"background check {job.name} on {job.host}"
+    return f"title={_property(title)}::{_data(printable(told))}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,62 @@
+"""What an awaiting test's own report says of its checks: properties and sections.
+
+Both are pytest's own ways, so they reach an xdist controller, JUnit files and other reporters.
+Pure; imports only report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .text import Verdict, printable, shown_whole
+
+PREFIX = "bgcheck."
+
+SHOWN = 4096
+"""Bytes of a stream's head, and of its tail, in a section."""
+
+
+def properties(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
+    """Return name and value of each fact of each job: ``bgcheck.1.check``, ``bgcheck.1.host``...
+
+    A name stands once in a test: many readers of JUnit files keep only the last of several.
+    """
+    facts = []
+    for number, verdict in enumerate(verdicts, 1):
+        result = verdict.result
+        rc = result.rc if result is not None else None
+        duration = result.duration if result is not None else None
+        told = {
+            "check": verdict.check.name,
+            "host": verdict.host,
+            "state": str(verdict.state),
+            "rc": "" if rc is None else str(rc),
+            "duration": _seconds(duration),
+            "waited": _seconds(verdict.waited_s),
+        }
+        facts += [(f"{PREFIX}{number}.{name}", value) for name, value in told.items()]
+    return facts
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def sections(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
+    """Return title and text of each stream that holds anything.
+
+    pytest takes what begins with stdout or stderr for captured output: it is in a JUnit file
+    exactly if ``junit_logging`` wants that. What the test's failure shows whole is left out.
+    """
+    result = []
+    for verdict in verdicts:
+        if verdict.result is None:
+            continue
+        for name, output in (
+            ("stdout", verdict.result.stdout_kept),
+            ("stderr", verdict.result.stderr_kept),
+        ):
+            if output.size and (verdict.good or not shown_whole(output)):
+                text = printable(output.shortened(SHOWN).text())
+                result.append((f"{name} of {verdict.check.name} on {verdict.host}", text))
+    return result

@@ -1,0 +1,118 @@
+"""A run's figures as the lines at its end: one for a good run, a table of what did not succeed.
+
+Pure; imports only figures, ledger, model and report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..ledger import JobEntry
+from ..model import Output, State
+from .figures import Figures, standing, used
+from .text import bytes_of, duration
+
+HEADS = ("check", "host", "state", "rc", "took", "limit", "awaited by")
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def headline(figures: Figures) -> str:
+    """Return the line that says what the background was worth."""
+    bad = f", {len(figures.bad)} did not succeed" if figures.bad else ""
+    critical = figures.critical
+    path = "the tests"
+    if critical is not None:
+        took = critical.duration_s
+        if took is None and critical.ended_at and critical.started_at:
+            took = critical.ended_at - critical.started_at
+        path = f"{critical.name} on {critical.host}" + (f" {duration(took)}" if took else "")
+    return (
+        f"{count(figures.jobs, 'background check')} on {count(figures.hosts, 'host')}{bad}:"
+        f" {duration(figures.checks_s)} of checks in {duration(figures.wall_s)};"
+        f" tests waited {duration(figures.waited_s)}; critical path {path}"
+    )
+
+
+def near_limit(job: JobEntry) -> str:
+    return (
+        f"background check {job.name!r} on {job.host} used {used(job) or 0:.0%} of its limit:"
+        f" {duration(job.duration_s)} of {duration(job.timeout_s)}"
+    )
+
+
+def cut(job: JobEntry) -> str:
+    """Return the line that names a job whose output was cut, and how much there was of it."""
+    sizes, larger = [], False
+    for stream in job.cut:
+        output: Output = getattr(job.result, f"{stream}_kept")
+        sizes.append(f"{stream} ({output.missing or bytes_of(output.size)})")
+        larger = larger or not output.missing
+    more = "; a larger output_limit= keeps more" if larger else ""
+    return (
+        f"background check {job.name!r} on {job.host} has its output cut: {', '.join(sizes)}{more}"
+    )
+
+
+def unjudged(figures: Figures) -> list[str]:
+    """Return a line for each job that nobody judged and that does not make the run red; after an
+    interrupt only their number."""
+    if figures.stopped and figures.unjudged:
+        return [f"{count(len(figures.unjudged), 'background check')} judged by no test"]
+    guilty = {one.job.key for one in figures.guilty}
+    return [
+        f"background check {job.name!r} on {job.host} was judged by no test ({standing(job)})"
+        for job in figures.unjudged
+        if job.key not in guilty
+    ]
+
+
+def noted(jobs: Iterable[JobEntry]) -> list[str]:
+    """Return a line for each job that succeeded, but with something to be said of its output."""
+    return [
+        f"background check {job.name!r} on {job.host} succeeded: {job.result.detail}"
+        for job in jobs
+        if job.state is State.SUCCEEDED and job.result is not None and job.result.detail
+    ]
+
+
+def awaited_by(job: JobEntry) -> list[str]:
+    """Return the tests that awaited a job, each once."""
+    return list(dict.fromkeys(wait.test for wait in job.waits))
+
+
+def cells(job: JobEntry) -> tuple[str, ...]:
+    """Return a job's row: what stands below each of `HEADS`."""
+    rc = job.result.rc if job.result is not None else None
+    tests = awaited_by(job)
+    more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
+    return (
+        job.name,
+        job.host,
+        str(job.state),
+        "-" if rc is None else str(rc),
+        "-" if job.duration_s is None else duration(job.duration_s),
+        duration(job.timeout_s),
+        f"{tests[0]}{more}" if tests else "no test",
+    )
+
+
+def table(jobs: Sequence[JobEntry], width: int) -> list[str]:
+    """Return a table of jobs; where the terminal is too narrow for it, a few lines for each."""
+    rows = [cells(job) for job in jobs]
+    widths = [max(map(len, column)) for column in zip(HEADS, *rows, strict=True)]
+    if sum(widths) + 2 * (len(widths) - 1) <= width:
+        return [
+            "  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)).rstrip()
+            for row in (HEADS, *rows)
+        ]
+    lines = []
+    for name, host, state, rc, took, limit, tests in rows:
+        lines += [
+            f"{name} on {host}: {state}" + (f", rc {rc}" if rc != "-" else ""),
+            f"  took {took}, limit {limit}",
+            f"  awaited by {tests}",
+        ]
+    return lines

@@ -1,0 +1,216 @@
+"""What people read: results turned into text by pure functions. Imports only model."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import signal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..model import Check, Output, Result, State
+
+TAIL_LINES = 20
+TAIL_CHARACTERS = 4000
+
+HINTS = {
+    126: "126: the command was found but could not be executed (its mode, its #! line, noexec?)",
+    127: "127: a command was not found on the target (its PATH, its #! line?)",
+    137: "137: killed by SIGKILL, perhaps because the target ran out of memory",
+    139: "139: killed by SIGSEGV, it crashed",
+    143: "143: ended by SIGTERM, not by this plugin",
+    255: "255: often ssh's own exit code, if the check itself uses ssh",
+}
+
+
+def hint_for(rc: int) -> str:
+    """Return what an exit code says by convention; empty if nothing."""
+    if rc in HINTS:
+        return HINTS[rc]
+    try:
+        name = signal.Signals(rc - 128).name
+    except ValueError:
+        return ""
+    return f"{rc}: 128 + {rc - 128}, as after the signal {name}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a job stands for one test that awaits it.
+
+    ``accepted``: the exit codes that this test takes, None for any. ``waited_s``: how long the test
+    has waited for it; where ``result`` is None its patience was over.
+    """
+
+    check: Check
+    host: str
+    state: State
+    result: Result | None = None
+    accepted: frozenset[int] | None = frozenset({0})
+    waited_s: float | None = None
+    kept: str = ""
+
+    @property
+    def good(self) -> bool:
+        result = self.result
+        if result is None or result.state not in (State.SUCCEEDED, State.FAILED):
+            return False
+        return self.accepted is None or result.rc in self.accepted
+
+
+def failure(verdicts: Sequence[Verdict], others: Sequence[Verdict] = ()) -> str:
+    """Return what a test says that fails for some jobs; ``others``: how the rest of its stands."""
+    blocks = ["\n".join(_block(verdict)) for verdict in verdicts]
+    if others:
+        blocks.append("\n".join(["the other checks of this test:", *map(_standing, others)]))
+    return "\n\n".join(blocks)
+
+
+def headline(verdict: Verdict) -> str:
+    """Return the line that names a job's check, host and state."""
+    result = verdict.result
+    start = f"background check {verdict.check.name!r} on {verdict.host}"
+    if result is None:
+        return f"{start} still {verdict.state} after {duration(verdict.waited_s)} of waiting"
+    took = f" after {duration(result.duration)}" if result.duration is not None else ""
+    if result.rc is not None:
+        return f"{start} failed: rc {result.rc}{took}{_wanted(verdict)}"
+    detail = f": {result.detail}" if result.detail else ""
+    return f"{start} {result.state}{took}{detail}"
+
+
+def _wanted(verdict: Verdict) -> str:
+    accepted, own = verdict.accepted, verdict.check.rc
+    if accepted is not None and accepted != own:
+        return f" (accepted by this test's mark: {_codes(accepted)}; by the check: {_codes(own)})"
+    return "" if accepted in (None, {0}) else f" (accepted: {_codes(accepted or ())})"
+
+
+def _codes(codes: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(codes)))
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds for people: 0.25 s, 12.4 s, 6 min 5 s, 2 h 3 min."""
+    if seconds is None:
+        return "an unknown time"
+    if seconds < 0.005:
+        return "0 s"
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def bytes_of(size: int) -> str:
+    return "1 byte" if size == 1 else f"{size:,} bytes"
+
+
+AWAITS_NOTHING = (
+    "the mark 'bgcheck' without names awaits the checks whose fixtures the test requests; this one"
+    " requests none"
+)
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """Return what a test says that awaits a check which nobody declared or started."""
+    names = sorted(set(known))
+    text = f"no background check {name!r} was declared or started for this test"
+    if not names:
+        return f"{text}; there is none at all"
+    near = difflib.get_close_matches(name, names, n=1)
+    guess = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{text}{guess}\nknown checks: {', '.join(names)}"
+
+
+def unseen(name: str, places: Iterable[str]) -> str:
+    """Return what a test says that awaits a check which is declared, but not for this test."""
+    return (
+        f"background check {name!r} is not visible to this test; it is declared in"
+        f" {', '.join(places)}\n"
+        "a test sees the checks of its module, of its conftests and of plugins; the nearest fixture"
+        " of a name counts"
+    )
+
+
+def printable(text: str) -> str:
+    """Return text that cannot command a terminal: controls and escapes made visible."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(c if c in "\n\t" or c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return (
+        f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+    )
+
+
+def _block(verdict: Verdict) -> list[str]:
+    check, result = verdict.check, verdict.result
+    lines = [headline(verdict), f"  command: {one_line(check.command)}"]
+    if result is None:
+        lines.append(f"  it may run for {duration(check.timeout_s)} and goes on")
+        return lines
+    if verdict.waited_s is not None:
+        lines.append(f"  this test waited {duration(verdict.waited_s)} for it")
+    if result.state is State.TIMED_OUT:
+        lines.append(f"  its limit on the target: timeout={check.timeout_s:g}")
+    if result.attempts > 1:
+        lines.append(f"  attempts: {result.attempts}; the output is that of the last one")
+    if result.attempts or result.state in (State.TIMED_OUT, State.CANCELLED, State.LOST):
+        lines += _stream("stdout", result.stdout_kept)
+        lines += _stream("stderr", result.stderr_kept)
+    elif result.stderr_kept.size:
+        lines += _stream("stderr", result.stderr_kept)
+    if result.rc is not None and result.detail:
+        lines.append(f"  note: {result.detail}")
+    hint = "" if result.rc is None else hint_for(result.rc)
+    if hint:
+        lines.append(f"  hint: {hint}")
+    if verdict.kept:
+        lines.append(f"  the target's files: {verdict.kept}")
+    elif result.attempts:
+        lines.append("  --bgcheck-keep leaves the whole output on the target")
+    return lines
+
+
+def one_line(command: str) -> str:
+    text = re.sub(r"\s*\n\s*", " ⏎ ", command.strip())
+    text = printable(text)
+    return text if len(text) <= 300 else f"{text[:300]}... ({len(command):,} characters)"
+
+
+def shown_whole(output: Output) -> bool:
+    """Return whether a failure shows all that was written."""
+    text, shown = _tail(output)
+    return not output.cut and len("\n".join(shown)) == len(text)
+
+
+def _tail(output: Output) -> tuple[str, list[str]]:
+    text = printable(output.text()).rstrip("\n")
+    return text, text[-TAIL_CHARACTERS:].split("\n")[-TAIL_LINES:]
+
+
+def _stream(name: str, output: Output) -> list[str]:
+    if not output.size:
+        return [f"  {name}: empty"]
+    text, shown = _tail(output)
+    tail = "" if len("\n".join(shown)) == len(text) else f", the last {len(shown)} lines"
+    if len(shown) == 1 and tail:
+        tail = f", the last {len(shown[0]):,} characters"
+    return [f"  {name} ({bytes_of(output.size)}{tail}):", *(f"    {line}" for line in shown)]
+
+
+def _standing(verdict: Verdict) -> str:
+    result = verdict.result
+    facts = [str(verdict.state)]
+    if result is not None and result.rc is not None:
+        facts.append(f"rc {result.rc}")
+    if result is not None and result.duration is not None:
+        facts.append(f"after {duration(result.duration)}")
+    return f"  {verdict.check.name!r} on {verdict.host}: {', '.join(facts)}"

@@ -1,0 +1,1 @@
+"""One run: its jobs, their verdicts, its link to the other processes, its end."""

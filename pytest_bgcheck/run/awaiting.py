@@ -1,0 +1,129 @@
+"""When a test waits for its checks, and where their failure is raised.
+
+pytest decides much while it runs: fixtures add marks, and request other fixtures by name. So the
+marks are read when the set-up is over, and once more behind the body. The wait is outside of all
+other plugins' parts in the call, so that it is neither captured nor timed as the test's own. The
+failure is raised in the place of the body: there pytest sees it for ``xfail``, also if a fixture
+added that, and unittest for ``expectedFailure``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from ..errors import WrongUse
+from ..options import MAKE_SESSION, SESSION
+
+if TYPE_CHECKING:
+    from ..arguments import Awaited
+    from .session import Session
+
+TOO_LATE = (
+    "the mark 'bgcheck' was added when the test was over, and so awaits nothing: add it in the"
+    " set-up or in the body"
+)
+
+
+class Awaiting:
+    """The wait, outermost. Each test passes through it: nothing may be imported for the others, and
+    little be done."""
+
+    def __init__(self) -> None:
+        self._called: pytest.Item | None = None
+        self._read: tuple[pytest.Mark, ...] = ()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        awaited: Mapping[str, Awaited] = {}
+        try:
+            if _marked(item):
+                try:
+                    awaited = _await(item, awaited)
+                except pytest.fail.Exception as error:
+                    with _instead_of_body(item, error.with_traceback(None)):
+                        return (yield)
+            result = yield
+            if _marked(item):
+                _await(item, awaited)
+            return result
+        finally:
+            # Whatever became of it: it has run.
+            ours: Session | None = item.config.stash[SESSION]
+            if ours is not None:
+                ours.tell_requests(item)
+            self._called = item
+            self._read = tuple(item.iter_markers("bgcheck")) if _marked(item) else ()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        __tracebackhide__ = True
+        if self._called is item and _marked(item):
+            known = {id(mark) for mark in self._read}
+            if any(id(mark) not in known for mark in item.iter_markers("bgcheck")):
+                pytest.fail(TOO_LATE, pytrace=False)
+
+
+def _await(item: pytest.Item, already: Mapping[str, Awaited]) -> Mapping[str, Awaited]:
+    """Await what an item awaits, but for the checks that it has awaited ``already``; return all."""
+    __tracebackhide__ = True
+    if _skipped(item):
+        return already
+    ours: Session = item.config.stash[SESSION] or item.config.stash[MAKE_SESSION]()
+    try:
+        return ours.await_item(item, already)
+    except WrongUse as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+def _marked(item: pytest.Item) -> bool:
+    """Return what ``item.get_closest_marker`` would tell, in a third of the time."""
+    node: Any = item
+    while node is not None:
+        for mark in node.own_markers:
+            if mark.name == "bgcheck":
+                return True
+        node = node.parent
+    return False
+
+
+@contextmanager
+def _instead_of_body(item: pytest.Item, failure: BaseException) -> Iterator[None]:
+    """Have a failure raised where the item's body would run."""
+
+    def fails(*args: object, **kwargs: object) -> NoReturn:
+        __tracebackhide__ = True
+        raise failure
+
+    if _is_unittest(item):
+        # By the method itself: unittest runs it, and decides whether its failure was expected.
+        method: Any = item.obj  # type: ignore[attr-defined]
+        vars(fails).update(vars(method))
+        item.obj = fails  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            item.obj = method  # type: ignore[attr-defined]
+    else:
+        item.runtest = fails  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            del item.runtest
+
+
+def _is_unittest(item: pytest.Item) -> bool:
+    unittest = sys.modules.get("unittest")
+    cls = getattr(item, "cls", None)
+    return unittest is not None and isinstance(cls, type) and issubclass(cls, unittest.TestCase)
+
+
+def _skipped(item: pytest.Item) -> bool:
+    """Return whether unittest will skip the test only when it runs it."""
+    # Of a class only where unittest runs it: to pytest, this word on another class means nothing.
+    cls = getattr(item, "cls", None) if _is_unittest(item) else None
+    return any(getattr(of, "__unittest_skip__", False) for of in (getattr(item, "obj", None), cls))

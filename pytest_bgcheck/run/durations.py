@@ -1,0 +1,68 @@
+"""How long checks took in earlier runs: what pytest's cache keeps of it, and no more.
+
+A cache is a file that anybody may have written: what is not as expected is left out. Imports only
+plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..plan import Durations
+
+CACHE = "bgcheck/durations"
+
+KEPT_RUNS = 3
+"""So many durations are kept of a job."""
+
+KEPT_JOBS = 2000
+"""So many jobs are remembered: those that ran last. A larger run is remembered whole."""
+
+_LONGEST_KEY = 1000
+
+
+def read(cache: Any) -> dict[str, list[float]]:
+    """Return what pytest's cache (None: there is none) says of earlier runs, oldest first."""
+    try:
+        known = {} if cache is None else cache.get(CACHE, {})
+    except Exception:  # so deep or so large that json gives up
+        known = {}
+    if not isinstance(known, dict):
+        return {}
+    found = {}
+    for key, past in known.items():
+        seconds = _seconds(past) if len(key) <= _LONGEST_KEY else []
+        if seconds:
+            found[key] = seconds
+    return found
+
+
+def _seconds(past: object) -> list[float]:
+    if not isinstance(past, list):
+        return []
+    return [
+        float(s)
+        for s in past[-KEPT_RUNS:]
+        if isinstance(s, (int, float)) and not isinstance(s, bool) and 0 <= s < _LONGEST_S
+    ]
+
+
+_LONGEST_S = 1e9
+
+
+def remember(known: Durations, took: Iterable[tuple[str, float]]) -> dict[str, list[float]]:
+    """Return what is known after a run in which jobs, by their keys, took some seconds."""
+    after = {key: list(past) for key, past in known.items()}
+    seen = set()
+    for key, seconds in took:
+        # To the end: what has not run for long is forgotten first.
+        after[key] = [*after.pop(key, []), seconds][-KEPT_RUNS:]
+        seen.add(key)
+    most = max(KEPT_JOBS, len(seen))
+    return dict(list(after.items())[-most:])
+
+
+def write(cache: Any, known: Durations) -> None:
+    if cache is not None and known:
+        cache.set(CACHE, {key: list(past) for key, past in known.items()})

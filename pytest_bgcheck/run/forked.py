@@ -1,0 +1,141 @@
+"""A child process in which a test runs (pytest-forked, boxed runs).
+
+It has its parent's memory, but no thread of it: nobody there waits for jobs, and a lock may be held
+for ever by a thread that is not there. So everything that a thread could have held is made anew in
+the child, and it asks the targets itself, by calls of its own. The target's directory is the truth:
+a job that is asked for again is attached to.
+
+What the child sees it writes to a file, which the parent reads at its end: the jobs that the test
+awaited, and targets on which the child was the first to start one. The child cleans nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import math
+import os
+import pickle
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ..ledger import Event
+from .link import Link, Listener
+from .session import Session
+
+
+class Mail:
+    """What the children of this process have to tell it, in a file without a name."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+        self._read = 0
+        # Each write is whole, whoever writes beside.
+        flags = fcntl.fcntl(self._file, fcntl.F_GETFL)
+        fcntl.fcntl(self._file, fcntl.F_SETFL, flags | os.O_APPEND)
+
+    def write(self, *message: Any) -> None:
+        os.write(self._file.fileno(), pickle.dumps(message))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def read(self) -> Iterator[tuple[Any, ...]]:
+        """Yield what was not read yet."""
+        size = os.fstat(self._file.fileno()).st_size
+        messages = io.BytesIO(os.pread(self._file.fileno(), size - self._read, self._read))
+        self._read = size
+        while True:
+            try:
+                message = pickle.load(messages)
+            except (EOFError, pickle.UnpicklingError):  # all is read, or the disk was full
+                return
+            yield message
+
+
+class ChildLink:
+    """A child's link to the run's ledger: by its parent's. See `pytest_bgcheck.run.link.Link`."""
+
+    def __init__(self, link: Link, mail: Mail | None) -> None:
+        self.run, self.salt, self.worker = link.run, link.salt, link.worker
+        self.share, self.durations = link.share, link.durations
+        self._mail = mail
+
+    def _write(self, *message: Any) -> None:
+        if self._mail is None:  # rather fail than do what the parent does not know of
+            raise OSError("a forked child has no temporary file to tell its parent by")
+        self._mail.write(*message)
+
+    def tell(self, event: Event) -> None:
+        self._write("event", event)
+
+    def unexpected(self, line: str) -> None:
+        self._write("unexpected", line)
+
+    def target(self, key: str, plain: Mapping[str, Any]) -> None:
+        self._write("target", key, dict(plain))
+
+    def started(self, key: str, directory: bytes, id: str, terms: str) -> None:
+        self._write("started", key, directory, id, terms)
+
+    def waiting(self, tests: Sequence[str]) -> None:
+        pass
+
+    def wrong_use(self, message: str) -> None:
+        pass
+
+    def listen(self, session: Listener) -> None:
+        pass
+
+    def idle(self) -> float:
+        return math.inf  # the terminal is the parent's
+
+    def leave(self, session: Listener) -> None:
+        """End a child that comes as far as the end of pytest."""
+        session.give_up()
+
+
+_watched: WeakKeyDictionary[Session, Mail | None] = WeakKeyDictionary()
+
+
+def watch(session: Session) -> None:
+    """Have a session go on in each child that this process forks."""
+    _watched[session] = None
+
+
+def hear_children(session: Session) -> None:
+    """At the end: pass on what forked children have seen, and clean what they have used."""
+    mail = _watched.pop(session, None)
+    if mail is None or isinstance(session.link, ChildLink):
+        return
+    for kind, *rest in mail.read():
+        if kind == "event":
+            session.link.tell(*rest)
+        elif kind == "unexpected":
+            session.link.unexpected(*rest)
+        elif kind == "target":
+            session.asked_elsewhere(rest[1])
+        elif kind == "started":
+            key, directory, id, terms = rest
+            session.link.started(key, directory, id, terms)
+            session.started_elsewhere(key, directory, {id: terms})
+    mail.close()
+
+
+def _before() -> None:
+    for session, mail in list(_watched.items()):
+        if mail is None:
+            try:
+                _watched[session] = Mail()
+            except OSError:
+                pass  # a child that needs none may go on
+
+
+def _after_in_child() -> None:
+    for session, mail in list(_watched.items()):
+        session.go_on_in_child(ChildLink(session.link, mail))
+
+
+os.register_at_fork(before=_before, after_in_child=_after_in_child)

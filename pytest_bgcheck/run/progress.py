@@ -1,0 +1,217 @@
+"""What the terminal shows while tests wait: a live line on a tty, now and then a line elsewhere.
+
+The tests' output is captured while we have something to say, and pytest writes its own line, so:
+
+- In the only process all is written by the main thread: while it waits, with the capture off for
+  that moment as pytest's live log does it, and between tests.
+- On an xdist controller no test runs and nothing is captured, but the main thread sits in xdist's
+  loop; a thread of our own writes there, under a lock that pytest's reports are written under too.
+
+The live line stands below pytest's, and the cursor is put back to where pytest left it. So it is
+gone by clearing what is behind the cursor, and whoever writes unasked goes on at the right place.
+It is shown only while a test waits: at other times the terminal may be a debugger's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import threading
+import time
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from ..ledger import Event, JobEntry, Ledger
+from ..report import live
+
+PATIENCE_S = 0.4
+"""A test that waits less is not worth a line."""
+
+REDRAW_S = 0.5
+PLAIN_EVERY_S = 30.0
+LEAST_COLUMNS = 20
+
+# Room below (scroll if need be), remember the place, go down and write, go back.
+DRAW = "\x1bD\x1b[A\x1b7\x1b[B\r\x1b[2K{}\x1b8"
+ERASE = "\x1b[J"
+
+
+class Progress:
+    """A plugin of its own, beside the terminal's reporter. ``alone``: this is the only process."""
+
+    def __init__(self, config: pytest.Config, reporter: Any, ledger: Ledger, alone: bool) -> None:
+        self._reporter = reporter
+        self._writer = config.get_terminal_writer()
+        self._file = self._writer._file
+        self._ledger = ledger
+        self._capture = config.pluginmanager.getplugin("capturemanager") if alone else None
+        self._alone = alone
+        self._verbose = config.option.verbose > 0
+        dumb = os.environ.get("TERM", "dumb") == "dumb"
+        self._live = self._file.isatty() and not dumb  # the reporter's isatty was not always called
+        self._lock = threading.RLock()
+        self._lines: list[tuple[str, JobEntry]] = []
+        self._told: set[tuple[str, str]] = set()
+        self._test: tuple[str, Any] | None = None
+        self._shown = False
+        self._plain_at = -math.inf
+        self._quiet_until = -math.inf
+        self._over = threading.Event()
+        self._ticker: threading.Thread | None = None
+        ledger.listeners.append(self._heard)
+
+    # --- what happens -------------------------------------------------------------------------
+
+    def _heard(self, event: Event) -> None:
+        """Take note; called by any thread, under the ledger's lock."""
+        kind, key = event[0], event[1]
+        if self._ticker is None and not self._alone and not self._over.is_set():
+            self._ticker = threading.Thread(target=self._tick, name="bgcheck-progress", daemon=True)
+            self._ticker.start()
+        if kind in ("started", "ended") and self._verbose and (kind, key) not in self._told:
+            self._told.add((kind, key))
+            self._lines.append((kind, self._ledger.jobs[key]))
+        elif kind == "waited" and self._alone:
+            with self._screen():  # by the thread that has waited
+                self._erase()
+
+    def idle(self) -> float:
+        """Show how the run stands while a test waits; return in how many seconds to do so again."""
+        now = time.time()
+        with self._screen():
+            self._flush()
+            jobs = self._ledger.snapshot()
+            begun = [wait.began_at for wait, _ in live.open_waits(jobs)]
+            if not begun or now < self._quiet_until:
+                self._erase()
+            elif self._live:
+                if now - min(begun) >= PATIENCE_S:
+                    self._draw(live.standing(jobs, now).removeprefix("background "))
+            elif now - max(min(begun), self._plain_at) >= PLAIN_EVERY_S:
+                self._plain_at = now
+                self._write([(live.standing(jobs, now), {})])
+        return REDRAW_S if self._live or self._verbose else min(REDRAW_S, PLAIN_EVERY_S)
+
+    def _tick(self) -> None:
+        while not self._over.wait(REDRAW_S):
+            self.idle()
+
+    def close(self) -> None:
+        """Show nothing any more."""
+        self._over.set()
+        if self._ticker is not None:
+            self._ticker.join(REDRAW_S)
+        with self._screen():
+            self._erase()
+            self._test = None
+            self._flush()
+            self._verbose = self._live = False
+
+    # --- between tests ------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logstart(
+        self, nodeid: str, location: Any
+    ) -> Generator[None, object, object]:
+        with self._screen():
+            self._erase()
+            self._test = None
+            self._flush(before_test=True)
+            result = yield
+            self._test = (nodeid, location) if self._alone else None
+            return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self) -> Generator[None, object, object]:
+        with self._screen():
+            self._erase()
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logfinish(self) -> Generator[None, object, object]:
+        with self._screen():
+            self._erase()
+            self._test = None
+            return (yield)
+
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)
+    def pytest_testnodedown(self) -> None:
+        with self._screen():
+            self._erase()
+            self._quiet_until = time.time() + 1  # xdist writes now, outside of all hooks
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_internalerror(self) -> None:
+        with self._screen():
+            self._erase()
+
+    # --- the terminal, always under the lock --------------------------------------------------
+
+    @contextlib.contextmanager
+    def _screen(self) -> Generator[None, None, None]:
+        """Have the terminal for ourselves, and not what the test's output goes to."""
+        with self._lock:
+            if self._capture is None:
+                yield
+            else:
+                with self._capture.global_and_fixture_disabled():
+                    yield
+
+    def _draw(self, text: str) -> None:
+        try:
+            columns = os.get_terminal_size(self._file.fileno()).columns
+        except (OSError, ValueError):
+            return
+        if columns >= LEAST_COLUMNS:
+            fitting = live.fit(text, columns - 1)
+            self._raw(DRAW.format(self._writer.markup(fitting, cyan=True)))
+            self._shown = True
+
+    def _erase(self) -> None:
+        if self._shown:
+            self._shown = False
+            self._raw(ERASE)
+
+    def _raw(self, text: str) -> None:
+        # Not by the writer, which counts columns.
+        encoding = getattr(self._file, "encoding", None) or "utf-8"
+        try:
+            self._writer.flush()
+            self._file.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            self._file.flush()
+        except OSError:  # the terminal is gone: a test that waits need not fail for it
+            self._live = False
+
+    def _flush(self, before_test: bool = False) -> None:
+        """Write what has started and ended."""
+        lines, self._lines = self._lines, []
+        texts: list[tuple[str, dict[str, bool]]] = []
+        for kind, job in lines:
+            if kind == "started":
+                texts.append((live.started(job), {}))
+            else:
+                texts.append((live.ended(job), {"red": True} if job.bad else {}))
+        if texts:
+            self._write(texts, before_test)
+
+    def _write(self, lines: list[tuple[str, dict[str, bool]]], before_test: bool = False) -> None:
+        """Write lines of their own, and then what pytest's line began with, unless it does that."""
+        reporter, writer = self._reporter, self._writer
+        self._erase()
+        if writer.width_of_current_line:
+            writer.line()
+        reporter.currentfspath = None
+        for text, markup in lines[:-1]:
+            writer.line(text, **markup)
+        # Where pytest begins its next line with a newline, that ends the last of ours.
+        text, markup = lines[-1]
+        writer.write(text, **markup)
+        begins = reporter.showfspath or reporter.showlongtestinfo
+        if begins and self._test is not None:
+            reporter.pytest_runtest_logstart(*self._test)
+        elif not (begins and before_test):
+            writer.line()
+        writer.flush()

@@ -1,0 +1,447 @@
+"""What one pytest session knows while it runs: its jobs, and what became of them.
+
+Between the hooks (plugin) and the threads (runner): it turns declarations and hosts into jobs, and
+jobs into verdicts. Imported on first use.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from .. import ledger
+from ..arguments import Awaited
+from ..errors import WrongUse
+from ..model import Check, Result, State
+from ..options import Settings, keeps_order
+from ..plan import PlannedJob
+from ..report import text, tree
+from ..report.item import PREFIX, properties, sections
+from ..suite.collection import WANTS, Collection, ItemWants, check_size, in_order, own_host, planned
+from ..suite.declaration import Declaration
+from ..suite.fixtures import Requests
+from ..target import hosts, transport
+from ..target.hosts import HostRef
+from ..target.job import Job
+from ..target.requests import Spec
+from ..target.runner import OTHER_TERMS, RUN_ENDED, Record, Runner, Target
+from .judging import Judging
+from .link import Link
+
+
+class Session:
+    """The plugin's state of a pytest session."""
+
+    def __init__(self, session: pytest.Session, settings: Settings, link: Link) -> None:
+        self.pytest_session = session
+        self.config = config = session.config
+        self.settings = settings
+        self.link = link
+        self.collection = Collection(config, settings.timeout_s)
+        self.requests = Requests()
+        self.runner = Runner(
+            link.run,
+            base=settings.dir,
+            forks=settings.forks,
+            on_start=self._on_start,
+            on_end=self._on_end,
+            on_want=lambda record: self.link.tell(("wanted", _key(record))),
+            on_unexpected=lambda line: self.link.unexpected(line),
+        )
+        self.judging = Judging(lambda event: self.link.tell(event))
+        self.jobs: dict[str, list[Job]] = {}
+        self.planned: list[PlannedJob[HostRef]] = []
+        self.troubles: list[str] = []
+        self.started = False
+        self.on_fork: Callable[[], None] = lambda: None
+        self._called: dict[tuple[str, str], Check] = {}
+        self._called_jobs: dict[str, list[Job]] = {}
+        self._targets: dict[tuple[HostRef, bool | None, str | None], Target] = {}
+        self._elsewhere: dict[str, tuple[bytes, dict[str, str]]] = {}
+        self._joined: set[HostRef] = set()
+        self._ended_at: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._abrupt = False
+        self._unsilence: Callable[[], None] | None = None
+
+    def _on_start(self, record: Record) -> None:
+        target, spec = record.target, record.spec
+        assert target.directory is not None
+        self.link.started(target.key, target.directory, spec.id, spec.terms)
+        self.link.tell(("started", _key(record), self.link.worker, time.time()))
+
+    def _on_end(self, record: Record) -> None:
+        assert record.result is not None
+        # That this session has ended, or that it asked wrongly, is not the job's end.
+        if record.result.detail not in (RUN_ENDED, OTHER_TERMS):
+            now = self._ended_at[_key(record)] = time.time()
+            self.link.tell(ledger.ended(_key(record), record.result, now))
+
+    def order(self, items: list[pytest.Item]) -> None:
+        """Move the items that await behind the others, unless the order is to be kept."""
+        if self.settings.order == "last" and not keeps_order(self.config):
+            items[:] = in_order(items, self.link.durations)
+            self.link.waiting([item.nodeid for item in items if item.stash[WANTS].awaited])
+
+    def make_plan(self, items: Iterable[pytest.Item]) -> None:
+        self.planned = planned(items)
+
+    def start_planned(self) -> None:
+        """Start this session's share of the planned jobs, whole hosts: one call starts all jobs of
+        a host. Another share's jobs are started by whoever wants one before that session does."""
+        self.started = True
+        self.config.pluginmanager.register(self.judging, "bgcheck-judging")
+        self._unsilence = transport.silence()
+        self.link.listen(self)
+        index, count = self.link.share
+        refs = list(dict.fromkeys(job.host for job in self.planned))
+        self._join(refs[index::count])
+
+    def _join(self, refs: Iterable[HostRef]) -> None:
+        """Start, or attach to, all planned jobs of some hosts."""
+        new = set(refs) - self._joined
+        self._joined |= new
+        share = [job for job in self.planned if job.host in new]
+        jobs = self._submit([(job.check, job.host, True) for job in share])
+        for planned_job, job in zip(share, jobs, strict=True):
+            # Also those that are to await it: they may come to their end without.
+            for test in [*planned_job.requested_by, *planned_job.awaited_by]:
+                self.link.tell(("requested", _key(job._record), test))
+
+    def _submit(self, wanted: Sequence[tuple[Check, HostRef, bool]]) -> list[Job]:
+        """Return the jobs of checks on hosts, declared or not; start those that are not known."""
+        specs = []
+        now = time.time()
+        for check, ref, declared in wanted:
+            target = self._target(ref, check.sudo, check.sudo_user)
+            terms = check.terms(self.link.salt)
+            id = check.id_on(ref.name, self.link.run, terms if declared else "")
+            specs.append((Spec(id, check, terms), target))
+            if (target, id) not in self.runner.records:
+                key = f"{id}@{target.key}"
+                self.link.tell(ledger.planned(key, id, check, target.label, now))
+        result = []
+        for record in self.runner.submit(specs):
+            jobs = self.jobs.setdefault(record.spec.check.name, [])
+            job = next((job for job in jobs if job._record is record), None)
+            if job is None:
+                job = Job(self.runner, record, self._on_use)
+                jobs.append(job)
+            result.append(job)
+        return result
+
+    def _target(self, ref: HostRef, sudo: bool | None, sudo_user: str | None) -> Target:
+        key = (ref, sudo, sudo_user)
+        with self._lock:
+            target = self._targets.get(key)
+            if target is None:
+                way = transport.HostTransport(ref.backend, sudo, sudo_user, self._abrupt)
+                told = f"{ref.key}/{sudo}/{sudo_user}"
+                target = self._targets[key] = Target(ref.label, ref.identity, way, told)
+                plain = hosts.to_plain(ref)
+                plain |= {"label": ref.label, "sudo": sudo, "sudo_user": sudo_user}
+                self.link.target(told, plain)
+                if told in self._elsewhere:
+                    self.runner.started_elsewhere(target, *self._elsewhere[told])
+        return target
+
+    def started_elsewhere(self, key: str, directory: bytes, terms: Mapping[str, str]) -> None:
+        """Take note of jobs, and their terms, that another session has started on a target."""
+        with self._lock:
+            self._elsewhere.setdefault(key, (directory, {}))[1].update(terms)
+            for target in self._targets.values():
+                if target.key == key:
+                    self.runner.started_elsewhere(target, directory, terms)
+
+    def plan_lines(self) -> list[str]:
+        """Return the plan as a tree, for people."""
+        durations = self.link.durations
+        declared = self.collection.checks()
+        return tree.tree(self.planned, declared, durations, lambda ref: ref.label)
+
+    # --- while it runs ------------------------------------------------------------------------
+
+    def declared(self, declaration: Declaration, name: str, host: Any) -> Job:
+        """Return the job of a declared check on a host; start it if that was not planned."""
+        check = self.collection.check(declaration, name)
+        if check.host is not None:
+            ref = hosts.pinned(check.host, self.config)
+        else:
+            ref = hosts.host_ref(host)
+        return self._used(self._job(check, ref))
+
+    def _used(self, job: Job) -> Job:
+        """Return a job that is handed out to a test."""
+        if self.started:
+            self.judging.use(_key(job._record))
+        return job
+
+    def _on_use(self, record: Record, verdict: bool) -> None:
+        """A handle is used, perhaps to read the job's verdict."""
+        self.judging.use(_key(record))
+        if verdict:
+            self.judging.judge(_key(record))
+
+    def _job(self, check: Check, ref: HostRef, declared: bool = True) -> Job:
+        if not self.started:
+            return self._idle(check, ref)
+        # A test wants one; the host's others are not far, and come with the same call.
+        self._join([ref])
+        return self._submit([(check, ref, declared)])[0]
+
+    def _idle(self, check: Check, ref: HostRef) -> Job:
+        """Return a handle for a mode of pytest that sets fixtures up and runs no test."""
+        way = transport.HostTransport(ref.backend, check.sudo, check.sudo_user)
+        result = Result(State.NOT_STARTED, detail="nothing is started in this mode of pytest")
+        target = Target(ref.label, ref.identity, way)
+        record = Record(Spec("", check), target, result.state, result)
+        return Job(self.runner, record, lambda record, verdict: None)
+
+    def start(self, check: Check, host: Any) -> Job:
+        """Start a check that is not declared, once for its name and host."""
+        ref = self._ref(check.host if host is None else host)
+        known = self._called.setdefault((check.name, ref.identity), check)
+        different = check.differences(known)
+        if different:
+            raise WrongUse(
+                f"background check {check.name!r} was started on {ref.label} already,"
+                f" with another {', '.join(different)}"
+            )
+        check_size(check, f"background check {check.name!r}")
+        job = self._job(check, ref, declared=False)
+        jobs = self._called_jobs.setdefault(check.name, [])
+        if job not in jobs:
+            jobs.append(job)
+        return self._used(job)
+
+    def _ref(self, host: Any) -> HostRef:
+        if host is None:
+            return hosts.resolve(["local://"], self.config)[0]
+        return hosts.pinned(host, self.config) if isinstance(host, str) else hosts.host_ref(host)
+
+    def find(self, name: str, host: str | None = None) -> Job:
+        """Return a job by name, and by host where several have it. Raises KeyError."""
+        if self.started:
+            self._join(job.host for job in self.planned if job.check.name == name)
+        jobs = self.jobs.get(name, [])
+        if not jobs:
+            planned = {job.check.name for job in self.planned}
+            raise KeyError(text.unknown(name, {*self.jobs, *planned}))
+        places = sorted({job.host for job in jobs})
+        if host is not None and host in places:
+            jobs = [job for job in jobs if job.host == host]
+        elif host is not None:
+            identity = self._ref(host).identity
+            jobs = [job for job in jobs if job._record.target.identity == identity]
+        if not jobs:
+            known = ", ".join(places)
+            raise KeyError(f"background check {name!r} has no job on {host}, but on: {known}")
+        if len({job.host for job in jobs}) > 1:
+            raise KeyError(
+                f"background check {name!r} has a job on each of: {', '.join(places)};"
+                f" name one, as in bgcheck[{name!r}, {places[0]!r}]"
+            )
+        if len(jobs) > 1:
+            raise KeyError(
+                f"{len(jobs)} background checks with the name {name!r} run on {jobs[0].host}:"
+                " a test reaches its own by its fixture, or by the mark"
+            )
+        return self._used(jobs[0])
+
+    def await_item(
+        self, item: pytest.Item, already: Mapping[str, Awaited]
+    ) -> Mapping[str, Awaited]:
+        """Wait for the jobs that an item awaits by now; fail the test unless all are good.
+
+        Returns all, by name. Those ``already`` awaited on the same terms are left out. Raises
+        WrongUse.
+        """
+        __tracebackhide__ = True
+        wants = self.collection.wants(item, self.requests.of(item))
+        names = [name for name, terms in wants.awaited.items() if already.get(name) != terms]
+        units = {name: self._awaited_jobs(item, wants, name) for name in names}
+        if not units:
+            own = any(mark.name == "bgcheck" for mark in item.own_markers)
+            if own and not wants.awaited:
+                pytest.fail(text.AWAITS_NOTHING, pytrace=False)
+            return wants.awaited
+        keys = []
+        for record in (job._record for jobs in units.values() for job in jobs):
+            self.runner.want(record)
+            keys.append(_key(record))
+        worker, began = self.link.worker, time.time()
+        self.link.tell(("awaiting", worker, item.nodeid, keys, began))
+        try:
+            self._await(units, wants.awaited, began)
+        finally:
+            over = time.time()
+            waited = {key: self._waited_s(key, began, over) for key in keys}
+            self.link.tell(("waited", worker, item.nodeid, over, waited))
+            self._tell_report(item, units, wants.awaited, began, over)
+        return wants.awaited
+
+    def tell_requests(self, item: pytest.Item) -> None:
+        """Tell which jobs an item has used by fixtures, whichever test these were set up for."""
+        self.judging.used(item.nodeid, self.requests.definitions(item))
+
+    def _waited_s(self, key: str, began: float, now: float) -> float:
+        """Return how long a test has waited for a job: until its end, if it has ended."""
+        return max(0.0, min(now, self._ended_at.get(key, now)) - began)
+
+    def _tell_report(
+        self,
+        item: pytest.Item,
+        units: Mapping[str, list[Job]],
+        awaited: Mapping[str, Awaited],
+        began: float,
+        over: float,
+    ) -> None:
+        """Say in the test's own report what its checks did."""
+        verdicts = [
+            self._verdict(job, awaited[name], began, over)
+            for name, jobs in units.items()
+            for job in jobs
+        ]
+        if self.settings.junit_properties:
+            # A rerun tells anew.
+            old = [p for p in item.user_properties if not p[0].startswith(PREFIX)]
+            item.user_properties[:] = [*old, *properties(verdicts)]
+        for title, content in sections(verdicts):
+            item.add_report_section("call", title, content)
+
+    def _await(
+        self, units: Mapping[str, list[Job]], awaited: Mapping[str, Awaited], began: float
+    ) -> None:
+        """Wait until all jobs of all names are good, or those of one name are not."""
+        __tracebackhide__ = True
+        begun = time.monotonic()
+        targets = {job._record.target for jobs in units.values() for job in jobs}
+        limits = {
+            name: math.inf if terms.timeout_s is None else begun + terms.timeout_s
+            for name, terms in awaited.items()
+        }
+
+        def ended(name: str) -> bool:
+            return all(job.done() for job in units[name])
+
+        left = set(units)
+        while left:
+            soonest = min(limits[name] for name in left)
+            wake = min(soonest, time.monotonic() + self.link.idle())
+            patience = None if wake == math.inf else max(0.0, wake - time.monotonic())
+            self.runner.wait_for(lambda left=left: any(map(ended, left)), targets, patience)  # type: ignore[misc]
+            now = time.monotonic()
+            verdicts = {
+                name: [self._verdict(job, awaited[name], began, time.time()) for job in jobs]
+                for name, jobs in units.items()
+            }
+            over = [name for name in units if ended(name) or limits[name] <= now]
+            bad = [v for name in over for v in verdicts[name] if not v.good]
+            if bad:
+                if all(v.result is not None and v.result.detail == RUN_ENDED for v in bad):
+                    # Nothing has failed: -x or Ctrl-C has ended the wait, and nobody knows its end.
+                    pytest.skip("the run was stopped while this test awaited its checks")
+                rest = [v for vs in verdicts.values() for v in vs if v not in bad]
+                pytest.fail(text.failure(bad, rest), pytrace=False)
+            left = {name for name in left if not ended(name)}
+
+    def _awaited_jobs(self, item: pytest.Item, wants: ItemWants, name: str) -> list[Job]:
+        __tracebackhide__ = True
+        if name in wants.checks:
+            check, refs = wants.checks[name]
+            own = None if refs else own_host(item)
+            if not refs and own is None:
+                pytest.fail(f"the host of background check {name!r} is not known", pytrace=False)
+            return [self._job(check, ref) for ref in refs or [own] if ref is not None]
+        # Of the declared ones only those that the test can see, whatever else runs in this process.
+        jobs = self._called_jobs.get(name, [])
+        if not jobs:
+            places = self.collection.places(name)
+            if places:
+                pytest.fail(text.unseen(name, places), pytrace=False)
+            known = {*self._called_jobs, *self.collection.seen_by(item)}
+            pytest.fail(text.unknown(name, known), pytrace=False)
+        try:
+            own = own_host(item)
+        except WrongUse:
+            own = None  # none on which one of ours can be
+        return [job for job in jobs if own and job._record.target.identity == own.identity] or jobs
+
+    def _verdict(self, job: Job, awaited: Awaited, began: float, now: float) -> text.Verdict:
+        record = job._record
+        waited_s = self._waited_s(_key(record), began, now)
+        check = record.spec.check
+        accepted = check.rc if awaited.rc is None else (awaited.rc or None)
+        kept = ""
+        if self.settings.keep and record.target.directory:
+            kept = f"{record.target.path}/{job.id}/ on {job.host}"
+        return text.Verdict(check, job.host, record.state, record.result, accepted, waited_s, kept)
+
+    # --- forked children ----------------------------------------------------------------------
+
+    def go_on_in_child(self, link: Link) -> None:
+        """Be the session of a forked child. See `pytest_bgcheck.run.forked`."""
+        self.on_fork()
+        self.link = link
+        self._lock = threading.Lock()
+        self._abrupt = True
+        for (ref, sudo, sudo_user), target in self._targets.items():
+            target.transport = transport.HostTransport(ref.backend, sudo, sudo_user, abrupt=True)
+        self.runner.go_on_in_child()
+
+    def asked_elsewhere(self, plain: Mapping[str, Any]) -> None:
+        """Take note that a forked child may have left files on a target."""
+        ref = hosts.from_plain(plain)
+        self._target(ref, plain["sudo"], plain["sudo_user"]).asked = True
+
+    # --- the end ------------------------------------------------------------------------------
+
+    def close(self, keys: Iterable[str] | None = None) -> None:
+        """End all jobs and leave nothing on the targets: on those of these keys, None for all. The
+        others are let go of, and left to another session."""
+        if not self.started:
+            return
+        targets = set(self._targets.values())
+        mine = {target for target in targets if keys is None or target.key in keys}
+        # The others count on this session's share, though xdist may have had no test for it.
+        self.runner.settle_starts(targets - mine)
+        self.runner.stop(targets - mine)
+        self.troubles = self.runner.close(mine, keep=self.settings.keep, ask_about=self._unheard())
+        if self._unsilence is not None:
+            self._unsilence()
+
+    def _unheard(self) -> list[Record]:
+        """Return the jobs of which the end of the run tells how they stood, if it knows."""
+        if self.pytest_session.exitstatus == pytest.ExitCode.INTERRUPTED:
+            return []
+        return [record for record in self.runner.records.values() if record.result is None]
+
+    def give_up(self) -> None:
+        """Wait for no job any more, and have no further test run: the run is being stopped."""
+        if self.started:
+            with self._lock:
+                targets = list(self._targets.values())
+            self.pytest_session.shouldstop = "the run is being stopped"
+            self.runner.stop(targets)
+
+    def nobody_waits(self) -> None:
+        """No test of the run is left: wait for no start for long."""
+        self.runner.hurry()
+
+    def kept(self) -> list[str]:
+        """Return where files were left, a line for each target."""
+        return [
+            f"{target.label}: {target.path}"
+            for target in self._targets.values()
+            if target.directory
+        ]
+
+
+def _key(record: Record) -> str:
+    """Return a job's key in the ledger."""
+    return f"{record.spec.id}@{record.target.key}"

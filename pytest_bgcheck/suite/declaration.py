@@ -1,0 +1,223 @@
+"""``background_check``: a check's declaration, which is a pytest fixture of the check's name."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sys
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FrameType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ..arguments import make_check
+from ..errors import WrongUse
+from ..model import Check
+from ..options import MAKE_SESSION, SESSION
+
+if TYPE_CHECKING:
+    from ..target.job import Job
+
+_KEY = "_pytest_bgcheck"
+_FIXTURE = type(pytest.fixture(lambda: None))
+
+RESERVED = frozenset({"bgcheck", "host", "request", "_testinfra_host"})
+
+
+@dataclass(frozen=True, eq=False)
+class Declaration:
+    """The arguments of one ``background_check`` call, not looked at yet, and where it stands."""
+
+    command: object
+    given: Mapping[str, Any] = field(repr=False)
+    file: str
+    line: int
+
+    def place(self, name: str | None) -> str:
+        """Return where the check stands and its name, if it has one, for messages."""
+        what = "background check without a name" if name is None else f"background check {name!r}"
+        return f"{self.file}:{self.line}: {what}"
+
+    def check(self, name: str, timeout_s: float) -> Check:
+        """Return the check that is declared under a fixture's name. Raises WrongUse."""
+        directory = Path(self.file).parent
+        try:
+            if name in RESERVED:
+                raise WrongUse(f"name {name!r} is the name of a fixture that checks need")
+            if not isinstance(name, str) or not name.isidentifier():
+                raise WrongUse(f"name must be an identifier, not {name!r}")
+            return make_check(
+                name, self.command, self.given, timeout_s=timeout_s, directory=directory
+            )
+        except WrongUse as error:
+            raise WrongUse(f"{self.place(name)}: {error}") from None
+
+
+def background_check(
+    command: str | Sequence[str | os.PathLike[str]] | None = None,
+    *,
+    name: str | None = None,
+    script: str | os.PathLike[str] | None = None,
+    args: Sequence[str] | None = None,
+    timeout: float | datetime.timedelta | None = None,
+    rc: int | Iterable[int] | None = None,
+    retry_every: float | datetime.timedelta | None = None,
+    grace: float | datetime.timedelta | None = None,
+    host: str | None = None,
+    sudo: bool | None = None,
+    sudo_user: str | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    output_limit: int | None = None,
+    unawaited: str | None = None,
+) -> Any:
+    """Declare a check that runs in the background on its target, and a fixture of its name.
+
+    Assign it at module level of a conftest or a test module; the check has the variable's name
+    unless ``name`` is given. The fixture's value is the :class:`Job` on the test's host.
+
+    :param command: a string for the target's ``/bin/sh -c``, or a sequence: one argv, quoted.
+    :param script: instead of a command: a local file (relative to the declaring one), sent to the
+        target and run there by its ``#!`` line with ``args``.
+    :param timeout: seconds the job may run on the target; default: ini ``bgcheck_timeout``, 360.
+    :param rc: the exit code or codes that mean success; default 0.
+    :param retry_every: seconds: run the command again until its rc is accepted or the time is over.
+    :param grace: seconds between TERM and KILL when it is ended; default 5.
+    :param host: a testinfra hostspec such as ``"ssh://db1"``; default: the awaiting test's host.
+    :param sudo, sudo_user: run as another user; default: as the host's testinfra settings say.
+    :param env: environment to add. The values appear in no report and in no argv that stays.
+    :param cwd: the directory to run in; default: where ``host.run`` runs.
+    :param output_limit: bytes kept of stdout and of stderr (head and tail); default 1 MiB.
+    :param unawaited: ``"ignore"``, ``"warn"`` or ``"fail"``: what becomes of the run if no test
+        judged it; default: as the option ``--bgcheck-unawaited`` says.
+
+    A wrong argument is a ``pytest.UsageError`` at collection, before anything is started.
+    """
+    given = {
+        "script": script,
+        "args": args,
+        "timeout": timeout,
+        "rc": rc,
+        "retry_every": retry_every,
+        "grace": grace,
+        "host": host,
+        "sudo": sudo,
+        "sudo_user": sudo_user,
+        "env": env,
+        "cwd": cwd,
+        "output_limit": output_limit,
+        "unawaited": unawaited,
+    }
+    caller = sys._getframe(1)
+    declaration = Declaration(command, given, caller.f_code.co_filename, caller.f_lineno)
+
+    # An unpinned check requests host, so that testinfra parametrizes the test as usual. The scopes
+    # are the widest possible: testinfra's host is a fixture of the module.
+    def pinned(request: pytest.FixtureRequest) -> Job:
+        return handle_of(request, declaration, None)
+
+    def unpinned(request: pytest.FixtureRequest, host: Any) -> Job:
+        return handle_of(request, declaration, host)
+
+    function = unpinned if host is None else pinned
+    function.__doc__ = f"The background check {command if script is None else script!r}."
+    fixture = pytest.fixture(scope="module" if host is None else "session", name=name)(function)
+    # On the function for whoever finds it by name, on the fixture for whoever reads the module.
+    vars(function)[_KEY] = vars(fixture)[_KEY] = (declaration, name)
+    _remember(declaration, name, function, caller)
+    return fixture
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A declaration that was made while a module was imported, wherever its fixture went."""
+
+    declaration: Declaration
+    name: str | None  # as given by name=
+    function: weakref.ref[Callable[..., Job]]
+    module: dict[str, Any]  # the namespace of the module that was being imported
+    code: CodeType  # of that module, or of a class in it
+    instruction: int  # where in that code
+    in_class: str | None
+
+    @property
+    def module_name(self) -> str:
+        return str(self.module.get("__name__"))
+
+
+MADE: list[Made] = []
+"""All of this process, so that those which nothing holds any more can be told."""
+
+
+def _remember(
+    declaration: Declaration, name: str | None, function: Callable[..., Job], caller: FrameType
+) -> None:
+    # A function or a class may stand between the declaration and the module.
+    frame: FrameType | None = caller
+    while frame is not None and frame.f_code.co_name != "<module>":
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in ("_pytest", "pluggy"):
+            return  # a test, a fixture or a hook runs: no module is being imported
+        frame = frame.f_back
+    if frame is None:
+        return
+    in_class = caller.f_code.co_name if "__qualname__" in caller.f_locals else None
+    at = frame if in_class is None else caller
+    weak, module = weakref.ref(function), frame.f_globals
+    MADE.append(Made(declaration, name, weak, module, at.f_code, at.f_lasti, in_class))
+
+
+def handle_of(request: pytest.FixtureRequest, declaration: Declaration, host: Any) -> Job:
+    name = request.fixturename
+    assert name is not None
+    stash = request.config.stash
+    session = stash[SESSION] or stash[MAKE_SESSION]()
+    try:
+        job: Job = session.declared(declaration, name, host)
+    except WrongUse as error:
+        pytest.fail(f"background check {name!r}: {error}", pytrace=False)
+    return job
+
+
+def declaration_of(fixture_function: object) -> Declaration | None:
+    """Return the declaration behind a fixture's function, None for any other fixture."""
+    found = getattr(fixture_function, _KEY, None)
+    return found[0] if isinstance(found, tuple) else None
+
+
+def declared_by(value: object) -> tuple[Declaration | None, str | None]:
+    """Return the declaration that a variable's value is, and its given name, or None and None."""
+    # By type first: a look at an attribute may do anything in a stranger's object.
+    return vars(value).get(_KEY, (None, None)) if type(value) is _FIXTURE else (None, None)
+
+
+def declared_in(namespace: object) -> Iterator[tuple[str, Declaration]]:
+    """Yield the checks that a module or a class declares, by name."""
+    for attribute, value in list(vars(namespace).items()):
+        declaration, name = declared_by(value)
+        if declaration is not None:
+            yield name or attribute, declaration
+
+
+def modules(config: pytest.Config, items: Iterable[pytest.Item]) -> list[ModuleType]:
+    """Return the modules in which pytest looks for the items' fixtures."""
+    found = [
+        *config.pluginmanager.get_plugins(),
+        *(getattr(item, "module", None) for item in items),
+    ]
+    return [module for module in dict.fromkeys(found) if isinstance(module, ModuleType)]
+
+
+def declarations(
+    config: pytest.Config, items: Sequence[pytest.Item]
+) -> Iterator[tuple[object, str, Declaration]]:
+    """Yield (module or class, name, declaration) for all checks that the items could see."""
+    spaces: list[object] = [*modules(config, items)]
+    for cls in dict.fromkeys(getattr(item, "cls", None) for item in items):
+        spaces += getattr(cls, "__mro__", ())
+    for space in dict.fromkeys(spaces):
+        for name, declaration in declared_in(space):
+            yield space, name, declaration

@@ -1,0 +1,1 @@
+"""One target: calls to it, its jobs, and their handles."""

@@ -1,0 +1,134 @@
+"""What a test holds: the handle of a job. Thin; the runner does the work."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+
+from ..arguments import duration
+from ..errors import StillRunning
+from ..model import Output, Result, State
+from .runner import Record, Runner
+
+
+class Job:
+    """One run of a check on one host.
+
+    ``rc``, ``stdout``, ``stderr``, ``succeeded``, ``failed`` and ``duration`` are shortcuts to
+    ``result()``, which waits for the job's end. ``stdout`` and ``stderr`` raise :class:`OutputCut`
+    unless all of it is here; ``stdout_kept`` and ``stderr_kept`` are what was kept.
+
+    Whoever reads a verdict (``rc``, ``succeeded``, ``failed``, a final ``state``, ``result()``)
+    judges the job. The other attributes only use it.
+    """
+
+    def __init__(
+        self, runner: Runner, record: Record, on_use: Callable[[Record, bool], None]
+    ) -> None:
+        """``on_use`` is told of each use of the handle; True: the job's verdict was read."""
+        self._runner = runner
+        self._record = record
+        self._on_use = on_use
+
+    def __repr__(self) -> str:
+        return f"<Job {self.name!r} on {self.host}: {self._record.state}>"
+
+    @property
+    def name(self) -> str:
+        return self._record.spec.check.name
+
+    @property
+    def host(self) -> str:
+        """The host as testinfra names it, as in ``ssh://web1``."""
+        return self._record.target.label
+
+    @property
+    def id(self) -> str:
+        """The id: its directory on the target, and ``PYTEST_BGCHECK_JOB`` in its processes."""
+        return self._record.spec.id
+
+    @property
+    def state(self) -> State:
+        """What is known now, without asking the target."""
+        self._runner.attend(self._record.target)
+        state = self._record.state
+        self._on_use(self._record, state.final)
+        return state
+
+    def done(self) -> bool:
+        """Return whether the result is in, without asking the target."""
+        self._runner.attend(self._record.target)
+        self._on_use(self._record, False)
+        return self._record.result is not None
+
+    def result(self, timeout: float | datetime.timedelta | None = None) -> Result:
+        """Wait for the job to end and return its result, whatever it is.
+
+        Without ``timeout`` (seconds) the wait's limit follows from the check's own. Raises
+        :class:`StillRunning` when ``timeout`` is over; the job goes on.
+        """
+        result = self._ended(timeout)
+        self._on_use(self._record, True)
+        return result
+
+    def _ended(self, timeout: float | datetime.timedelta | None = None) -> Result:
+        limit = None if timeout is None else duration("timeout", timeout, above=None)
+        record = self._record
+        self._on_use(record, False)
+        self._runner.want(record)
+        if not self._runner.wait_for(lambda: record.result is not None, [record.target], limit):
+            raise StillRunning(
+                f"background check {self.name!r} on {self.host} is {record.state} after {limit:g} s"
+            )
+        assert record.result is not None
+        return record.result
+
+    def cancel(self) -> None:
+        """End the job on its target: TERM, then KILL. It is ``cancelled`` unless it ended before.
+
+        Raises a :class:`TargetError` if the target could not be asked.
+        """
+        self._on_use(self._record, False)
+        self._runner.cancel(self._record)
+
+    def tail(self) -> Result:
+        """Ask the target and return how the job stands: while it runs, its output so far.
+
+        Raises a :class:`TargetError` if the target could not be asked.
+        """
+        self._on_use(self._record, False)
+        return self._runner.look(self._record)
+
+    @property
+    def rc(self) -> int | None:
+        return self.result().rc
+
+    @property
+    def stdout(self) -> str:
+        __tracebackhide__ = True
+        return self._ended().stdout
+
+    @property
+    def stderr(self) -> str:
+        __tracebackhide__ = True
+        return self._ended().stderr
+
+    @property
+    def stdout_kept(self) -> Output:
+        return self._ended().stdout_kept
+
+    @property
+    def stderr_kept(self) -> Output:
+        return self._ended().stderr_kept
+
+    @property
+    def succeeded(self) -> bool:
+        return self.result().succeeded
+
+    @property
+    def failed(self) -> bool:
+        return self.result().failed
+
+    @property
+    def duration(self) -> float | None:
+        return self._ended().duration

@@ -1,0 +1,339 @@
+"""The requests to a target. Beside `replies`, the only room that knows the supervisor's files.
+Pure; imports only model and errors.
+
+A request is one command line for the target's login shell, whatever shell that is. It is
+``/bin/sh -c '...' pytest-bgcheck NONCE '...'``, and stands in an argument list that everybody on
+the target can read. Its words are joined and hidden: not from people, but from checks that look for
+what they know among all processes, and would find us. Each value is encoded for ``printf %b`` and
+so is printable ASCII without a quote, a backslash pair, an exclamation mark or a newline: fish and
+csh pass it through unharmed, and no level of quoting multiplies it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import re
+import string
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ..errors import WrongUse
+from ..model import Check
+
+REQUEST_LIMIT = 90_000
+"""Characters of one request. Linux takes 131,072 in one argument, and quoting adds to them."""
+
+WORDS_LIMIT = 80_000
+"""Characters of the jobs that one request names."""
+
+REPLY_BUDGET = 4 << 20
+"""Bytes of output in one reply, beyond which the next ended job waits for the next reply."""
+
+_TAKEN = (
+    "IFS CDPATH ENV BASH_ENV BASH_COMPAT TMOUT PS4 FUNCNEST GLOBIGNORE EXECIGNORE _POSIX2_VERSION"
+    " GREP_OPTIONS GREP_COLOR GREP_COLORS BLOCK_SIZE BLOCKSIZE LS_BLOCK_SIZE TIME_STYLE"
+    " QUOTING_STYLE LS_COLORS TABSIZE COLUMNS"
+)
+_HEAD = (
+    "set +aCefmuvx; case ${BASH_VERSION-} in"
+    # bash leaves POSIX mode with the variable, and closes the descriptor with its number.
+    " ?*) set +k; unset -f $(compgen -A function); shopt -u failglob nullglob dotglob globstar"
+    " nocasematch nocaseglob xpg_echo lastpipe; export -n SHELLOPTS BASHOPTS POSIXLY_CORRECT"
+    " BASH_XTRACEFD;; *) unset SHELLOPTS BASHOPTS POSIXLY_CORRECT BASH_XTRACEFD;; esac;"
+    f" FUNCNEST=700; unset {_TAKEN}; "
+)
+"""What stands ahead of every request: no option, function or variable of a login may change what
+our program means, nor reach the shells and tools that it starts. The check gets them back: see
+set_aside in supervisor.sh."""
+
+_PROGRAM = (
+    '_text=$(printf %s "$2" | LC_ALL=C tr F-Z0-9a-zA-E a-zA-Z0-9);'
+    ' case $_text in "")'
+    ' for _tool in tr printf; do command -v "$_tool" >/dev/null 2>&1 || break; done;'
+    ' echo; echo "$1 begin hex"; echo "refused * there is no $_tool"; echo "$1 end 1"; exit 0 ;;'
+    " esac;"
+    " IFS=^; set -f; set -- $_text; unset IFS; set +f;"
+    ' _source=$(printf %b "$1"); shift; eval "$_source"'
+)
+"""What each request begins with: it makes its words of what is hidden, and runs the first."""
+
+_PLAIN = string.ascii_lowercase + string.ascii_uppercase + string.digits
+_HIDDEN = str.maketrans(_PLAIN, _PLAIN[31:] + _PLAIN[:31])
+
+_PRESENCE = 'echo; echo "$3 begin none"; echo "$3 end 0"'
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One job to start: a check under the id that it has in this run, and its terms' digest."""
+
+    id: str
+    check: Check
+    terms: str = "0"
+
+
+def encode(data: bytes | str) -> str:
+    """Encode bytes for ``printf %b``, in printable ASCII that every login shell leaves alone."""
+    if isinstance(data, str):
+        data = data.encode("utf-8", "surrogateescape")
+    return _JINJA.sub("\\\\0173", "".join(_CODES[byte] for byte in data))
+
+
+_CODES = [
+    chr(byte) if 32 <= byte < 127 and chr(byte) not in "'\\!^" else f"\\0{byte:03o}"
+    for byte in range(256)
+]
+_CODES[ord("\n")] = "\\n"
+_JINJA = re.compile(r"\{(?=[{%#])")
+"""What Ansible's ad-hoc command would take for a template."""
+
+
+def quote(text: str) -> str:
+    """Quote for a POSIX shell."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+@functools.cache
+def supervisor() -> str:
+    """Return the supervisor's program, without comments and indentation."""
+    return _stripped(_source())
+
+
+@functools.cache
+def _way_in() -> str:
+    """Return the part of it that is run before anything that lies on the target."""
+    part = _source().partition("# --- the way in")[2].partition("# --- ")[0]
+    return _stripped(part.partition("\n")[2]) + 'enter_run "$@"\n'
+
+
+def _source() -> str:
+    return importlib.resources.files(__package__).joinpath("supervisor.sh").read_text("ascii")
+
+
+def _stripped(text: str) -> str:
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(x for x in lines if x and not x.startswith("#")) + "\n"
+
+
+def seconds(value: float) -> str:
+    """Format seconds for the target's ``sleep``: an integer where it is one."""
+    return str(int(value)) if value == int(value) else f"{value:.3f}"
+
+
+def specification(spec: Spec) -> str:
+    """Return the program that becomes the check: its directory, its variables, its argv."""
+    check = spec.check
+    words = [quote(word) for word in check.argv]
+    program = "" if not check.argv else check.argv[0]
+    if check.script is not None:
+        interpreter = _interpreter(check.script.content)
+        # Without one a shell has to find out what it is, which may be a script of its own.
+        program = interpreter[0] if interpreter else "="
+        words = [*map(quote, interpreter), '"$_job/script"', *words]
+    if "=" in program:
+        # env would take such a program for one more variable, print all of them, and succeed.
+        words = ["/bin/sh", "-c", quote('exec "$@"; exit 127'), "sh", *words]
+    variables = [quote(f"{name}={value}") for name, value in check.env]
+    lines = [] if check.cwd is None else [f"enter {quote(check.cwd)}"]
+    return "\n".join([*lines, " ".join(["become", *variables, *words])]) + "\n"
+
+
+def _interpreter(content: bytes) -> list[str]:
+    """Return the words of a script's ``#!`` line, as Linux splits them: at most two.
+
+    The interpreter is called by name, so that a script runs from a noexec directory too. Without
+    such a line the file itself is executed.
+    """
+    match = re.match(rb"#!\s*(\S+)[ \t]*([^\r\n]*)", content)
+    if not match:
+        return []
+    words = [match[1], match[2].rstrip()]
+    return [word.decode("utf-8", "surrogateescape") for word in words if word]
+
+
+def start_requests(
+    run: str, base: str, specs: Sequence[Spec], nonces: Iterator[str], shell: str = "/bin/sh"
+) -> Iterator[tuple[str, str, tuple[Spec, ...]]]:
+    """Yield (nonce, request, the jobs that it starts): as few requests as their size allows.
+
+    A request that starts no job sends a part of a large script or specification ahead of it.
+    ``base`` is the directory for the user's directory, empty for the target's ``TMPDIR`` or
+    ``/tmp``. Each request can be repeated.
+    """
+    items: list[str] = []
+    taken: list[Spec] = []
+    room = free = _room()
+
+    def request() -> tuple[str, str, tuple[Spec, ...]]:
+        nonce = next(nonces)
+        words = ["start", shell, nonce, encode(base), run, *items]
+        return nonce, _command(shell, nonce, supervisor(), words), tuple(taken)
+
+    for spec in specs:
+        for item, last in _items(spec, room):
+            size = sum(len(word) + 1 for word in item)
+            if items and size > free:
+                yield request()
+                items, taken, free = [], [], room
+            items += item
+            free -= size
+            if last:
+                taken.append(spec)
+    if items:
+        yield request()
+
+
+def _room() -> int:
+    return REQUEST_LIMIT - len(encode(supervisor())) - len(_HEAD) - 500
+
+
+LONGEST_WORD = (128 << 10) - 1
+"""Bytes that Linux takes in one argument, or in one variable with its name."""
+
+
+def check_size(check: Check) -> None:
+    """Raise WrongUse for a check that no program can be started with."""
+    words = [("command" if check.script is None else "args", word) for word in check.argv]
+    words += [(f"env[{name!r}]", f"{name}={value}") for name, value in check.env]
+    for argument, word in words:
+        size = len(word.encode("utf-8", "surrogateescape"))
+        if size > LONGEST_WORD:
+            raise WrongUse(
+                f"{argument} is too long: a program takes {LONGEST_WORD:,} bytes in one word, this"
+                f" has {size:,}; a script or its input can be longer"
+            )
+
+
+def _items(spec: Spec, room: int) -> Iterator[tuple[list[str], bool]]:
+    """Yield the items of a start request for one job, and whether it is its last."""
+    check = spec.check
+    text = specification(spec).encode("utf-8", "surrogateescape")
+    script = b"" if check.script is None else check.script.content
+    for number, part in enumerate(_parts(script, room)):
+        yield ["file", f"script-{spec.id}.{spec.terms}.{number:04d}", part], False
+    inline = encode(text)
+    if len(inline) > room // 2:
+        for number, part in enumerate(_parts(text, room)):
+            yield ["file", f"spec-{spec.id}.{spec.terms}.{number:04d}", part], False
+        inline = ""
+    yield (
+        [
+            "job",
+            spec.id,
+            inline,
+            str(len(text)),
+            str(round(check.timeout_s * 100)),
+            str(round(check.grace_s * 100)),
+            "" if check.retry_every_s is None else seconds(check.retry_every_s),
+            ",".join(map(str, sorted(check.rc))),
+            spec.terms,
+            str(len(script)),
+            str(check.output_limit),
+        ],
+        True,
+    )
+
+
+def _parts(data: bytes, room: int) -> Iterator[str]:
+    """Yield data encoded, in parts that a request has room for."""
+    # Five characters is what encoding makes of one byte at the worst, and a little for the rest.
+    step = room // 5 - 100
+    for offset in range(0, len(data), step):
+        yield encode(data[offset : offset + step])
+
+
+def await_request(
+    directory: bytes,
+    nonce: str,
+    expire_s: int,
+    specs: Iterable[Spec],
+    shell: str = "/bin/sh",
+    stream: bool = False,
+    kept: str = "",
+) -> str:
+    """Build the wait for the first of some jobs to end, for ``expire_s`` at the longest.
+
+    With ``stream`` the reply goes on until all have ended: see `replies.Stream`. ``kept`` names the
+    list that was sent ahead, of more jobs than a request can name: see `keep_requests`.
+    """
+    limits = [str(expire_s), str(REPLY_BUDGET), "1" if stream else "0"]
+    words = [f"@{kept}"] if kept else _job_words(specs)
+    return _ask(directory, "await", nonce, shell, *limits, *words)
+
+
+def keep_requests(
+    directory: bytes,
+    name: str,
+    specs: Iterable[Spec],
+    nonces: Iterator[str],
+    shell: str = "/bin/sh",
+) -> Iterator[tuple[str, str]]:
+    """Yield (nonce, request): what sends ahead, in parts, the list of jobs that one wait is for.
+
+    Yields nothing where a request can name them all. ``name``: letters and digits; the wait that
+    names the list removes it.
+    """
+    parts: list[list[str]] = [[]]
+    free = WORDS_LIMIT
+    for word in _job_words(specs):
+        if len(word) + 3 > free:
+            parts.append([])
+            free = WORDS_LIMIT
+        parts[-1].append(word)
+        free -= len(word) + 3
+    for number, words in enumerate(parts if len(parts) > 1 else []):
+        nonce = next(nonces)
+        yield nonce, _ask(directory, "keep", nonce, shell, f"{name}.{number:04d}", *words)
+
+
+def _job_words(specs: Iterable[Spec]) -> list[str]:
+    # With its terms: what stands in a job's directory can have been put there by its check.
+    return [
+        f"{spec.id}={round(spec.check.timeout_s * 100)}.{round(spec.check.grace_s * 100)}"
+        f"={spec.check.output_limit}"
+        for spec in specs
+    ]
+
+
+def tail_request(
+    directory: bytes, nonce: str, specs: Iterable[Spec], shell: str = "/bin/sh"
+) -> str:
+    """Build the question how some jobs stand, with their output so far."""
+    return _ask(directory, "tail", nonce, shell, *_job_words(specs))
+
+
+def cancel_request(
+    directory: bytes, nonce: str, specs: Iterable[Spec], shell: str = "/bin/sh"
+) -> str:
+    return _ask(directory, "cancel", nonce, shell, *(spec.id for spec in specs))
+
+
+def clean_request(
+    where: bytes | str, nonce: str, run: str, keep: bool, shell: str = "/bin/sh"
+) -> str:
+    """Build the end of a run: end all its processes and, unless ``keep``, remove its directory.
+
+    ``where`` is that directory or, as a str, the base that its start was given, for a run whose
+    start was never answered.
+    """
+    if isinstance(where, bytes):
+        return _ask(where, "clean", nonce, shell, "1" if keep else "0")
+    words = ["below", encode(where), "clean", shell, nonce, run, "1" if keep else "0"]
+    return _command(shell, nonce, _way_in(), words)
+
+
+def presence_request(nonce: str, shell: str = "/bin/sh") -> str:
+    """Build the question whether a shell is there at all, in which nothing of a run has a part."""
+    return _command(shell, nonce, _PRESENCE, ["present", shell, nonce])
+
+
+def _ask(directory: bytes, verb: str, nonce: str, shell: str, *words: str) -> str:
+    run = directory.rpartition(b"/")[2].decode("ascii")
+    enter = ["in", encode(directory), verb, shell, nonce, run]
+    return _command(shell, nonce, _way_in(), [*enter, *words])
+
+
+def _command(shell: str, nonce: str, program: str, words: Iterable[str]) -> str:
+    text = "^".join([encode(program), *words]).translate(_HIDDEN)
+    return f"{shell} -c {quote(_HEAD + _PROGRAM)} pytest-bgcheck {nonce} {quote(text)}"

@@ -1,0 +1,1 @@
+"""What only exists because of xdist's workers."""

@@ -1,0 +1,185 @@
+"""The numbers of a run, and the lines at its end, from ledgers that were told what happened."""
+
+import pytest
+from support.ledgers import ZERO, Told
+
+from pytest_bgcheck.model import Result, State
+from pytest_bgcheck.report import summary
+from pytest_bgcheck.report.figures import Figures, Run, critical_path, figures
+
+
+def figures_of(told: Told, seconds: float) -> Figures:
+    told.ledger.close(ZERO + seconds)
+    return figures(told.ledger, Run(ZERO, ZERO + seconds))
+
+
+def path_of(told: Told) -> list[str]:
+    names = []
+    for step in critical_path(told.ledger):
+        if step.job is not None:
+            names.append(step.job.name)
+        elif step.test is not None:
+            names.append(step.test.test)
+    return names
+
+
+def test_a_test_that_awaits_several_jobs_waits_for_each_from_the_same_moment() -> None:
+    told = Told()
+    jobs = [told.job("a", "h", 0, 5), told.job("b", "h", 0, 9), told.job("c", "h", 0, 1)]
+    told.test("t", 2, 10, jobs)
+    waits = [told.ledger.jobs[key].waits[0].seconds for key in jobs]
+    assert waits == pytest.approx([3, 7, 0])
+    assert figures_of(told, 10).waited_s == pytest.approx(7)
+
+
+def test_the_checks_time_is_the_sum_and_the_runs_is_not() -> None:
+    told = Told()
+    for n in range(4):
+        told.job(f"c{n}", f"h{n % 2}", 0, 10)
+    numbers = figures_of(told, 12)
+    assert (numbers.jobs, numbers.hosts) == (4, 2)
+    assert (numbers.checks_s, numbers.wall_s) == pytest.approx((40, 12))
+
+
+def test_the_critical_path_leads_from_the_last_test_to_the_job_that_it_waited_for() -> None:
+    told = Told()
+    a, b = told.job("a", "h", 0, 5), told.job("b", "h", 0, 9)
+    told.test("ordinary", 0, 2)
+    told.test("ta", 2, 5, [a])
+    told.test("tb", 5, 9.5, [b])
+    told.test("after", 9.5, 12)
+    assert path_of(told) == ["b", "tb", "after"]
+
+
+def test_the_critical_path_is_the_tests_where_no_test_waited() -> None:
+    told = Told()
+    told.job("a", "h", 0, 1)
+    told.test("t1", 0, 5)
+    told.test("t2", 5, 9, ["a@h"])
+    assert path_of(told) == ["t1", "t2"]
+    assert summary.headline(figures_of(told, 9)).endswith("critical path the tests")
+
+
+def test_the_critical_path_goes_on_before_a_job_that_a_test_started() -> None:
+    told = Told()
+    told.test("first", 0, 4)
+    late = told.job("late", "h", 5, 5)
+    told.test("starter", 4, 5.5)
+    told.test("waiter", 5.5, 11, [late])
+    assert path_of(told) == ["first", "starter", "late", "waiter"]
+
+
+def test_the_critical_path_keeps_to_the_worker_that_was_last() -> None:
+    told = Told()
+    told.test("a1", 0, 3, worker="gw0")
+    told.test("b1", 0, 4, worker="gw1")
+    told.test("b2", 4, 8, worker="gw1")
+    assert path_of(told) == ["b1", "b2"]
+
+
+def test_a_good_run_is_one_line() -> None:
+    told = Told()
+    slow = told.job("raid_scrub", "db2", 0, 570)
+    told.job("webapp", "web1", 0, 1890)
+    told.test("t", 498, 571, [slow])
+    assert summary.headline(figures_of(told, 581)) == (
+        "2 background checks on 2 hosts: 41 min 0 s of checks in 9 min 41 s;"
+        " tests waited 1 min 12 s; critical path raid_scrub on db2 9 min 30 s"
+    )
+
+
+def test_what_did_not_succeed_is_a_table_where_there_is_room() -> None:
+    told = Told()
+    bad = told.job("bad", "web1", 0, 12.4, State.FAILED, 3)
+    gone = told.job("gone", "db1", 0, 2.5, State.LOST, None)
+    told.job("good", "db1", 0, 2.5)
+    told.test("test_1", 1, 13, [bad])
+    told.test("test_2", 13, 14, [bad, gone])
+    jobs = figures_of(told, 14).bad
+    assert summary.table(jobs, 100) == [
+        "check  host  state   rc  took    limit      awaited by",
+        "bad    web1  failed  3   12.4 s  6 min 0 s  test_1 and 1 more",
+        "gone   db1   lost    -   2.5 s   6 min 0 s  test_2",
+    ]
+    assert summary.table(jobs, 40) == [
+        "bad on web1: failed, rc 3",
+        "  took 12.4 s, limit 6 min 0 s",
+        "  awaited by test_1 and 1 more",
+        "gone on db1: lost",
+        "  took 2.5 s, limit 6 min 0 s",
+        "  awaited by test_2",
+    ]
+
+
+def test_a_job_near_its_limit_is_named() -> None:
+    told = Told()
+    told.job("near", "h", 0, 8.5, limit=10)
+    told.job("far", "h", 0, 7.5, limit=10)
+    (job,) = figures_of(told, 9).near_limit
+    assert summary.near_limit(job) == (
+        "background check 'near' on h used 85% of its limit: 8.5 s of 10.0 s"
+    )
+
+
+def test_a_job_that_only_the_end_of_the_run_cancelled_did_not_fail() -> None:
+    told = Told()
+    key = told.job("c", "h", 0, 1, State.CANCELLED, None)
+    assert figures_of(told, 1).bad == []
+    told.ledger.tell(("wanted", key))
+    assert [job.name for job in figures_of(told, 1).bad] == ["c"]
+
+
+def test_a_test_without_a_call_phase_is_unfinished() -> None:
+    told = Told()
+    told.ledger.test("t", "", "setup", ZERO, ZERO + 1, "passed")
+    told.ledger.test("t", "", "teardown", ZERO + 1, ZERO + 2, "passed")
+    told.ledger.test("u", "", "setup", ZERO, ZERO + 1, "passed")
+    told.ledger.tell(("awaiting", "", "v", ["k"], ZERO))
+    told.ledger.close(ZERO + 3)
+    assert {entry.test: entry.outcome for entry in told.ledger.tests.values()} == {
+        "t": "unfinished", "u": "unfinished", "v": "unfinished"
+    }  # fmt: skip
+
+
+def test_a_closed_ledger_has_no_open_wait_and_no_running_job() -> None:
+    told = Told()
+    key = told.job("c", "h", 0, 1)
+    told.ledger.jobs[key].state, told.ledger.jobs[key].result = State.RUNNING, None
+    told.ledger.jobs[key].ended_at = None
+    told.ledger.tell(("awaiting", "gw0", "t", [key], ZERO + 1))
+    told.ledger.close(ZERO + 3)
+    job = told.ledger.jobs[key]
+    assert job.waits[0].seconds == pytest.approx(2)
+    assert job.result == Result(State.CANCELLED, detail="the run ended")
+
+
+def test_all_reports_round_the_same_figures() -> None:
+    told = Told()
+    told.job("a", "h", 0, 0.7949)
+    numbers = figures(told.ledger, Run(ZERO, ZERO + 0.79493, 0))
+    assert (numbers.checks_s, numbers.wall_s) == (0.795, 0.795)
+
+
+@pytest.mark.parametrize(
+    ("exit_status", "first"),
+    [
+        (1, "7 tests failed: t0, t1, t2, t3, t4 and 2 more"),
+        (2, "the run was interrupted"),
+        (3, "pytest had an internal error"),
+        (6, "pytest's exit status is 6: more warnings than --max-warnings allows"),
+        (42, "pytest's exit status is 42: an error in collection, an option or another plugin"),
+    ],
+)
+def test_a_red_run_says_why(exit_status: int, first: str) -> None:
+    told = Told()
+    for n in range(7):
+        told.test(f"t{n}", n, n + 1, outcome="failed")
+    causes = figures(told.ledger, Run(ZERO, ZERO + 9, exit_status)).causes
+    assert causes[0].startswith(first)
+    assert causes[-1].startswith("7 tests failed")
+    assert figures(told.ledger, Run(ZERO, ZERO + 9, 0)).causes == []
+
+
+def test_a_red_run_without_a_failed_test_says_so() -> None:
+    (cause,) = figures(Told().ledger, Run(ZERO, ZERO + 9, 1)).causes
+    assert cause.startswith("pytest's exit status is 1: an error in collection")

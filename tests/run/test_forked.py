@@ -1,0 +1,213 @@
+"""Tests that run in a forked child, as pytest-forked and other boxed runs have them."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from support import leftovers
+from support.machines import SSHServer
+from support.machines.machine import wait_until
+from support.machines.processes import with_argument
+from support.suites import run
+
+pytestmark = pytest.mark.usefixtures("own_tmpdir")
+
+# As pytest-forked does it, which does not run with each pytest. At the fork a thread holds what
+# the plugin's own may hold: such locks are never released in the child.
+BOXED = """
+import os, sys, tempfile, threading
+from _pytest.runner import runtestprotocol
+from pytest_bgcheck.options import SESSION
+from pytest_bgcheck.plugin import BOOK
+
+def pytest_runtest_protocol(item, nextitem):
+    if "alone" in item.keywords:
+        return None
+    hook = item.ihook
+    hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    session, book = item.config.stash[SESSION], item.config.stash.get(BOOK, None)
+    locks = [session.runner._changed, session._lock] if session else []
+    locks += [book.ledger._lock] if book else []
+    held, done = threading.Event(), threading.Event()
+    def hold():
+        for lock in locks: lock.acquire()
+        held.set()
+        done.wait()
+        for lock in locks: lock.release()
+    threading.Thread(target=hold).start()
+    held.wait()
+    with tempfile.TemporaryFile() as told:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                import json
+                reports = runtestprotocol(item, log=False)
+                told.write(json.dumps([
+                    hook.pytest_report_to_serializable(config=item.config, report=report)
+                    for report in reports
+                ]).encode())
+                told.flush()
+            finally:
+                os._exit(0)
+        done.set()
+        os.waitpid(pid, 0)
+        told.seek(0)
+        import json
+        for data in json.loads(told.read()):
+            hook.pytest_runtest_logreport(
+                report=hook.pytest_report_from_serializable(config=item.config, data=data))
+    item.session._setupstate.teardown_exact(nextitem)
+    hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+@pytest.fixture(scope="session")
+def started(bgcheck):
+    return bgcheck.start("echo started >>$COUNT; sleep 0.3; exit 5", name="started")
+
+@pytest.fixture
+def adds(request):
+    request.node.add_marker(pytest.mark.bgcheck("bad"))
+    request.node.add_marker(pytest.mark.xfail)
+"""
+
+SUITE = """
+import time
+slow = background_check("echo slow >>$COUNT; sleep 0.6; echo out", host="local://")
+bad = background_check("echo bad >>$COUNT; exit 3", host="local://")
+long = background_check("echo long >>$COUNT; echo begun; sleep 97", host="local://")
+unforeseen = background_check("echo unforeseen >>$COUNT; sleep 0.3; exit 4",
+    host="local://?sudo_user=nobody")  # a host that only the children come to know
+
+@pytest.mark.bgcheck("slow")
+def test_slow(slow): assert slow.done() and slow.stdout == "out\\n"
+@pytest.mark.bgcheck("slow")
+def test_slow_again(): pass
+@pytest.mark.bgcheck("bad")
+def test_bad(): raise RuntimeError("body")
+def test_expected(adds): raise RuntimeError("body")
+def test_handle(bad):
+    deadline = time.monotonic() + 30
+    while not bad.done(): assert time.monotonic() < deadline
+    assert bad.rc == 3
+@pytest.mark.bgcheck("long", timeout=0.1)
+def test_long(): raise RuntimeError("body")
+def test_tail(long):
+    deadline = time.monotonic() + 30
+    while long.tail().stdout != "begun\\n": assert time.monotonic() < deadline
+@pytest.mark.parametrize("n", [1, 2])
+def test_started(started, n): assert started.result().rc == 5
+@pytest.mark.parametrize("n", [1, 2])
+def test_unforeseen(request, n): assert request.getfixturevalue("unforeseen").rc == 4
+@pytest.mark.alone
+@pytest.mark.bgcheck("slow")
+def test_in_the_parent(): pass
+"""
+
+
+INI = """
+[pytest]
+markers = alone
+filterwarnings = ignore:This process:DeprecationWarning
+"""
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n1"])
+def test_a_test_in_a_forked_child_has_its_checks_verdict(
+    pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    monkeypatch.setenv("COUNT", str(tmp_path / "count"))
+    pytester.makeini(INI)
+    result = run(
+        pytester,
+        workers,
+        "--bgcheck-report=told.json",
+        "-rA",
+        conftest=BOXED,
+        test_it=SUITE,
+    )
+    assert result.parseoutcomes() == {"passed": 9, "failed": 2, "xfailed": 1}
+    result.stdout.fnmatch_lines_random(
+        [
+            "background check 'bad' on local failed: rc 3*",
+            "background check 'long' on local still running after *",
+        ]
+    )
+    result.stdout.no_re_match_line(".*(RuntimeError|Traceback|not cleaned up)")
+    # Once, in whatever process; and the parent knows what became of it, and who waited.
+    ran = (tmp_path / "count").read_text().split()
+    assert sorted(ran) == ["bad", "long", "slow", "started", "unforeseen"]
+    told = json.loads((pytester.path / "told.json").read_text())
+    jobs = {job["check"]: job for job in told["jobs"]}
+    assert {name: job["state"] for name, job in jobs.items()} == {
+        "slow": "succeeded",
+        "bad": "failed",
+        "long": "cancelled",
+        "started": "failed",
+        "unforeseen": "failed",
+    }
+    assert len(jobs["slow"]["awaited_by"]) == 3
+    assert {wait["test"] for wait in jobs["bad"]["awaited_by"]} == {
+        "test_it.py::test_bad",
+        "test_it.py::test_expected",
+    }
+    assert leftovers.directories() == []
+    assert not leftovers.checks()
+    assert not leftovers.supervisors()
+
+
+def test_a_session_that_only_a_forked_child_needs_is_told(pytester: pytest.Pytester) -> None:
+    pytester.makeini(INI)
+    result = run(
+        pytester,
+        conftest=BOXED,
+        test_it="def test_mark(adds): raise RuntimeError('body')\n"
+        "def test_start(request): request.getfixturevalue('bgcheck').start('true', name='x')\n",
+    )
+    result.assert_outcomes(failed=1, xfailed=1)
+    result.stdout.fnmatch_lines(["*this test runs in a forked child: mark a test, or request*"])
+    result.stdout.no_re_match_line(r".*(RuntimeError|pytest_bgcheck[/\\])")
+    assert leftovers.directories() == []
+
+
+def test_a_forked_child_has_connections_of_its_own(
+    ssh_server: SSHServer, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makeini(INI)
+    config = str(ssh_server.client_config)
+    with tempfile.TemporaryDirectory(prefix="bgc-", dir="/tmp") as own:
+        monkeypatch.setenv("TMPDIR", own)  # short enough for ssh's socket
+        result = run(
+            pytester,
+            "--hosts=ssh://target",
+            f"--ssh-config={config}",
+            f"--bgcheck-dir={own}",
+            conftest=BOXED,
+            test_it="slow = background_check('sleep 0.5; exit 6')\n"
+            "long = background_check('sleep 98')\n"
+            "@pytest.mark.alone\n@pytest.mark.bgcheck('slow', rc=6)\ndef test_parent(): pass\n"
+            "@pytest.mark.bgcheck('slow', rc=6)\ndef test_child(): pass\n"
+            "@pytest.mark.bgcheck('long', timeout=0.1)\ndef test_other_child(host): pass\n"
+            "@pytest.mark.alone\n@pytest.mark.bgcheck('slow', rc=6)\ndef test_again(host):\n"
+            "    assert host.run('true').rc == 0\n",
+        )
+        result.assert_outcomes(passed=3, failed=1)
+        result.stdout.fnmatch_lines(["background check 'long' on ssh://target still running*"])
+        result.stdout.no_fnmatch_line("*not cleaned up*")
+        assert not list(Path(own).iterdir())
+        assert wait_until(lambda: not with_argument(config), 20)
+
+
+def test_a_verdict_that_a_child_reads_judges_the_job(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        conftest=BOXED,
+        test_it="read = background_check('exit 3')\n"
+        "def test_read(read): assert read.rc == 3\n"
+        "forgotten = background_check('exit 4')\n"
+        "def test_forgotten(forgotten): forgotten.stdout\n",
+    )
+    result.assert_outcomes(passed=2)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    (line,) = (line for line in result.outlines if "judged by no test" in line)
+    assert "'forgotten' on local was judged by no test (failed, rc 4), though test_it.py::" in line

@@ -1,0 +1,108 @@
+"""A transport that answers from a script, for what no real target does on demand."""
+
+import re
+import shlex
+import string
+from collections.abc import Callable, Sequence
+
+from pytest_bgcheck.errors import TargetError, Unreachable
+from pytest_bgcheck.target.replies import mark_of
+from pytest_bgcheck.target.transport import Answer
+
+Step = TargetError | str | bytes | Callable[[str], str]
+
+
+class Scripted:
+    """Answers each request with the next step for its verb, and the last one again and again.
+
+    A step is an error to raise, the text of an answer in which NONCE stands for the request's, or
+    a function from the request to such a text. Asked whether it is there, after an error, it gives
+    ``present`` or the error again.
+    """
+
+    def __init__(
+        self,
+        streams: bool = False,
+        *,
+        start: Sequence[Step] = (),
+        waits: Sequence[Step] = (),
+        clean: Sequence[Step] = (),
+        present: Sequence[Step] = (),
+    ) -> None:
+        self.streams = streams
+        self.steps = {"start": list(start), "await": list(waits), "clean": list(clean)}
+        self.steps["present"] = list(present)
+        self.last: Step = ""
+        self.calls: list[str] = []
+        self.closed = False
+
+    def call(
+        self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None = None
+    ) -> Answer:
+        words = words_of(request)
+        shell = words.index("/bin/sh")
+        verb, nonce = words[shell - 1], words[shell + 1]
+        self.calls.append(verb)
+        steps = self.steps[verb] or [Unreachable("not in the script")]
+        if verb == "present" and not self.steps[verb]:
+            steps = [self.last]
+        step = steps[0] if len(steps) == 1 else steps.pop(0)
+        self.last = step
+        if isinstance(step, TargetError):
+            raise step
+        if callable(step):
+            step = step(request)
+        data = step if isinstance(step, bytes) else step.replace("NONCE", nonce).encode()
+        if on_output is not None:
+            on_output(data)
+        return Answer(0, data, b"")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def words_of(request: str) -> list[str]:
+    """Return the words of a request, as its program on the target makes them."""
+    plain = string.ascii_lowercase + string.ascii_uppercase + string.digits
+    hidden = shlex.split(request)[-1]
+    text = hidden.translate(str.maketrans(plain[31:] + plain[:31], plain))
+    return text.split("^")[1:]
+
+
+def frame(*records: str, name: str = "NONCE") -> str:
+    """Return a whole reply; the records may hold data lines, which are not counted."""
+    count = sum(
+        1 for record in records for line in record.split("\n") if " " in line or line == "dir"
+    )
+    return (
+        "\n".join(["noise", f"{name} begin hex", *records, f"{name} end {count}", "noise"]) + "\n"
+    )
+
+
+def started(request: str) -> str:
+    """Return a start's reply that starts all it asks for, in the directory /d/RUN."""
+    words = words_of(request)
+    ids = [words[n + 1] for n, word in enumerate(words) if word == "job"]
+    run = ids[0].split("-")[0]
+    directory = f"/d/{run}".encode().hex()
+    return frame(f"dir\n{directory}\n.", *(f"started {id}" for id in ids))
+
+
+def nothing(id: str) -> str:
+    """Return the record and the data of a stream to which nothing was written."""
+    mark = mark_of(id).encode()
+    return f"{len(mark)} {len(mark)} 0\n{mark.hex()}\n."
+
+
+def ended(state: str, name: str = "NONCE") -> Callable[[str], str]:
+    """Return a wait's reply that reports all it asks for in one final state, without output."""
+
+    def reply(request: str) -> str:
+        records = [
+            f"job {id} state.{state} -\nout {nothing(id)}\nerr {nothing(id)}"
+            for id, _, terms in (word.partition("=") for word in words_of(request))
+            if re.fullmatch(r"\d+\.\d+=\d+", terms)
+        ]
+        return frame(*records, name=name)
+
+    return reply

@@ -1,0 +1,205 @@
+"""The supervisor on this computer, spoken to through one shell by the protocol's own requests."""
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pytest_bgcheck.arguments import make_check
+from pytest_bgcheck.errors import BadReply
+from pytest_bgcheck.model import Check, Result, State
+from pytest_bgcheck.target import replies, requests
+from pytest_bgcheck.target.replies import Reply
+from pytest_bgcheck.target.requests import Spec
+from support.machines import SHELLS, shell_as_sh
+from support.machines.processes import find
+
+BASIC = (
+    "cat", "chmod", "date", "dd", "echo", "false", "test", "true", "grep", "head",
+    "id", "ls", "mkdir", "mkfifo", "mv", "od",
+    "printf", "ps", "rm", "rmdir", "sed", "sleep", "sh", "tail", "tr", "wc", "[", "env",
+)  # fmt: skip
+
+
+def spec_of(check: Check, run: str) -> Spec:
+    terms = check.terms("salt")
+    return Spec(check.id_on("here", run, terms), check, terms)
+
+
+class Client:
+    """A run on this machine, spoken to through one shell."""
+
+    def __init__(
+        self,
+        shell: Path,
+        base: Path,
+        env: Mapping[str, str] | None = None,
+        user: int | None = None,
+    ) -> None:
+        self.user = user
+        self.shell, self.base = str(shell), base
+        self.env = dict(env) if env is not None else None
+        self.run = secrets.token_hex(6)
+        self.directory = b""
+        self.specs: dict[str, Spec] = {}
+
+    def spec(self, name: str, command: object, **given: Any) -> Spec:
+        check = make_check(name, command, given, timeout_s=60, directory=self.base)
+        return self.specs.setdefault(name, spec_of(check, self.run))
+
+    def output(self, request: str) -> bytes:
+        done = subprocess.run(
+            ["/bin/sh", "-c", request], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            env=self.env, check=True, timeout=60, user=self.user, cwd=self.base,
+            start_new_session=True,
+        )  # fmt: skip
+        return done.stdout
+
+    def start(self, *specs: Spec) -> Reply:
+        reply = Reply()
+        nonces = iter(lambda: secrets.token_hex(8), "")
+        for nonce, request, _ in requests.start_requests(
+            self.run, str(self.base), specs, nonces, self.shell
+        ):
+            reply = replies.parse(nonce, self.output(request))
+            self.directory = reply.directory or b""
+        return reply
+
+    def ask(self, build: Callable[..., str], *args: Any) -> Reply:
+        nonce = secrets.token_hex(8)
+        return replies.parse(nonce, self.output(build(self.directory, nonce, *args, self.shell)))
+
+    def results(self, *specs: Spec) -> dict[str, Result]:
+        """Wait for all to end."""
+        found: dict[str, Result] = {}
+        deadline = time.monotonic() + 40
+        while len(found) < len(specs):
+            assert time.monotonic() < deadline, found
+            left = [s for s in specs if s.check.name not in found]
+            for report in self.ask(requests.await_request, 3, left).reports:
+                assert report.result is not None, report
+                name = next(s.check.name for s in specs if s.id == report.id)
+                found[name] = report.result
+        return found
+
+    def finish(self, command: object, **given: Any) -> Result:
+        spec = self.spec("c", command, **given)
+        self.start(spec)
+        return self.results(spec)["c"]
+
+    @contextmanager
+    def waiting(self, *specs: Spec, stream: bool = True) -> Iterator["Waiter"]:
+        """Have one call wait for jobs, as the runner has, for 60 s at the most."""
+        nonce = secrets.token_hex(8)
+        request = requests.await_request(self.directory, nonce, 60, specs, self.shell, stream)
+        bells = set(Path(os.fsdecode(self.directory)).glob("bell.*"))
+        with subprocess.Popen(
+            ["/bin/sh", "-c", request], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            env=self.env, user=self.user,
+        ) as process:  # fmt: skip
+            run = Path(os.fsdecode(self.directory))
+            self.eventually(lambda: bool(set(run.glob("bell.*")) - bells))
+            try:
+                yield Waiter(process, nonce, stream)
+            finally:
+                process.kill()
+
+    def processes(self, what: str) -> list[int]:
+        """Return the processes whose command line or environment holds a text."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                told = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if what.encode() in told and int(entry.name) != os.getpid():
+                found.append(int(entry.name))
+        return found
+
+    def kill(self, *kinds: str) -> None:
+        for kind in kinds:
+            pids = [p for spec in self.specs.values() for p in self.processes(f"{kind}:{spec.id}")]
+            assert pids, kind
+            for pid in pids:
+                with suppress(ProcessLookupError):  # the timer of a shell that cannot bound a read
+                    os.kill(pid, signal.SIGKILL)
+
+    def guards(self, spec: Spec) -> list[int]:
+        """Return a job's guards, not the subshells of one that cannot bound a read."""
+        found = {p: find(p) for p in self.processes(f"guard:{spec.id}")}
+        return [pid for pid, process in found.items() if process and process.parent not in found]
+
+    def eventually(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def clean(self) -> None:
+        if self.directory:
+            assert self.ask(requests.clean_request, self.run, False).left == 0
+            assert not Path(os.fsdecode(self.directory)).exists()
+            self.eventually(lambda: not self.processes(self.run))
+
+
+class Waiter:
+    """A call that waits for jobs."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", nonce: str, stream: bool) -> None:
+        self._process, self._nonce, self._stream = process, nonce, stream
+
+    def replies(self) -> list[Reply]:
+        """Return what it told, once it has come to its end; it has 20 s."""
+        begun = time.monotonic()
+        output = self._process.communicate(timeout=20)[0]
+        print(f"the waiter ended {time.monotonic() - begun:.2f} s later")  # what was seen
+        if not self._stream:
+            return [replies.parse(self._nonce, output)]
+        return list(replies.Stream(self._nonce).feed(output))
+
+    def ends(self) -> None:
+        """See it end, with or without a whole reply."""
+        try:
+            self.replies()
+        except BadReply as error:
+            print(error)
+
+    def state(self) -> tuple[State, str]:
+        """Return what became of its one job, as the runner would tell it."""
+        told = [report for reply in self.replies() for report in reply.reports]
+        if not told:
+            return State.LOST, "asks again"
+        assert len(told) == 1, told
+        if told[0].gone:
+            return State.LOST, "gone"
+        assert told[0].result is not None
+        return told[0].result.state, told[0].result.detail
+
+
+def bare_client(shell: str, directory: Path) -> Client:
+    """Return a target without setsid, base64, timeout, nohup, flock, python and bash."""
+    path = directory / "bin"
+    path.mkdir()
+    for tool in BASIC:
+        found = shutil.which(tool)
+        assert found is not None, tool
+        path.joinpath(tool).symlink_to(found)
+    return Client(shell_as_sh(shell, directory), directory, {"PATH": str(path)})
+
+
+def fleet(directory: Path) -> dict[str, Client]:
+    """Return a target with each shell; "bare": without setsid, base64, bash and the like."""
+    clients = {}
+    for shell in SHELLS:
+        clients[shell] = Client(shell_as_sh(shell, directory), directory)
+    for shell in ("dash", "busybox", "yash"):
+        folder = directory / f"bare-{shell}"
+        folder.mkdir()
+        clients[f"bare {shell}"] = bare_client(shell, folder)
+    return clients
