@@ -25,7 +25,8 @@ from ..report.item import PREFIX, properties, sections
 from ..suite.collection import WANTS, Collection, ItemWants, check_size, in_order, own_host, planned
 from ..suite.declaration import Declaration
 from ..suite.fixtures import Requests
-from ..target import hosts, transport
+from ..target import connection, hosts
+from ..target.host_transport import HostTransport
 from ..target.hosts import HostRef
 from ..target.job import Job
 from ..target.requests import Spec
@@ -96,7 +97,7 @@ class Session:
         a host. Another share's jobs are started by whoever wants one before that session does."""
         self.started = True
         self.config.pluginmanager.register(self.judging, "bgcheck-judging")
-        self._unsilence = transport.silence()
+        self._unsilence = connection.silence()
         self.link.listen(self)
         index, count = self.link.share
         refs = list(dict.fromkeys(job.host for job in self.planned))
@@ -140,7 +141,7 @@ class Session:
         with self._lock:
             target = self._targets.get(key)
             if target is None:
-                way = transport.HostTransport(ref.backend, sudo, sudo_user, self._abrupt)
+                way = HostTransport(ref.backend, sudo, sudo_user, self._abrupt)
                 told = f"{ref.key}/{sudo}/{sudo_user}"
                 target = self._targets[key] = Target(ref.label, ref.identity, way, told)
                 plain = hosts.to_plain(ref)
@@ -196,7 +197,7 @@ class Session:
 
     def _idle(self, check: Check, ref: HostRef) -> Job:
         """Return a handle for a mode of pytest that sets fixtures up and runs no test."""
-        way = transport.HostTransport(ref.backend, check.sudo, check.sudo_user)
+        way = HostTransport(ref.backend, check.sudo, check.sudo_user)
         result = Result(State.NOT_STARTED, detail="nothing is started in this mode of pytest")
         target = Target(ref.label, ref.identity, way)
         record = Record(Spec("", check), target, result.state, result)
@@ -391,7 +392,7 @@ class Session:
         self._lock = threading.Lock()
         self._abrupt = True
         for (ref, sudo, sudo_user), target in self._targets.items():
-            target.transport = transport.HostTransport(ref.backend, sudo, sudo_user, abrupt=True)
+            target.transport = HostTransport(ref.backend, sudo, sudo_user, abrupt=True)
         self.runner.go_on_in_child()
 
     def asked_elsewhere(self, plain: Mapping[str, Any]) -> None:

@@ -1,5 +1,5 @@
-"""Hosts: resolved as testinfra resolves them, and told apart. The only room beside transport that
-knows testinfra; imported on first use.
+"""Hosts: resolved as testinfra resolves them, and told apart. Knows testinfra, as do connection
+and host_transport; imported on first use.
 """
 
 from __future__ import annotations

@@ -186,7 +186,8 @@ class Controller:
         self._ended = True
         if not self._targets:
             return
-        from ..target import hosts, transport
+        from ..target import connection, hosts
+        from ..target.host_transport import HostTransport
         from ..target.runner import CLEAN_S, Runner, Target, place
 
         settings = self.book.settings
@@ -205,7 +206,7 @@ class Controller:
                 line = unexpected.tell(f"cleaning up {facts['label']}", error)
                 self.book.troubles.append(f"{facts['label']}: {line}")
                 continue
-            way = transport.HostTransport(ref.backend, facts["sudo"], facts["sudo_user"])
+            way = HostTransport(ref.backend, facts["sudo"], facts["sudo_user"])
             directory = self._started.get(key, (None,))[0]
             targets.append(Target(ref.label, ref.identity, way, key, directory, asked=True))
         runner = Runner(
@@ -213,7 +214,7 @@ class Controller:
         )
         unheard = self._unheard(targets) if ask else []
         runner.adopt(unheard)
-        unsilence = transport.silence()
+        unsilence = connection.silence()
         # Workers have waited already: the whole end has one bound.
         spent = 0.0 if self._over_at is None else time.monotonic() - self._over_at
         within_s = max(CLEAN_S - spent, CLEAN_S / 2)

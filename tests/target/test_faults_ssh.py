@@ -24,8 +24,8 @@ from support.suites import HEAD
 
 from pytest_bgcheck.model import State
 from pytest_bgcheck.target import recovery, runner
+from pytest_bgcheck.target.host_transport import HostTransport
 from pytest_bgcheck.target.runner import Record, Target
-from pytest_bgcheck.target.transport import HostTransport
 
 
 @pytest.fixture

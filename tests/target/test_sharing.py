@@ -15,7 +15,8 @@ from support.machines.machine import wait_until
 from support.machines.processes import with_argument
 
 from pytest_bgcheck.errors import Unreachable
-from pytest_bgcheck.target.transport import HostTransport, ask
+from pytest_bgcheck.target.host_transport import HostTransport
+from pytest_bgcheck.target.transport import ask
 
 
 @pytest.fixture

@@ -19,9 +19,10 @@ from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.errors import BadReply, Gone, Refused, TargetError, Unreachable
 from pytest_bgcheck.target import recovery, runner
 from pytest_bgcheck.target.causes import cause, of_exception
+from pytest_bgcheck.target.host_transport import HostTransport
 from pytest_bgcheck.target.requests import Spec, presence_request
 from pytest_bgcheck.target.runner import Record, Runner, Target
-from pytest_bgcheck.target.transport import Answer, HostTransport, ask
+from pytest_bgcheck.target.transport import Answer, ask
 
 BAD = BadReply("no reply")
 

@@ -1,0 +1,291 @@
+"""One call over a testinfra backend, and what can go wrong with it: its errors translated, once.
+
+testinfra's ``host.run`` knows no time limit, logs every command at DEBUG, and changes with
+``host.sudo()`` on the test's thread. So a call uses a private copy of the host's backend, whose
+``run_local``, through which all subprocess backends go, is bounded, silent and ended at the end.
+Other backends (paramiko, ansible by itself, salt) cannot be interrupted: their call runs in a
+daemon thread that is abandoned when the time is over.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import queue
+import re
+import selectors
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from testinfra.backend.base import BaseBackend, CommandResult
+
+from ..errors import TargetError, Unreachable
+from . import causes, requests
+from .sharing import SharedConnection
+from .transport import Answer
+
+_STDIN = 'request=$(cat); eval "$request"'
+
+
+def as_user(backend: BaseBackend, request: str, user: str | None) -> str:
+    """Return the request that runs another one by sudo.
+
+    It reaches sudo's shell by stdin: sudo logs its arguments, and in them are others' secrets.
+    """
+    sudo = backend.get_sudo_command(_STDIN, user)
+    program = f'printf "%s\\n" "$1" | {sudo}'
+    return " ".join(["/bin/sh", "-c", requests.quote(program), "pytest-bgcheck",
+                     requests.quote(request)])  # fmt: skip
+
+
+def in_short_words(request: str) -> str:
+    """Return the request that runs another one, for a csh, whose words have 1,024 characters."""
+    step = 700
+    parts = [request[start : start + step] for start in range(0, len(request), step)]
+    program = 'request=; for part do request=$request$part; done; eval "$request"'
+    return " ".join(["/bin/sh", "-c", requests.quote(program), "pytest-bgcheck",
+                     *map(requests.quote, parts)])  # fmt: skip
+
+
+_ANSIBLE = {"ANSIBLE_NO_TARGET_SYSLOG": "1", "ANSIBLE_LOG_PATH": "/dev/null"}
+"""Keep Ansible from logging requests here and on the target. No other backend is told: the
+environment of a local check is the login's."""
+
+SUBPROCESS = frozenset(
+    {"local", "ssh", "safe-ssh", "docker", "podman", "kubectl", "openshift", "lxc", "chroot"}
+)
+
+
+class Connection:
+    """A private copy of a backend, for one call at a time."""
+
+    def __init__(self, backend: BaseBackend, become: bool, abrupt: bool) -> None:
+        self._abrupt = abrupt
+        delegate = _delegate(backend)
+        self._backend = copy.copy(delegate or backend)
+        # One paramiko client must not serve several threads.
+        vars(self._backend).pop("client", None)
+        # The caller has applied sudo. A delegate has its own, of the inventory.
+        self._sudo = delegate is not None and become and self._backend.sudo
+        self._backend.sudo = False
+        self._backend.run_local = self._run_local
+        self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
+        self._timeout_s = 0.0
+        self._on_output: Callable[[bytes], None] | None = None
+
+    def share(self, shared: SharedConnection) -> None:
+        shared.apply(self._backend)
+
+    def run(
+        self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None
+    ) -> Answer:
+        self._timeout_s, self._on_output = timeout_s, on_output
+        if self._sudo:
+            request = as_user(self._backend, request, self._backend.sudo_user)
+        if self._backend.get_connection_type() in SUBPROCESS:
+            with _own_log(self._backend, not self._abrupt) as read_log:
+                answer = _run(self._backend, request)
+                return replace(answer, log=read_log())
+        return _abandonable(lambda: _run(self._backend, request), timeout_s)
+
+    def _run_local(self, command: str, *args: str) -> CommandResult:
+        """Stand in for ``BaseBackend.run_local``: bounded, silent, away from the terminal."""
+        command = self._backend.quote(command, *args)
+        quiet = _ANSIBLE if self._backend.get_connection_type() == "ansible" else {}
+        with subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C is for pytest; and nobody can ask for a password
+            env={**os.environ, **quiet},
+        ) as process:
+            self._process = process
+            try:
+                if self._closed:
+                    self.close()
+                stdout, stderr = _outputs(process, self._timeout_s, self._on_output)
+            except subprocess.TimeoutExpired:
+                self.close()
+                raise Unreachable(f"no answer in {self._timeout_s:.0f} s") from None
+            except BaseException:
+                self.close()
+                raise
+            finally:
+                self._process = None
+        return CommandResult(self._backend, process.returncode, command.encode(), stdout, stderr)
+
+    def close(self) -> None:
+        self._closed = True
+        process = self._process
+        if process is not None:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
+        client = vars(self._backend).get("client")
+        if client is not None:
+            client.close()
+
+
+_LOG_KEPT = 1 << 16
+_HAS_LOG = re.compile(r"(^|\s)-[46AaCfGgKkMNnqsTtVvXxYy]*E")
+"""An ``-E`` of the user's, perhaps behind options that take no argument."""
+
+
+@contextmanager
+def _own_log(backend: Any, wanted: bool) -> Iterator[Callable[[], bytes]]:
+    """Have ssh's client write what it has to say to a file, and not between what others say."""
+    given = getattr(backend, "ssh_extra_args", None)
+    path = ""
+    ssh = backend.get_connection_type() in causes.SSH
+    if wanted and ssh and not _HAS_LOG.search(given or ""):
+        try:
+            file, path = tempfile.mkstemp(prefix="bgcheck-", suffix=".log")
+            os.close(file)
+        except OSError:
+            pass  # then its words are not known, and nothing is read from others
+    if not path:
+        yield lambda: b""
+        return
+
+    def read() -> bytes:
+        try:
+            return Path(path).read_bytes()[-_LOG_KEPT:]
+        except OSError:
+            return b""
+
+    backend.ssh_extra_args = f"{given or ''} -E {requests.quote(path)}"
+    try:
+        yield read
+    finally:
+        backend.ssh_extra_args = given
+        try:
+            os.unlink(path)
+        except OSError:
+            pass
+
+
+def _outputs(
+    process: subprocess.Popen[bytes], timeout_s: float, on_output: Callable[[bytes], None] | None
+) -> tuple[bytes, bytes]:
+    """Read a process to its end. Raises TimeoutExpired, or what ``on_output`` raises."""
+    if on_output is None:
+        return process.communicate(timeout=timeout_s)
+    deadline = time.monotonic() + timeout_s
+    kept = {process.stdout: b"", process.stderr: b""}
+    with selectors.DefaultSelector() as selector:
+        for pipe in kept:
+            assert pipe is not None
+            selector.register(pipe, selectors.EVENT_READ)
+        while selector.get_map():
+            left_s = deadline - time.monotonic()
+            ready = selector.select(max(0.0, left_s))
+            if not ready and left_s <= 0:
+                raise subprocess.TimeoutExpired(process.args, timeout_s)
+            for key, _ in ready:
+                data = os.read(key.fd, 1 << 16)
+                if not data:
+                    selector.unregister(key.fileobj)
+                elif key.fileobj is process.stdout:
+                    on_output(data)
+                pipe = process.stdout if key.fileobj is process.stdout else process.stderr
+                kept[pipe] = (kept[pipe] + data)[-causes.KEPT :]
+    process.wait(max(0.1, deadline - time.monotonic()))
+    return kept[process.stdout], kept[process.stderr]
+
+
+def _delegate(backend: Any) -> BaseBackend | None:
+    """Return the backend that testinfra runs on for an Ansible host, if it needs no Ansible."""
+    if backend.get_connection_type() != "ansible" or backend.force_ansible:
+        return None
+    try:
+        host = backend.ansible_runner.get_host(
+            backend.host,
+            ssh_config=backend.ssh_config,
+            ssh_identity_file=backend.ssh_identity_file,
+        )
+    except Exception as error:
+        raise causes.of_exception(error) from None
+    return None if host is None else host.backend
+
+
+def _run(backend: BaseBackend, request: str) -> Answer:
+    _quiet.on = True
+    try:
+        result = backend.run(request)
+    except TargetError:
+        raise
+    except Exception as error:
+        cause = error.args[0] if error.args else None
+        if not isinstance(cause, CommandResult):
+            raise causes.of_exception(error) from None
+        result = cause  # testinfra raises ssh's 255
+    finally:
+        _quiet.on = False
+    kind = backend.get_connection_type()
+    return Answer(result.rc, _bytes(result._stdout), _bytes(result._stderr), kind)
+
+
+def _bytes(output: str | bytes) -> bytes:
+    # Not stdout_bytes: to encode a str, testinfra would run Python on the target.
+    return output if isinstance(output, bytes) else output.encode("utf-8", "surrogateescape")
+
+
+ResultT = TypeVar("ResultT")
+
+
+def _abandonable(function: Callable[[], ResultT], timeout_s: float) -> ResultT:
+    """Return a call's result or raise its error; give it up when the time is over."""
+    box: queue.SimpleQueue[tuple[ResultT | None, Exception | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            box.put((function(), None))
+        except Exception as error:
+            box.put((None, error))
+
+    try:
+        threading.Thread(target=work, name="bgcheck-call", daemon=True).start()
+    except RuntimeError as no_thread:
+        raise Unreachable(str(no_thread)) from None
+    try:
+        result, error = box.get(timeout=timeout_s)
+    except queue.Empty:
+        raise Unreachable(f"no answer in {timeout_s:.0f} s") from None
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]
+
+
+# --- testinfra's log -----------------------------------------------------------------------------
+
+
+class _Quiet(threading.local):
+    """Whether the current thread is in one of our calls."""
+
+    on = False
+
+
+_quiet = _Quiet()
+
+
+def _not_ours(record: logging.LogRecord) -> bool:
+    return not _quiet.on
+
+
+def silence() -> Callable[[], None]:
+    """Keep our requests, which may hold secrets, out of testinfra's log; return the undoing."""
+    logger = logging.getLogger("testinfra")
+    logger.addFilter(_not_ours)
+    return lambda: logger.removeFilter(_not_ours)

@@ -1,0 +1,96 @@
+"""A way to a host: calls over a testinfra backend, as many at once as are asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from testinfra.backend.base import BaseBackend
+
+from ..errors import Unreachable
+from . import causes
+from .connection import SUBPROCESS, Connection, as_user, in_short_words
+from .sharing import SharedConnection
+from .transport import Answer
+
+
+class HostTransport:
+    """Calls over a testinfra backend, as the user that its settings or ``sudo`` say.
+
+    ``abrupt``: this process may end in the middle of a call, so that nothing may be made that
+    would stay: no shared connection, no file.
+    """
+
+    def __init__(
+        self, backend: BaseBackend, sudo: bool | None, sudo_user: str | None, abrupt: bool = False
+    ) -> None:
+        self._backend = backend
+        self._sudo = backend.sudo if sudo is None else sudo
+        self._sudo_user = backend.sudo_user if sudo is None else sudo_user
+        self._become = sudo is not False
+        self._short_words = False
+        # safe-ssh prints its output at its end, by its design.
+        self.streams = backend.get_connection_type() in SUBPROCESS - {"safe-ssh"}
+        self._abrupt = abrupt
+        self._shared = SharedConnection(not abrupt)
+        self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def call(
+        self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None = None
+    ) -> Answer:
+        if self._sudo:
+            # Not by the backend's own sudo: safe-ssh would apply it twice.
+            request = as_user(self._backend, request, self._sudo_user)
+        if not self._short_words:
+            answer = self._call(request, timeout_s, on_output)
+            # csh's own word, and a whole line: what a check wrote is never one.
+            if answer.rc == 0 or "Word too long." not in causes.lines(
+                answer.stderr + b"\n" + answer.stdout
+            ):
+                return answer
+            self._short_words = True
+        return self._call(in_short_words(request), timeout_s, on_output)
+
+    def _call(
+        self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None
+    ) -> Answer:
+        with self._lock:
+            if self._closed:
+                raise Unreachable("the run is over")
+            connection = (
+                self._idle.pop()
+                if self._idle
+                else Connection(self._backend, self._become, self._abrupt)
+            )
+            self._busy.add(connection)
+        try:
+            connection.share(self._shared)
+            answer = connection.run(request, timeout_s, on_output)
+            if answer.backend in causes.SSH and answer.rc == causes.SSH_FAILED:
+                self._shared.broken()
+        except BaseException:
+            self._shared.broken()
+            # Its client may be broken, or a thread still use it; and closing may block.
+            try:
+                threading.Thread(target=connection.close, name="bgcheck-close", daemon=True).start()
+            except RuntimeError:
+                pass  # no more threads: the call's own error tells
+            raise
+        finally:
+            with self._lock:
+                self._busy.discard(connection)
+        with self._lock:
+            self._idle.append(connection)
+        return answer
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            ending = [*self._busy, *self._idle]
+            self._idle.clear()
+        for connection in ending:
+            connection.close()
+        self._shared.close()
