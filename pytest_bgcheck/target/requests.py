@@ -45,7 +45,7 @@ _HEAD = (
 )
 """What stands ahead of every request: no option, function or variable of a login may change what
 our program means, nor reach the shells and tools that it starts. The check gets them back: see
-set_aside in supervisor.sh."""
+set_aside in the program's part `start`."""
 
 _PROGRAM = (
     '_text=$(printf %s "$2" | LC_ALL=C tr F-Z0-9a-zA-E a-zA-Z0-9);'
@@ -103,12 +103,20 @@ def supervisor() -> str:
 @functools.cache
 def _way_in() -> str:
     """Return the part of it that is run before anything that lies on the target."""
-    part = _source().partition("# --- the way in")[2].partition("# --- ")[0]
-    return _stripped(part.partition("\n")[2]) + 'enter_run "$@"\n'
+    return _stripped(_part("way_in")) + 'enter_run "$@"\n'
 
 
 def _source() -> str:
-    return importlib.resources.files(__package__).joinpath("supervisor.sh").read_text("ascii")
+    """Return the whole program: each line of its main part that names another is that part."""
+    return _PART.sub(lambda line: _part(line[1]), _part("main"))
+
+
+_PART = re.compile(r"^\. \./(\w+)\.sh\n", re.M)
+
+
+def _part(name: str) -> str:
+    folder = importlib.resources.files(__package__) / "supervisor"
+    return (folder / f"{name}.sh").read_text("ascii")
 
 
 def _stripped(text: str) -> str:

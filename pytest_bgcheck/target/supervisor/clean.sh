@@ -1,0 +1,120 @@
+# The requests that end jobs: one job, or the whole run with all that it has left on the target.
+
+# cancel NONCE RUN ID...: the guards do it.
+cancel() {
+    _nonce=$1 _run=$2
+    shift 2
+    for _id in "$@"; do end_job "$_id" 1000000; done
+    reply
+    finish
+}
+
+# end_job ID GRACE: claim it, with at most this grace, and wake its guard.
+end_job() {
+    for _ in 1 2 3; do
+        find_state "$1/"
+        case $_state in state.run.*) ;; *) return 0 ;; esac
+        [ "$_grace" -lt "$2" ] || _grace=$2
+        if mv "$1/$_state" "$1/state.end.cancel.$_start.$_grace.$_sup.$_gid" 2>/dev/null; then
+            echo cancel 1<>"$1/alive"
+            return 0
+        fi
+    done
+}
+
+# tail NONCE RUN ID=LIMIT...: report jobs as they stand.
+tails() {
+    guard_shell
+    [ "$_gsh" = "$_sh" ] || exec "$_gsh" $_lent ./supervisor.sh tail "$_gsh" "$@"
+    _nonce=$1 _run=$2
+    shift 2
+    reply
+    _spent=0
+    for _word in "$@"; do report "${_word%%=*}" "${_word##*=}"; done
+    finish
+}
+
+# clean NONCE RUN KEEP: end what runs, end the waiters, and remove the run's directory.
+clean() {
+    _nonce=$1 _run=$2 _keep=$3
+    for _word in bell.*; do
+        [ -p "$_word" ] && echo closed 1<>"$_word"
+    done
+    now
+    _begun=$_now
+    while
+        for _word in "$_run"-*/state.run.*; do
+            _word=${_word%%/*}
+            [ -d "$_word" ] && end_job "$_word" 500
+        done
+        live
+        unfinished
+    do
+        since "$_begun"
+        [ "$_took" -lt 650 ] || break
+        nap
+    done
+    # Stopped, or where nothing can be written any more.
+    for _pid in $_live; do kill -KILL "$_pid" 2>/dev/null; done
+    kill_strays "$_run"
+    reply
+    # shellcheck disable=SC2086 # counted as words
+    set -- $_tree
+    record left "$#"
+    [ "$_keep" = 0 ] || printf "" >kept
+    cd .. || exit 1
+    if [ "$_keep" = 0 ]; then
+        # Again, if a request of the same run that was under way has just made a file there.
+        _round=0
+        while rm -rf "./$_run" 2>/dev/null; [ -d "$_run" ] && [ "$_round" -lt 20 ]; do
+            _round=$((_round + 1))
+            nap
+        done
+        [ ! -d "$_run" ] || refuse "*" "cannot remove $PWD/$_run"
+    fi
+    sweep
+    _root=$PWD
+    cd / && rmdir "$_root" 2>/dev/null
+    finish
+}
+
+# unfinished: is there a job that is not over?
+unfinished() {
+    [ -z "$_live" ] || return 0
+    [ -n "${_blind-}" ] || return 1
+    for _word in "$_run"-*/state.run.* "$_run"-*/state.end.*; do
+        [ ! -e "$_word" ] || return 0
+    done
+    return 1
+}
+
+# kill_strays RUN: what its checks have left running carries the run's cookie.
+kill_strays() {
+    _rounds=0
+    while cookies "$1-"; _tree=${_marked# }; [ -n "$_tree" ] && [ "$_rounds" -lt 20 ]; do
+        for _pid in $_tree; do kill -KILL "$_pid" 2>/dev/null; done
+        _rounds=$((_rounds + 1))
+        nap
+    done
+}
+
+# sweep: remove the runs, in the user's directory, that nobody ended: untouched for a day, without a
+# living supervisor, not kept on purpose, and by name and content ours.
+sweep() {
+    who
+    _others=""
+    for _old in *; do
+        case $_old in *[!0-9a-f]* | "$_run") continue ;; ????????????) ;; *) continue ;; esac
+        if [ -d "$_old" ] && [ ! -h "$_old" ] && [ -f "$_old/supervisor.sh" ] && [ ! -e "$_old/kept" ]; then
+            _others="$_others $_old"
+        fi
+    done
+    [ -n "$_others" ] || return 0
+    # shellcheck disable=SC2044,SC2086 # words
+    for _run in $(find $_others -prune -mtime +0 2>/dev/null); do
+        if (cd -P "./$_run" && proven && live && ! unfinished); then
+            kill_strays "$_run"
+            rm -rf "./$_run"
+        fi
+    done
+}

@@ -1,0 +1,207 @@
+# Which processes there are, which of them are a check's, and how to end them. For guards, and for the
+# requests that wait, end and clean.
+
+# lives PID JOB [WORD]: is this the supervisor or the guard of the job in this directory? Anybody can have
+# any words in his arguments, and any number, but not be ours and be in there. WORD tells the two apart:
+# after a restart of a container a new guard may have got the number that the supervisor had. Where no
+# directory can be seen (no /proc), ps has to do, with the WORD, and without one the mere number. Where
+# that cannot be seen either (a chroot), what is not known is taken for alive.
+lives() {
+    if sees_directories; then
+        # shellcheck disable=SC3013,SC3067 # every shell has it
+        [ -O "/proc/$1" ] && [ "/proc/$1/cwd" -ef "$2" ] &&
+            { [ -z "${3-}" ] || grep -qs "$3" "/proc/$1/cmdline"; }
+        return
+    fi
+    exists "$1" || return 1
+    [ -n "${3-}" ] || return 0
+    who
+    # shellcheck disable=SC2046 # words
+    set -- "$3" $(ps -o uid= -o args= -p "$1" 2>/dev/null)
+    [ -n "${2-}" ] || return 0
+    case "$*" in "$1 $_uid "*" $1 "*) ;; *) return 1 ;; esac
+}
+
+# live: set $_live to the processes of the run in whose directory this is that look after jobs, or start
+# some. Who waits is not among them, nor a user who looks at a job's files.
+live() {
+    _live=""
+    if sees_directories; then
+        for _entry in /proc/[0-9]*; do
+            # shellcheck disable=SC3013,SC3067 # every shell has it
+            if [ -O "$_entry" ] && [ "$_entry/cwd/.." -ef . ] && grep -qs "supervisor[.]sh" "$_entry/cmdline"; then
+                _live="$_live ${_entry#/proc/}"
+            fi
+        done
+    else
+        who
+        _live=$(ps -A -o pid= -o uid= -o args= 2>/dev/null)
+        [ -n "$_live" ] || _blind=yes
+        _live=$(printf "%s\n" "$_live" |
+            LC_ALL=C sed -n "s/^ *\([0-9]*\)  *$_uid .*supervisor[.]sh .* [a-z]*:$_run-.*/\1/p")
+    fi
+    for _word in up.*; do
+        ! lives "${_word##*.}" . || _live="$_live ${_word##*.}"
+    done
+}
+
+# sees_directories: can it be seen in which directory a process is?
+sees_directories() {
+    # shellcheck disable=SC3013 # every shell has it
+    [ -n "${_sees_cwd-}" ] || { _sees_cwd=no; [ ! /proc/self/cwd -ef . ] || _sees_cwd=yes; }
+    [ "$_sees_cwd" = yes ]
+}
+
+# who: set $_uid to the user that this is.
+who() { _uid=${_uid:-$(id -u)}; }
+
+# exists PID: by builtins alone. A process that has ended and is not yet reaped does not.
+exists() {
+    [ -n "${_sees-}" ] || { _sees=no; [ ! -e "/proc/$$/exe" ] || _sees=yes; }
+    case $_sees in
+    yes) [ -e "/proc/$1/exe" ] ;;
+    *) kill -0 "$1" 2>/dev/null ;;
+    esac
+}
+
+# table: set $_table to a word PID:PARENT:GROUP:SESSION:BORN for each living process. The number is that
+# of the file, which grep tells for each line: a name may hold newlines, parentheses and digits, but
+# not, in the 15 bytes that it has, all that follows it. (sed alone would end at a process that has
+# gone since its file was opened, and hide all that come behind it.)
+table() {
+    if [ -r /proc/self/stat ]; then
+        _table=$(LC_ALL=C grep -s "" /dev/null /proc/[0-9]*/stat |
+            LC_ALL=C sed -n "s/^.proc.\([0-9]*\).stat:.*) [^XZ] \([0-9]*\) \([0-9]*\) \([0-9]*\)\( [-0-9]*\)\{15\} \([0-9]*\) .*/\1:\2:\3:\4:\6/p")
+    else
+        _table=$(ps -A -o pid= -o ppid= -o pgid= 2>/dev/null | while read -r _pid _parent _group; do
+            echo "$_pid:$_parent:$_group:$_group:0"
+        done)
+    fi
+}
+
+# row WORD: set $_pid, $_parent, $_group, $_session and $_born from a word of the table.
+row() {
+    IFS=:
+    # shellcheck disable=SC2086 # split here
+    set -- $1
+    unset IFS
+    _pid=$1 _parent=$2 _group=$3 _session=$4 _born=$5
+}
+
+# cookies TEXT: set $_marked to the processes whose environment holds it.
+cookies() {
+    _marked=" "
+    [ -r /proc/self/environ ] || return 0
+    # shellcheck disable=SC2013 # names of /proc have no spaces
+    for _entry in $(grep -ls "PYTEST_BGCHECK_JOB=$1" /proc/[0-9]*/environ); do
+        _entry=${_entry%/environ}
+        _marked="$_marked${_entry#/proc/} "
+    done
+}
+
+# tree: set $_tree to the processes of the check, from its job's directory: those that carry its
+# cookie, those of its process's group or session, its descendants, and those that write to its
+# output. $_known remembers them: what has lost its parent meanwhile is still the check's.
+tree() {
+    cookies "$_id"
+    table
+    _tree=" "
+    job_facts
+    for _word in $_table; do
+        case $_word in
+        "$_leader":*":$_leader_born") _proven=$_leader ;;
+        *:"$_leader":*)
+            # A group or a session has no other with its number as long as it has a member.
+            case $_marked in *" ${_word%%:*} "*) _proven=$_leader ;; esac ;;
+        esac
+    done
+    for _word in $_table; do
+        row "$_word"
+        case " $_known " in *" $_pid:$_born "*) _tree="$_tree$_pid " && continue ;; esac
+        case $_marked in *" $_pid "*) _tree="$_tree$_pid " && continue ;; esac
+        case $_proven in "$_group" | "$_session") _tree="$_tree$_pid " && continue ;; esac
+        # shellcheck disable=SC3013 # every shell has it
+        if [ "/proc/$_pid/fd/1" -ef out ] || [ "/proc/$_pid/fd/2" -ef err ]; then _tree="$_tree$_pid "; fi
+    done
+    # Descendants of the check's own process, not of all: a service that it has restarted may have
+    # begun everybody's sessions.
+    _kin=" $_proven " _grown=yes
+    while [ -n "$_grown" ]; do
+        _grown=
+        for _word in $_table; do
+            row "$_word"
+            case $_kin in *" $_pid "*) continue ;; *" $_parent "*) _kin="$_kin$_pid " _grown=yes ;; *) continue ;; esac
+            case $_tree in *" $_pid "*) ;; *) _tree="$_tree$_pid " ;; esac
+        done
+    done
+    _known=
+    for _word in $_table; do
+        case $_tree in *" ${_word%%:*} "*) _known="$_known ${_word%%:*}:${_word##*:}" ;; esac
+    done
+    _tree=${_tree# }
+}
+
+# job_facts: set $_leader, $_leader_born, $_attempt and $_last from the name of the file
+# pid.LEADER.ATTEMPT.BORN[.LAST]. It is there from the start of the first attempt on.
+job_facts() {
+    for _file in pid.*; do
+        case $_file in pid.*[!0123456789.]*) continue ;; esac
+        IFS=.
+        # shellcheck disable=SC2086 # split here; no globs
+        set -- $_file
+        unset IFS
+        { number "${2-}" && number "${3-}" && [ -n "${4-}" ]; } || continue
+        _attempt=$3 _last=
+        ! number "${5-}" || _last=$5
+        [ "$2" -gt 1 ] || continue
+        _leader=$2 _leader_born=$4
+    done
+}
+
+# signal NAME: to all of the check. With any but KILL, what was stopped goes on, to hear it.
+signal() {
+    tree
+    for _pid in $_tree; do kill "-$1" "$_pid" 2>/dev/null; done
+    if [ -z "$_table" ] && [ "$_leader" != none ]; then
+        # Nothing can be seen here.
+        kill "-$1" "-$_leader" 2>/dev/null || kill "-$1" "$_leader" 2>/dev/null
+    fi
+    if [ "$1" != KILL ]; then
+        for _pid in $_tree; do kill -CONT "$_pid" 2>/dev/null; done
+    fi
+}
+
+# kill_all: until nothing of the check is left, or it cannot be killed.
+kill_all() {
+    _rounds=0
+    while signal KILL; [ -n "$_tree" ] && [ "$_rounds" -lt 20 ]; do
+        _rounds=$((_rounds + 1))
+        nap
+    done
+}
+
+# suspects: set $_suspects to processes that may be the check's and were not proven to be: orphans of
+# our user and our control group, younger than the check, with an environment that was emptied.
+suspects() {
+    _suspects=
+    [ "$_leader_born" != 0 ] && read -r _control 2>/dev/null </proc/self/cgroup || return 0
+    table
+    for _word in $_table; do
+        row "$_word"
+        # shellcheck disable=SC3067 # every shell has it
+        if [ "$_parent" = 1 ] && [ "$_born" -ge "$_leader_born" ] && [ -O "/proc/$_pid" ]; then
+            read -r _other 2>/dev/null <"/proc/$_pid/cgroup" || continue
+            [ "$_other" != "$_control" ] || _suspects="$_suspects $_pid"
+        fi
+    done
+    # shellcheck disable=SC2086 # words
+    set -- $_suspects
+    _suspects=
+    for _pid in "$@"; do
+        _of=/proc/$_pid/environ
+        grep -qs -e PYTEST_BGCHECK_JOB= -e PATH= -e HOME= "$_of" && continue
+        # A daemon that writes its title over its environment has not emptied it.
+        grep -qs "" "$_of" && ! LC_ALL=C grep -qs "^[A-Za-z_][A-Za-z_0-9]*=" "$_of" && continue
+        ! exists "$_pid" || _suspects="$_suspects-$_pid"
+    done
+}

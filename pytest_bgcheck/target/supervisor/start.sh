@@ -1,0 +1,236 @@
+# The request that starts jobs. It makes the run's directory, with this program in it, prepares each job
+# in a directory of its own, and starts the job's supervisor there.
+
+# tools: refuse to start anything where one is missing that somebody needs until a job is cleaned up. (Only
+# what others have left needs find, and lies on without.)
+tools() {
+    command -v base64 >/dev/null 2>&1 || set -- od
+    [ -r /proc/uptime ] || set -- date "$@"
+    for _word in "[" cat chmod echo env grep head id ls mkdir mkfifo mv rm rmdir sed sleep tail wc "$@"; do
+        command -v "$_word" >/dev/null 2>&1 || { refuse "*" "there is no $_word"; finish; }
+    done
+}
+
+# enter_root: make or enter the user's directory, and in it the run's; refuse what is not safely ours. Again,
+# if another run of this user has ended and removed the directory meanwhile: none may disturb another.
+enter_root() {
+    _tries=0
+    while _tries=$((_tries + 1)); [ "$_tries" -le 50 ]; do
+        _why=""
+        [ -d "$_root" ] || _why=$(LC_ALL=C mkdir -m 700 "$_root" 2>&1)
+        if cd -P -- "$_root" 2>/dev/null && [ ! -h "$_root" ] && private .; then
+            _why=$(LC_ALL=C mkdir "./$_run" 2>&1)
+            [ ! -h "./$_run" ] || { _why="$_root/$_run is a link"; return 1; }
+            cd -P "./$_run" 2>/dev/null && return 0
+            # shellcheck disable=SC3013 # every shell has it
+            [ ! "$_root" -ef . ] || return 1
+        elif [ -e "$_root" ] || [ -h "$_root" ]; then
+            private "$_root" || return 1
+        fi
+        # ksh93 believes that it is there already.
+        cd /
+    done
+    _why=${_why:-"$_root is removed as soon as it is made"}
+    return 1
+}
+
+# set_aside: what our shells would change or lose of the login's environment, on its way to the checks,
+# into variables that they leave alone: PYTEST_BGCHECK_1=NAME=VALUE and so on. Some of it was taken from
+# our own processes by the head of the request. Only the kernel still knows all of it.
+set_aside() {
+    PYTEST_BGCHECK_ASIDE=0 PYTEST_BGCHECK_WITHOUT="" _seen="" _rest=""
+    if [ -r "/proc/$$/environ" ]; then
+        # A newline in a value becomes what is in none of them.
+        for _octal in 001 002 003 004 005 006 016 017 020 021 022 023; do
+            _joint=$(printf %b "\\0$_octal")
+            LC_ALL=C grep -qs "$_joint" "/proc/$$/environ" || break
+        done
+        _rest=$(tr "\000\n" "\n\\$_octal" <"/proc/$$/environ")$_newline
+    fi
+    while [ -n "$_rest" ]; do
+        _word=${_rest%%"$_newline"*} _rest=${_rest#*"$_newline"}
+        case ${_word%%=*} in
+        "" | PYTEST_BGCHECK_*) continue ;;
+        _ | SHLVL) _seen=$_seen. ;;
+        # Our own.
+        _*) ;;
+        # Names that no shell takes: those of bash functions, say.
+        [!A-Za-z_]* | *[!A-Za-z0-9_]*) ;;
+        # What a shell sets itself.
+        LOGNAME | OLDPWD | PWD | PS[1-4] | IFS | OPTIND | OPTARG | OPTERR | LINENO | RANDOM | SRANDOM | \
+            SECONDS | PPID | UID | EUID | GID | EGID | USERNAME | GROUPS | HIST* | DIRSTACK | FUNCNAME | HOSTTYPE | \
+            MACHTYPE | OSTYPE | EPOCH* | COMP_* | MAIL* | KSH* | ZSH* | YASH* | A__z) ;;
+        # What means something to a shell or to a tool; those of the request's head are among them.
+        SHELLOPTS | BASH* | *POSIX* | ENV | CDPATH | TMOUT | FUNCNEST | GLOBIGNORE | EXECIGNORE | GREP_* | \
+            *BLOCK*SIZE | TIME_STYLE | QUOTING_STYLE | LS_COLORS | TABSIZE | COLUMNS | LINES) ;;
+        *) continue ;;
+        esac
+        while case $_word in *"$_joint"*) ;; *) false ;; esac; do
+            _word=${_word%%"$_joint"*}$_newline${_word#*"$_joint"}
+        done
+        PYTEST_BGCHECK_ASIDE=$((PYTEST_BGCHECK_ASIDE + 1))
+        eval "PYTEST_BGCHECK_$PYTEST_BGCHECK_ASIDE=\$_word"
+        export "PYTEST_BGCHECK_$PYTEST_BGCHECK_ASIDE"
+    done
+    # What some shells tell each program though the login has none: where env can take it away.
+    case $_seen${KSH_VERSION-} in
+    ..) ;;
+    *) ! env -u _ true 2>/dev/null || PYTEST_BGCHECK_WITHOUT="-u _ -u SHLVL -u _AST_FEATURES" ;;
+    esac
+    export PYTEST_BGCHECK_ASIDE PYTEST_BGCHECK_WITHOUT
+}
+
+# start NONCE BASE RUN ITEM...: make the run's directory and start jobs. An item is
+#   file NAME DATA
+#   job ID SPEC SPEC_SIZE TIMEOUT GRACE RETRY RCS TERMS SCRIPT_SIZE LIMIT
+# An empty SPEC was sent before, in parts. A job that is there already is left alone, so that a request
+# can be repeated, also while it is under way: its own files carry $_own.
+start() {
+    _nonce=$1 _run=$3 _home=${PWD-/} _own=$1.$$
+    set_aside
+    reply
+    tools
+    who
+    _root=$(printf %b "$2")
+    _root=${_root:-${TMPDIR:-/tmp}}
+    case $_root in /*) ;; *) _root=$_home/$_root ;; esac
+    _root=${_root%/}/pytest-bgcheck-$_uid
+    enter_root || { refuse "*" "$_why"; finish; }
+    shift 3
+    if [ ! -f supervisor.sh ]; then
+        _why=$({ printf "%s\n" "${_source-}" >"new.$_own"; } 2>&1)
+        if ! sized "new.$_own" "$((${#_source} + 1))"; then
+            reason "new.$_own"
+            rm -f "new.$_own"
+            refuse "*" "cannot write to $_root/$_run: ${_why:-no space left on device?}"
+            finish
+        fi
+        mv "new.$_own" supervisor.sh
+    fi
+    # It may have been made when the directory was still open to others.
+    if ! proven; then
+        _why="$PWD/supervisor.sh could have been written by others"
+        private "$PWD"
+        refuse "*" "$_why"
+        finish
+    fi
+    printf "%s\n.\n" "$_home" 2>/dev/null >"home.$_own"
+    read_home "home.$_own" || { refuse "*" "cannot write to $_root/$_run: no space left on device?"; finish; }
+    record dir
+    flush
+    printf "%s" "$PWD" | $_encoder
+    end_data
+    guard_shell
+    _made="" _pipes=up.$_own _files="" _started=""
+    each list_job "$@"
+    # All at once: a fork for each job would be felt. What is missing then is seen for each job.
+    # shellcheck disable=SC2086 # words
+    _why=$(LC_ALL=C mkdir $_made 2>&1; LC_ALL=C mkfifo $_pipes 2>&1)
+    [ -p "up.$_own" ] || { refuse "*" "${_why%%"$_newline"*}"; finish; }
+    each prepare_job "$@"
+    # On a full disk some shells report no error: the sizes tell.
+    # shellcheck disable=SC2046,SC2086 # words
+    keep_sizes $(wc -c supervisor.sh $_files 2>/dev/null)
+    # Closed with the group; "exec 8>&-" leaves a copy open in mksh.
+    # shellcheck disable=SC2094
+    {
+        exec 7<"up.$_own"
+        each run_job "$@"
+    } 8<>"up.$_own"
+    # Each guard says its job's id; end-of-file when the last one has, or has died.
+    _up=" "
+    while read -r _id <&7; do _up="$_up$_id "; done
+    rm -f "up.$_own"
+    for _word in $_started; do
+        _id=${_word%%=*}
+        case $_up in *" $_id "*) record started "$_id" && continue ;; esac
+        if [ -d "$_id" ]; then
+            attach "$_id" "${_word##*=}"
+        else
+            refuse "$_id" "its supervisor did not come up"
+        fi
+    done
+    finish
+}
+
+# each STEP ITEM...: take one step with all items.
+each() {
+    _step=$1
+    shift
+    while [ $# -gt 0 ]; do
+        case $1 in
+        file)
+            [ "$_step" != list_job ] || { printf %b "$3" >"put.$_own" && mv "put.$_own" "$2"; } 2>/dev/null
+            shift 3 ;;
+        job)
+            _new=new.$_own.$2
+            "$_step" "$2" "$3" "$4" "$5" "$6" "$7" "$8" "$9" "${10}" "${11}"
+            shift 11 ;;
+        esac
+    done
+}
+
+# list_job, prepare_job, run_job: the steps. Each has the words of an item.
+list_job() {
+    [ ! -d "$1" ] || return 0
+    _made="$_made $_new" _pipes="$_pipes $_new/alive" _files="$_files $_new/spec"
+    [ "$9" = 0 ] || _files="$_files $_new/script"
+}
+
+prepare_job() {
+    [ -p "$_new/alive" ] || return 0
+    {
+        mark_of "$1"
+        printf "%s" "$_mark" >"$_new/out"
+        printf "%s" "$_mark" >"$_new/err"
+        printf "" >"$_new/terms.$8"
+        if [ -n "$2" ]; then printf %b "$2" >"$_new/spec"; else cat "spec-$1.$8".* >"$_new/spec"; fi
+        [ "$9" = 0 ] || { cat "script-$1.$8".* >"$_new/script" && chmod 700 "$_new/script"; }
+    } 2>/dev/null
+}
+
+run_job() {
+    case " $_made " in *" $_new "*) ;; *) attach "$1" "$8"; return ;; esac
+    if ! { [ -s "$_new/out" ] && [ -s "$_new/err" ] && [ -e "$_new/terms.$8" ] &&
+        has_size "$3" spec && has_size "$9" script; }; then
+        _why=${_why%%"$_newline"*}
+        [ ! -p "$_new/alive" ] || reason "$_new/spec"
+        rm -rf "./$_new"
+        refuse "$1" "cannot write to $PWD: ${_why:-no space left on device?}"
+        return
+    fi
+    _started="$_started $1=$8"
+    set -- "$_sh" ./supervisor.sh run "$_sh" "$1" "run:$1" "$_new" "$4" "$5" "$6" "$7" "$_own" \
+        "$_gsh" "$_mask" "${10}"
+    # The first setsid makes the second a session leader, which therefore forks, and returns at
+    # once: a daemon without "&", which would leave SIGINT and SIGQUIT ignored in the check.
+    if [ -n "$_setsid" ]; then
+        (exec setsid setsid "$@" </dev/null >/dev/null 2>&1 8>&8 7<&-)
+    else
+        (trap "" HUP; exec "$@" </dev/null >/dev/null 2>&1 8>&8 7<&-) &
+    fi
+}
+
+# keep_sizes SIZE FILE...: what wc has said.
+keep_sizes() { _sizes=" $* "; }
+
+# has_size SIZE FILE, one of the job's: as it was to be? 0 is for no file at all.
+has_size() {
+    [ "$1" != 0 ] || return 0
+    case $_sizes in *" $1 $_new/$2 "*) return 0 ;; esac
+    return 1
+}
+
+# reason FILE: have somebody tell in $_why, better than our shell, why it cannot be written.
+reason() {
+    _said=$({ echo | LC_ALL=C cat >>"$1"; } 2>&1)
+    _why=${_said:-$_why}
+}
+
+# sized FILE SIZE: is it that size?
+sized() { [ "$(($(wc -c <"$1")))" = "$2" ]; }
+
+# attach ID TERMS: to a job that there is. If it has just been removed, whoever waits for it sees that.
+attach() {
+    if [ -d "$1" ] && [ ! -e "$1/terms.$2" ]; then refuse "$1" terms; else record attached "$1"; fi
+}
