@@ -7,7 +7,7 @@ ledger and model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 from ..ledger import JobEntry, Ledger, TestEntry, Wait
 from ..model import EMPTY, Output
@@ -16,27 +16,116 @@ from .figures import Figures, Run, Step, used
 VERSION = 2
 """Of the document's form. It grows when a reader of the form before could go wrong."""
 
+# The parts of the document; the schema describes each key. ``*_at`` are seconds since the epoch,
+# ``*_s`` seconds.
+
+
+class RunPart(TypedDict):
+    started_at: float
+    ended_at: float
+    exit_status: int
+    causes: list[str]
+    not_cleaned_up: list[str]
+
+
+class StepPart(TypedDict):
+    began_at: float
+    ended_at: float
+    job: str | None
+    test: str | None
+    worker: str | None
+
+
+class SummaryPart(TypedDict):
+    jobs: int
+    hosts: int
+    states: dict[str, int]
+    checks_s: float
+    wall_s: float
+    waited_s: float
+    did_not_succeed: list[str]
+    near_limit: list[str]
+    output_cut: list[str]
+    unjudged: list[str]
+    critical_path: list[StepPart]
+
+
+class OutputPart(TypedDict):
+    size: int
+    left_out: int
+    text: str
+
+
+class WaitPart(TypedDict):
+    test: str
+    worker: str
+    began_at: float
+    waited_s: float | None
+
+
+class JobPart(TypedDict):
+    id: str
+    check: str
+    host: str
+    command: str
+    limit_s: float
+    grace_s: float
+    accepted_rc: list[int]
+    state: str
+    rc: int | None
+    detail: str
+    attempts: int
+    duration_s: float | None
+    used: float | None
+    planned_at: float | None
+    started_at: float | None
+    ended_at: float | None
+    first_awaited_at: float | None
+    verdict_seen_at: float | None
+    started_by_worker: str
+    stdout: OutputPart
+    stderr: OutputPart
+    awaited_by: list[WaitPart]
+    judged: bool
+    requested_by: list[str]
+
+
+class TestPart(TypedDict):
+    test: str
+    worker: str
+    started_at: float
+    ended_at: float
+    outcome: str
+
+
+class Document(TypedDict):
+    version: int
+    run: RunPart
+    summary: SummaryPart
+    jobs: list[JobPart]
+    tests: list[TestPart]
+
 
 def document(
-    ledger: Ledger, run: Run, figures: Figures, troubles: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Return the run as plain values; times in seconds, ``*_at`` since the epoch."""
+    ledger: Ledger, run: Run, figures: Figures, not_cleaned_up: Sequence[str] = ()
+) -> Document:
+    """Return the run as plain values. ``not_cleaned_up``: a line for each target."""
     return {
         "version": VERSION,
         "run": {
-            "started_at": _seconds(run.started_at),
-            "ended_at": _seconds(run.ended_at),
+            "started_at": _rounded(run.started_at),
+            "ended_at": _rounded(run.ended_at),
             "exit_status": run.exit_status,
             "causes": list(figures.causes),
-            "not_cleaned_up": list(troubles),
+            "not_cleaned_up": list(not_cleaned_up),
         },
         "summary": {
             "jobs": figures.jobs,
             "hosts": figures.hosts,
             "states": {str(state): number for state, number in sorted(figures.states.items())},
-            "checks_s": _seconds(figures.checks_s),
-            "wall_s": _seconds(figures.wall_s),
-            "waited_s": _seconds(figures.waited_s),
+            "checks_s": _rounded(figures.checks_s),
+            "wall_s": _rounded(figures.wall_s),
+            "waited_s": _rounded(figures.waited_s),
             "did_not_succeed": [job.id for job in figures.bad],
             "near_limit": [job.id for job in figures.near_limit],
             "output_cut": [job.id for job in figures.cut],
@@ -48,11 +137,15 @@ def document(
     }
 
 
-def _seconds(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+def _rounded(seconds: float) -> float:
+    return round(seconds, 3)
 
 
-def _job(job: JobEntry) -> dict[str, Any]:
+def _known(seconds: float | None) -> float | None:
+    return None if seconds is None else _rounded(seconds)
+
+
+def _job(job: JobEntry) -> JobPart:
     result = job.result
     awaited = {wait.test for wait in job.waits}
     return {
@@ -67,13 +160,13 @@ def _job(job: JobEntry) -> dict[str, Any]:
         "rc": result.rc if result else None,
         "detail": result.detail if result else "",
         "attempts": result.attempts if result else 0,
-        "duration_s": _seconds(job.duration_s),
-        "used": _seconds(used(job)),
-        "planned_at": _seconds(job.planned_at),
-        "started_at": _seconds(job.started_at),
-        "ended_at": _seconds(job.ended_at),
-        "first_awaited_at": _seconds(job.first_awaited_at),
-        "verdict_seen_at": _seconds(job.verdict_seen_at),
+        "duration_s": _known(job.duration_s),
+        "used": _known(used(job)),
+        "planned_at": _known(job.planned_at),
+        "started_at": _known(job.started_at),
+        "ended_at": _known(job.ended_at),
+        "first_awaited_at": _known(job.first_awaited_at),
+        "verdict_seen_at": _known(job.verdict_seen_at),
         "started_by_worker": job.worker,
         "stdout": _output(result.stdout_kept if result else EMPTY),
         "stderr": _output(result.stderr_kept if result else EMPTY),
@@ -83,33 +176,33 @@ def _job(job: JobEntry) -> dict[str, Any]:
     }
 
 
-def _output(output: Output) -> dict[str, Any]:
+def _output(output: Output) -> OutputPart:
     return {"size": output.size, "left_out": output.cut, "text": output.text()}
 
 
-def _wait(wait: Wait) -> dict[str, Any]:
+def _wait(wait: Wait) -> WaitPart:
     return {
         "test": wait.test,
         "worker": wait.worker,
-        "began_at": _seconds(wait.began_at),
-        "waited_s": _seconds(wait.seconds),
+        "began_at": _rounded(wait.began_at),
+        "waited_s": _known(wait.seconds),
     }
 
 
-def _test(test: TestEntry) -> dict[str, Any]:
+def _test(test: TestEntry) -> TestPart:
     return {
         "test": test.test,
         "worker": test.worker,
-        "started_at": _seconds(test.started_at),
-        "ended_at": _seconds(test.ended_at),
+        "started_at": _rounded(test.started_at),
+        "ended_at": _rounded(test.ended_at),
         "outcome": test.outcome,
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step) -> StepPart:
     return {
-        "began_at": _seconds(step.began_at),
-        "ended_at": _seconds(step.ended_at),
+        "began_at": _rounded(step.began_at),
+        "ended_at": _rounded(step.ended_at),
         "job": step.job.id if step.job else None,
         "test": step.test.test if step.test else None,
         "worker": step.test.worker if step.test else None,

@@ -1,7 +1,7 @@
 """The run as one page that needs no network: a timeline, a table, each job's output.
 
 Made of the JSON document by templates that escape everything; a policy in the page runs no script
-but its own. Imports jinja2 when a page is made (the extra ``report``), report and report_timeline.
+but its own. Imports jinja2 when a page is made (the extra ``report``), model and the report.
 """
 
 from __future__ import annotations
@@ -9,25 +9,80 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from . import timeline
+from ..model import State
+from .document import Document, JobPart
+from .states import LEGEND, LOOKS, Look
 from .text import bytes_of, duration, printable
+from .timeline import JobBars, Lane, Timeline
 
 PAGE = Path(__file__).parent / "page"
 
-LARGEST = 1_900_000
-"""Bytes of a page with hundreds of jobs: what opens at once on a phone."""
+LARGEST_BYTES = 1_900_000
+"""Of a page with hundreds of jobs: what opens at once on a phone."""
 
 COLUMNS = ("check", "host", "state", "rc", "took", "limit", "waited", "awaited by")
-MARKS = {"ok": "✓", "bad": "✗", "other": "–"}
-LISTED = 20
+
+MOST_TESTS = 20
 """How many of a job's tests its dialog lists."""
 
+MANY_JOBS = 60
+"""With more of them only the hosts that matter are unfolded."""
 
-def page(document: Mapping[str, Any], headline: str) -> str:
+
+@dataclass
+class Stream:
+    """What the page shows of a job's stdout or stderr; ``note`` says how much there was."""
+
+    name: str
+    note: str
+    text: str
+
+
+@dataclass
+class JobView:
+    """A job as the page shows it; what is not known is a dash. ``*_sort`` are what a column is
+    sorted by, ``facts`` the lines of the job's dialog."""
+
+    anchor: str
+    check: str
+    host: str
+    state: str
+    look: Look
+    critical: bool
+    outcome: str
+    detail: str
+    command: str
+    rc: str
+    rc_sort: int
+    took: str
+    took_sort: float
+    limit: str
+    used: str
+    used_sort: float
+    near_limit: bool
+    waited: str
+    waited_sort: float
+    awaited_by: str
+    facts: Sequence[str]
+    on_timeline: JobBars
+    streams: list[Stream] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class HostView:
+    """A host of the timeline with its jobs, unfolded or not."""
+
+    label: str
+    note: str
+    jobs: Sequence[JobView]
+    unfolded: bool
+
+
+def page(document: Document, headline: str) -> str:
     """Return the page; outputs are shortened as far as the page would else be too large."""
     import jinja2
     from markupsafe import Markup
@@ -35,137 +90,144 @@ def page(document: Mapping[str, Any], headline: str) -> str:
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((PAGE / "page.html.j2").read_text("utf-8"))
     script = (PAGE / "page.js").read_text("utf-8")
-    jobs = _jobs(document)
+    run = document["run"]
+    began = time.gmtime(run["started_at"])
+    timeline = Timeline(document)
+    lanes = timeline.lanes()
+    jobs = _jobs(document, timeline)
     values = {
-        **_head(document, headline),
-        **timeline.layout(document, jobs),
+        "title": f"Background checks, {time.strftime('%Y-%m-%d %H:%M', began)} UTC",
+        "headline": headline,
+        "began_iso": time.strftime("%Y-%m-%dT%H:%M:%SZ", began),
+        "began": time.strftime("%Y-%m-%d %H:%M:%S UTC", began),
+        "exit_status": run["exit_status"],
+        "causes": [printable(cause) for cause in run["causes"]],
+        "not_cleaned_up": run["not_cleaned_up"],
+        "legend": LEGEND,
+        "ticks": timeline.ticks(),
+        "hosts": _hosts(jobs),
+        "lanes": lanes,
+        "tests_note": _tests_note(document, lanes),
         "columns": COLUMNS,
         "jobs": jobs,
-        "states": sorted({job["state"] for job in jobs}),
+        "states": sorted({job.state for job in jobs}),
         "style": Markup((PAGE / "page.css").read_text("utf-8")),
         "script": Markup(script),
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
-    bare = len(template.render(values).encode())
-    _add_outputs(document["jobs"], jobs, max(0, LARGEST - bare))
+    bare_bytes = len(template.render(values).encode())
+    _add_outputs(document["jobs"], jobs, max(0, LARGEST_BYTES - bare_bytes))
     return template.render(values)
 
 
-def _head(document: Mapping[str, Any], headline: str) -> dict[str, Any]:
-    began = time.gmtime(document["run"]["started_at"])
-    return {
-        "title": f"Background checks, {time.strftime('%Y-%m-%d %H:%M', began)} UTC",
-        "headline": headline,
-        "began": {
-            "iso": time.strftime("%Y-%m-%dT%H:%M:%SZ", began),
-            "text": time.strftime("%Y-%m-%d %H:%M:%S UTC", began),
-        },
-        "exit_status": document["run"]["exit_status"],
-        "causes": [printable(cause) for cause in document["run"]["causes"]],
-        "troubles": document["run"]["not_cleaned_up"],
-    }
-
-
-# --- jobs -----------------------------------------------------------------------------------------
-
-
-def _kind(state: str) -> str:
-    return {"succeeded": "ok", "cancelled": "other"}.get(state, "bad")
-
-
-def _jobs(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _jobs(document: Document, timeline: Timeline) -> list[JobView]:
     critical = {step["job"] for step in document["summary"]["critical_path"]}
-    near = set(document["summary"]["near_limit"])
+    near_limit = set(document["summary"]["near_limit"])
     jobs = []
     for number, job in enumerate(document["jobs"]):
-        took, used = job["duration_s"], job["used"]
+        rc, took, used = job["rc"], job["duration_s"], job["used"]
         waited = [wait["waited_s"] or 0.0 for wait in job["awaited_by"]]
         tests = list(dict.fromkeys(wait["test"] for wait in job["awaited_by"]))
-        state = job["state"]
-        told = state if job["rc"] is None else f"{state}, rc {job['rc']}"
+        outcome = job["state"] if rc is None else f"{job['state']}, rc {rc}"
         jobs.append(
-            {
-                "anchor": f"j{number}",
-                "check": job["check"],
-                "host": job["host"],
-                "state": state,
-                "kind": _kind(state),
-                "mark": MARKS[_kind(state)],
-                "critical": job["id"] in critical,
-                "told": told if took is None else f"{told}, after {duration(took)}",
-                "detail": printable(job["detail"]),
-                "command": printable(job["command"])[:2000],
-                "rc": "–" if job["rc"] is None else job["rc"],
-                "rc_sort": -1 if job["rc"] is None else job["rc"],
-                "took": "–" if took is None else duration(took),
-                "took_s": -1 if took is None else took,
-                "limit_text": duration(job["limit_s"]),
-                "used": "" if used is None else f"{used:.0%}",
-                "used_sort": -1 if used is None else used,
-                "near": job["id"] in near,
-                "waited": duration(max(waited)) if waited else "–",
-                "waited_s": max(waited, default=-1),
-                "awaited_by": ", ".join(tests[:3])
+            JobView(
+                anchor=f"j{number}",
+                check=job["check"],
+                host=job["host"],
+                state=job["state"],
+                look=LOOKS[State(job["state"])],
+                critical=job["id"] in critical,
+                outcome=outcome if took is None else f"{outcome}, after {duration(took)}",
+                detail=printable(job["detail"]),
+                command=printable(job["command"])[:2000],
+                rc="–" if rc is None else str(rc),
+                rc_sort=-1 if rc is None else rc,
+                took="–" if took is None else duration(took),
+                took_sort=-1 if took is None else took,
+                limit=duration(job["limit_s"]),
+                used="" if used is None else f"{used:.0%}",
+                used_sort=-1 if used is None else used,
+                near_limit=job["id"] in near_limit,
+                waited=duration(max(waited)) if waited else "–",
+                waited_sort=max(waited, default=-1),
+                awaited_by=", ".join(tests[:3])
                 + (f" and {len(tests) - 3} more" if len(tests) > 3 else ""),
-                "facts": _facts(document, job),
-                "streams": [],
-            }
+                facts=_facts(document, job),
+                on_timeline=timeline.job(job),
+            )
         )
     return jobs
 
 
-def _facts(document: Mapping[str, Any], job: Mapping[str, Any]) -> list[str]:
+def _facts(document: Document, job: JobPart) -> list[str]:
     """Return the lines of a job's dialog: its clocks, from the run's start on, and its tests."""
     zero = document["run"]["started_at"]
-    clocks = [
-        f"{word} at {duration(max(0.0, job[name] - zero))}"
-        for word, name in (
-            ("started", "started_at"),
-            ("ended", "ended_at"),
-            ("first awaited", "first_awaited_at"),
-            ("verdict seen", "verdict_seen_at"),
-        )
-        if job[name] is not None
+    clocks = {
+        "started": job["started_at"],
+        "ended": job["ended_at"],
+        "first awaited": job["first_awaited_at"],
+        "verdict seen": job["verdict_seen_at"],
+    }
+    known = [
+        f"{word} at {duration(max(0.0, at - zero))}"
+        for word, at in clocks.items()
+        if at is not None
     ]
-    lines = [", ".join(clocks)] if clocks else []
+    lines = [", ".join(known)] if known else []
     accepted = ", ".join(map(str, job["accepted_rc"]))
     lines.append(f"limit {duration(job['limit_s'])}, accepted rc {accepted}")
     if job["attempts"] > 1:
         lines.append(f"{job['attempts']} attempts; the output is that of the last one")
-    for wait in job["awaited_by"][:LISTED]:
+    for wait in job["awaited_by"][:MOST_TESTS]:
         where = f" on {wait['worker']}" if wait["worker"] else ""
         lines.append(f"{wait['test']}{where} waited {duration(wait['waited_s'])}")
-    if len(job["awaited_by"]) > LISTED:
-        lines.append(f"and {len(job['awaited_by']) - LISTED} more tests")
+    if len(job["awaited_by"]) > MOST_TESTS:
+        lines.append(f"and {len(job['awaited_by']) - MOST_TESTS} more tests")
     return lines
 
 
-def _add_outputs(
-    told: Sequence[Mapping[str, Any]], jobs: Sequence[dict[str, Any]], budget: int
-) -> None:
-    """Give each job its streams; the longest are cut first, until all fit in a budget of bytes."""
+def _hosts(jobs: Sequence[JobView]) -> list[HostView]:
+    hosts = []
+    for label in dict.fromkeys(job.host for job in jobs):
+        own = [job for job in jobs if job.host == label]
+        bad = sum(job.look.kind == "bad" for job in own)
+        note = f"{len(own)} check{'s' if len(own) > 1 else ''}"
+        note += f", {bad} did not succeed" if bad else ""
+        matters = bad > 0 or any(job.critical for job in own)
+        hosts.append(HostView(label, note, own, len(jobs) <= MANY_JOBS or matters))
+    return hosts
+
+
+def _tests_note(document: Document, lanes: Sequence[Lane]) -> str:
+    """Return how many tests there were, and on how many workers if there were any."""
+    tests = document["tests"]
+    if not any(test["worker"] for test in tests):
+        return str(len(tests))
+    return f"{len(tests)} on {len(lanes)} worker{'s' if len(lanes) != 1 else ''}"
+
+
+def _add_outputs(parts: Sequence[JobPart], jobs: Sequence[JobView], budget_bytes: int) -> None:
+    """Give each job its streams; the longest are cut first, until all fit in the budget."""
     streams = []
-    for job, into in zip(told, jobs, strict=True):
-        for name in ("stdout", "stderr"):
-            text = printable(job[name]["text"])
-            stream = {"name": name, "told": bytes_of(job[name]["size"]), "text": text}
-            into["streams"].append(stream)
+    for part, job in zip(parts, jobs, strict=True):
+        for name, output in (("stdout", part["stdout"]), ("stderr", part["stderr"])):
+            text = printable(output["text"])
+            stream = Stream(name, bytes_of(output["size"]), text)
+            job.streams.append(stream)
             streams.append((_cost(text), stream))
     streams.sort(key=lambda pair: pair[0])
-    budget -= 200 * len(streams)  # their own markup
+    budget_bytes -= 200 * len(streams)  # their own markup
     for place, (cost, stream) in enumerate(streams):
-        share = max(0, budget // (len(streams) - place))
+        share = max(0, budget_bytes // (len(streams) - place))
         if cost > share:
-            text = stream["text"]
+            text = stream.text
             half = int(len(text) * share / cost * 0.9) // 2
             left_out = len(text) - 2 * half
-            stream["text"] = text[:half] + (text[-half:] if half else "")
-            stream["told"] += f", without {left_out:,} characters"
-            if half:
-                gap = f"\n[... {left_out:,} characters are not in this page ...]\n"
-                stream["text"] = text[:half] + gap + text[-half:]
-            cost = _cost(stream["text"])
-        budget -= cost
+            stream.note += f", without {left_out:,} characters"
+            gap = f"\n[... {left_out:,} characters are not in this page ...]\n"
+            stream.text = text[:half] + gap + text[-half:] if half else ""
+            cost = _cost(stream.text)
+        budget_bytes -= cost
 
 
 def _cost(text: str) -> int:

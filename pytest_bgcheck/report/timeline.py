@@ -1,113 +1,152 @@
-"""Where everything lies on the page's timeline. Pure; imports only report."""
+"""Where everything lies on the page's timeline. Pure; imports only document and text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
+from .document import Document, JobPart, WaitPart
 from .text import duration
-
-MANY = 60
-"""With more jobs only the hosts that matter are unfolded."""
 
 LEAST_TAIL = 0.2
 """Percent of the run: less is not worth an element."""
 
-STEPS_S = (
+TICK_STEPS_S = (
     0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200,
     86400, 172800,
 )  # fmt: skip
 """Between the ticks of the axis."""
 
-
-def layout(document: Mapping[str, Any], jobs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the axis, the hosts with their jobs, and the workers' lanes; enter into each job its
-    bar, the waits for it and its limit. Places and widths are in percent of the run.
-    """
-    zero = document["run"]["started_at"]
-    span = max(document["run"]["ended_at"] - zero, 0.001)
-
-    def at(seconds: float) -> float:
-        percent: float = (seconds - zero) / span * 100
-        return round(min(100.0, max(0.0, percent)), 3)
-
-    def bar(began: float, over: float) -> tuple[float, float]:
-        return at(began), round(at(over) - at(began), 3)
-
-    for job, told in zip(jobs, document["jobs"], strict=True):
-        began = told["started_at"] or told["planned_at"]
-        ended = told["ended_at"] or document["run"]["ended_at"]
-        job["bar"], job["tail"] = None, None
-        if began is not None:
-            # What it took is the target's word; that its end was known came after.
-            over = ended if told["duration_s"] is None else min(ended, began + told["duration_s"])
-            job["bar"] = bar(began, over)
-            job["tail"] = bar(over, ended) if at(ended) - at(over) > LEAST_TAIL else None
-        job["waits"] = [
-            bar(first, last) for first, last in _merged(told["awaited_by"]) if at(last) > at(first)
-        ]
-        limit = None if began is None else (began + told["limit_s"] - zero) / span * 100
-        job["limit"] = round(limit, 3) if limit is not None and limit <= 100 else None
-    return {
-        "ticks": [{"at": at(zero + tick), "text": _clock(tick)} for tick in _ticks(span)],
-        "hosts": _hosts(jobs),
-        **_lanes(document, bar),
-    }
+MOST_TICKS = 8
 
 
-def _merged(waits: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
-    """Return the times in which anybody waited, none of them overlapping."""
-    result: list[tuple[float, float]] = []
-    for wait in sorted(waits, key=lambda wait: wait["began_at"]):
-        first, last = wait["began_at"], wait["began_at"] + (wait["waited_s"] or 0.0)
-        if result and first <= result[-1][1]:
-            result[-1] = result[-1][0], max(last, result[-1][1])
-        else:
-            result.append((first, last))
-    return result
+class Bar(NamedTuple):
+    """A stretch of the axis, in percent of the run."""
+
+    left: float
+    width: float
 
 
-def _hosts(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    hosts = []
-    for label in dict.fromkeys(job["host"] for job in jobs):
-        own = [job for job in jobs if job["host"] == label]
-        bad = sum(job["kind"] == "bad" for job in own)
-        told = f"{len(own)} check{'s' if len(own) > 1 else ''}"
-        told += f", {bad} did not succeed" if bad else ""
-        matters = bad or any(job["critical"] for job in own)
-        hosts.append(
-            {"label": label, "jobs": own, "told": told, "open": len(jobs) <= MANY or matters}
+class Tick(NamedTuple):
+    """A mark of the axis; ``left`` in percent of the run."""
+
+    left: float
+    text: str
+
+
+@dataclass(frozen=True)
+class JobBars:
+    """A job's bars. ``bar``: while it ran; ``tail``: until its end was known here; ``waits``: while
+    any test waited for it; ``limit``: where its time was over, in percent. None: not shown."""
+
+    bar: Bar | None
+    tail: Bar | None
+    waits: Sequence[Bar]
+    limit: float | None
+
+
+@dataclass(frozen=True)
+class TestBar:
+    """A test in its worker's lane. ``text``: its name, outcome and duration."""
+
+    __test__ = False
+
+    bar: Bar
+    text: str
+    outcome: str
+    critical: bool
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A worker's tests, and the stretches in which any of them waited."""
+
+    name: str
+    tests: Sequence[TestBar]
+    waits: Sequence[Bar]
+
+
+class Timeline:
+    """The axis of a run's document, from its start to its end."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._zero = document["run"]["started_at"]
+        self._span_s = max(document["run"]["ended_at"] - self._zero, 0.001)
+
+    def ticks(self) -> list[Tick]:
+        step = next((s for s in TICK_STEPS_S if self._span_s / s <= MOST_TICKS), TICK_STEPS_S[-1])
+        seconds = [round(step * n, 3) for n in range(int(self._span_s / step * 0.97) + 1)]
+        return [Tick(self._at(self._zero + tick), _clock(tick)) for tick in seconds]
+
+    def job(self, job: JobPart) -> JobBars:
+        began = job["started_at"] or job["planned_at"]
+        if began is None:
+            return JobBars(None, None, self._waits(job["awaited_by"]), None)
+        ended = job["ended_at"] or self._document["run"]["ended_at"]
+        # The duration is the target's word; that the job had ended was known here only later.
+        over = ended if job["duration_s"] is None else min(ended, began + job["duration_s"])
+        tail = self._bar(over, ended)
+        limit = self._percent(began + job["limit_s"])
+        return JobBars(
+            bar=self._bar(began, over),
+            tail=tail if tail.width > LEAST_TAIL else None,
+            waits=self._waits(job["awaited_by"]),
+            limit=round(limit, 3) if limit <= 100 else None,
         )
-    return hosts
+
+    def lanes(self) -> list[Lane]:
+        """Return a lane for each worker, in the order of their numbers."""
+        document = self._document
+        steps = document["summary"]["critical_path"]
+        critical = {(step["worker"], step["test"]) for step in steps if step["test"]}
+        lanes = []
+        workers = {test["worker"] for test in document["tests"]}
+        for worker in sorted(workers, key=lambda name: (len(name), name)):
+            bars = [
+                TestBar(
+                    bar=self._bar(test["started_at"], test["ended_at"]),
+                    text=f"{test['test']}: {test['outcome']},"
+                    f" {duration(test['ended_at'] - test['started_at'])}",
+                    outcome=test["outcome"],
+                    critical=(worker, test["test"]) in critical,
+                )
+                for test in document["tests"]
+                if test["worker"] == worker
+            ]
+            waits = [
+                wait
+                for job in document["jobs"]
+                for wait in job["awaited_by"]
+                if wait["worker"] == worker
+            ]
+            lanes.append(Lane(worker or "this process", bars, self._waits(waits)))
+        return lanes
+
+    def _percent(self, at: float) -> float:
+        return (at - self._zero) / self._span_s * 100
+
+    def _at(self, at: float) -> float:
+        return round(min(100.0, max(0.0, self._percent(at))), 3)
+
+    def _bar(self, began_at: float, over_at: float) -> Bar:
+        return Bar(self._at(began_at), round(self._at(over_at) - self._at(began_at), 3))
+
+    def _waits(self, waits: Sequence[WaitPart]) -> list[Bar]:
+        return [bar for bar in (self._bar(*span) for span in _merged(waits)) if bar.width > 0]
 
 
-def _lanes(
-    document: Mapping[str, Any], bar: Callable[[float, float], tuple[float, float]]
-) -> dict[str, Any]:
-    steps = {(s["worker"], s["test"]) for s in document["summary"]["critical_path"] if s["test"]}
-    lanes = []
-    tests = document["tests"]
-    for worker in sorted({test["worker"] for test in tests}, key=lambda w: (len(w), w)):
-        bars = []
-        for test in (test for test in tests if test["worker"] == worker):
-            left, width = bar(test["started_at"], test["ended_at"])
-            took = duration(test["ended_at"] - test["started_at"])
-            told = f"{test['test']}: {test['outcome']}, {took}"
-            critical = (worker, test["test"]) in steps
-            bars.append({"left": left, "width": width, "told": told, "critical": critical,
-                         "outcome": test["outcome"]})  # fmt: skip
-        waits = [w for job in document["jobs"] for w in job["awaited_by"] if w["worker"] == worker]
-        shades = [bar(first, last) for first, last in _merged(waits)]
-        lanes.append({"name": worker or "this process", "bars": bars,
-                      "waits": [shade for shade in shades if shade[1] > 0]})  # fmt: skip
-    lanes_told = f"{len(tests)} on {len(lanes)} worker{'s' if len(lanes) != 1 else ''}"
-    alone = not any(test["worker"] for test in tests)
-    return {"lanes": lanes, "tests_told": str(len(tests)) if alone else lanes_told}
-
-
-def _ticks(span_s: float) -> list[float]:
-    step = next((step for step in STEPS_S if span_s / step <= 8), STEPS_S[-1])
-    return [round(step * n, 3) for n in range(int(span_s / step * 0.97) + 1)]
+def _merged(waits: Sequence[WaitPart]) -> list[tuple[float, float]]:
+    """Return the spans in which anybody waited, none of them overlapping."""
+    spans: list[tuple[float, float]] = []
+    for wait in sorted(waits, key=lambda wait: wait["began_at"]):
+        began, over = wait["began_at"], wait["began_at"] + (wait["waited_s"] or 0.0)
+        if spans and began <= spans[-1][1]:
+            spans[-1] = spans[-1][0], max(over, spans[-1][1])
+        else:
+            spans.append((began, over))
+    return spans
 
 
 def _clock(seconds: float) -> str:
