@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from support.ledgers import ZERO, Told
 from support.scripted import Scripted, ended, started, words_of
-from support.suites import run
+from support.suites import UNAWAITED, run
 
 from pytest_bgcheck.errors import Unreachable
 from pytest_bgcheck.model import Check, State
@@ -362,3 +362,13 @@ def test_an_end_that_was_not_heard_is_asked_for_once(
     assert record.result is not None
     assert (record.result.state, record.result.detail) == told
     assert transport.calls == ["start", "await", "clean"]
+
+
+@pytest.mark.parametrize(("how", "ret", "told"), [("warn", 0, 1), ("fail", 1, 1), ("ignore", 0, 0)])
+def test_a_job_that_no_test_judged_is_told(
+    pytester: pytest.Pytester, how: str, ret: int, told: int
+) -> None:
+    result = run(pytester, f"--bgcheck-unawaited={how}", test_it=UNAWAITED)
+    assert result.ret == ret
+    line = "background check 'c' on local was judged by no test (succeeded, rc 0)"
+    assert result.stdout.str().count(line) == told

@@ -1,7 +1,7 @@
 """Whatever else orders, cuts or adds the items: none is taken for run, or passes, by mistake."""
 
 import pytest
-from support.suites import HEAD
+from support.suites import HEAD, run
 
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
 
@@ -80,3 +80,19 @@ def test_items_that_come_late_await_too(
     result.assert_outcomes(passed=1, failed=failed)
     result.stdout.fnmatch_lines(["background check 'bad' on local failed: rc 3*"])
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+def test_tests_that_await_come_last_soonest_first(pytester: pytest.Pytester) -> None:
+    text = (
+        "slow = background_check('sleep 0.6', timeout=50)\n"
+        "fast = background_check('true', timeout=60)\n"
+        "@pytest.mark.bgcheck('slow')\ndef test_slow(): pass\n"
+        "@pytest.mark.bgcheck('fast')\ndef test_fast(): pass\n"
+        "def test_plain(): pass\n"
+    )
+    first = run(pytester, "-v", test_it=text)
+    first.stdout.fnmatch_lines(["*test_plain PASSED*", "*test_slow PASSED*", "*test_fast PASSED*"])
+    again = pytester.runpytest_subprocess("-v")
+    again.stdout.fnmatch_lines(["*test_plain PASSED*", "*test_fast PASSED*", "*test_slow PASSED*"])
+    kept = pytester.runpytest_subprocess("-v", "--bgcheck-order=keep")
+    kept.stdout.fnmatch_lines(["*test_slow PASSED*", "*test_fast PASSED*", "*test_plain PASSED*"])

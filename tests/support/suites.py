@@ -8,6 +8,9 @@ import pytest_bgcheck.run.session  # noqa: F401
 
 HEAD = "import pytest\nfrom pytest_bgcheck import background_check\n"
 
+UNAWAITED = "c = background_check('true')\ndef test(c): c.stdout\n"
+"""A suite whose one job no test judges."""
+
 
 def run(pytester: pytest.Pytester, *args: str, **files: str) -> pytest.RunResult:
     """Write the files, each after `HEAD`, and run pytest there in a process of its own."""

@@ -203,3 +203,30 @@ def fleet(directory: Path) -> dict[str, Client]:
         folder.mkdir()
         clients[f"bare {shell}"] = bare_client(shell, folder)
     return clients
+
+
+def running(client: Client, command: object = "sleep 91 & sleep 92", **given: object) -> Spec:
+    """Start a check and see it run."""
+    spec = client.spec("c", command, **given)
+    reply = client.start(spec)
+    assert reply.started == {spec.id}, reply
+    client.eventually(lambda: bool(client.processes(f"PYTEST_BGCHECK_JOB={spec.id}")))
+    return spec
+
+
+def nothing_runs(client: Client) -> None:
+    client.eventually(lambda: not client.processes(f"PYTEST_BGCHECK_JOB={client.run}"))
+    client.eventually(lambda: not client.processes(client.run))
+
+
+def run_of(client: Client) -> Path:
+    return Path(os.fsdecode(client.directory))
+
+
+def rename(job: Path, pattern: str, change: "dict[int, str]") -> None:
+    """Change parts, by their numbers, of the name of a job's file."""
+    (path,) = job.glob(pattern)
+    parts = path.name.split(".")
+    for number, part in change.items():
+        parts[number] = part
+    path.rename(job / ".".join(parts))

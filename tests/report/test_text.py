@@ -1,0 +1,80 @@
+"""The text that a test fails with."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_bgcheck.model import Check, Output, Result, State
+from pytest_bgcheck.report import text
+from pytest_bgcheck.report.text import Verdict
+
+CHECK = Check("webapp", ("/opt/check",), "/opt/check")
+
+
+def verdict(state: State, rc: int | None = None, took: float | None = 12.4, **more: object) -> str:
+    result = Result(state, rc, took, 1, **more)  # type: ignore[arg-type]
+    return text.failure([Verdict(CHECK, "ssh://web1", state, result)])
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        (verdict(State.FAILED, 3), "failed: rc 3 after 12.4 s"),
+        (verdict(State.TIMED_OUT, took=360.0), "timed out after 6 min 0 s"),
+        (verdict(State.LOST, detail="gone"), "lost after 12.4 s: gone"),
+        (verdict(State.NOT_STARTED, took=None, detail="full"), "not started: full"),
+        (verdict(State.CANCELLED), "cancelled after 12.4 s"),
+    ],
+)
+def test_the_first_line_names_check_host_and_state(text: str, first: str) -> None:
+    assert text.split("\n")[0] == f"background check 'webapp' on ssh://web1 {first}"
+
+
+def test_a_failure_says_whose_codes_were_accepted() -> None:
+    def told(accepted: set[int], own: set[int]) -> str:
+        check = replace(CHECK, rc=frozenset(own))
+        result = Result(State.FAILED, 9, 1.0, 1)
+        verdict = Verdict(check, "h", State.FAILED, result, frozenset(accepted))
+        return text.headline(verdict).partition("rc 9 after 1.0 s")[2]
+
+    assert told({0}, {0}) == ""
+    assert told({2, 3}, {2, 3}) == " (accepted: 2, 3)"
+    assert told({0}, {9}) == " (accepted by this test's mark: 0; by the check: 9)"
+
+
+def test_only_the_tail_of_long_output_is_shown() -> None:
+    data = b"".join(b"line %d\n" % n for n in range(100))
+    text = verdict(State.FAILED, 1, stdout_kept=Output(len(data), data))
+    assert "  stdout (790 bytes, the last 20 lines):\n    line 80\n" in text
+    assert "line 79\n" not in text
+
+
+@given(st.text())
+def test_output_cannot_command_a_terminal(output: str) -> None:
+    assert all(c in "\n\t" or c.isprintable() for c in text.printable(output))
+
+
+def test_any_code_is_good_only_if_the_command_ended_by_itself() -> None:
+    for state in State:
+        rc = 7 if state in (State.SUCCEEDED, State.FAILED) else None
+        any_code = Verdict(CHECK, "h", state, Result(state, rc), accepted=None)
+        assert any_code.good == (rc == 7)
+
+
+@pytest.mark.parametrize(
+    ("rc", "hint"),
+    [(1, None), (126, "could not be executed"), (127, "not found"), (137, "out of memory"),
+     (134, "as after the signal SIGABRT"), (255, "ssh's own")],
+)  # fmt: skip
+def test_an_exit_code_has_the_hint_of_its_convention(rc: int, hint: str | None) -> None:
+    text = verdict(State.FAILED, rc)
+    assert (f"hint: {rc}: " in text) == (hint is not None)
+    assert hint is None or hint in text
+
+
+def test_output_cut_short_is_said_with_the_true_rc() -> None:
+    text = verdict(State.FAILED, 3, detail="output cut short: no space left")
+    assert "failed: rc 3" in text.split("\n")[0]
+    assert "  note: output cut short: no space left\n" in text

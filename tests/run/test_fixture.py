@@ -1,0 +1,49 @@
+"""The fixture ``bgcheck``: jobs that a test starts and finds."""
+
+import pytest
+from support.suites import HEAD, run
+
+pytestmark = pytest.mark.usefixtures("own_tmpdir")
+
+
+def test_jobs_can_be_started_and_found(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        conftest="@pytest.fixture(scope='session', autouse=True)\n"
+        "def start(bgcheck): bgcheck.start('echo hi', name='mine')",
+        test_it="from pytest_bgcheck import State, WrongUse\n"
+        "def test_found(bgcheck):\n"
+        "    job = bgcheck['mine']\n"
+        "    assert job is bgcheck['mine', 'local://']\n"
+        "    assert job.result().stdout == 'hi\\n' and job.state is State.SUCCEEDED\n"
+        "    assert job.state == 'succeeded'\n"
+        "    assert bgcheck.start('echo hi', name='mine') is job\n"
+        "    with pytest.raises(WrongUse, match='with another argv, command, timeout_s'):\n"
+        "        bgcheck.start('echo ho', name='mine', timeout=3)\n"
+        "    with pytest.raises(KeyError, match='did you mean'): bgcheck['mein']\n"
+        "    with pytest.raises(WrongUse, match=\"'x': timeout must be\"):\n"
+        "        bgcheck.start('true', name='x', timeout=-1)\n"
+        "@pytest.mark.bgcheck('mine')\ndef test_awaited(): pass\n",
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_a_lookup_says_how_to_tell_jobs_apart(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(HEAD + "c = background_check('echo outer')")
+    pytester.mkpydir("inner").joinpath("test_it.py").write_text(
+        HEAD + "c = background_check('echo inner', host='local://')\n"
+        "d = background_check('true')\n"
+        "@pytest.mark.bgcheck('c')\ndef test_inner(): pass\n"
+        "@pytest.mark.bgcheck('d')\ndef test_d(): pass\n"
+        "def test_lookup(bgcheck):\n"
+        "    with pytest.raises(KeyError, match='2 background checks with the name'):\n"
+        "        bgcheck['c']\n"
+        "    with pytest.raises(KeyError, match='has no job on ssh://x, but on: local'):\n"
+        "        bgcheck['d', 'ssh://x']\n"
+        "    job = bgcheck['d', 'local']\n"
+        "    assert job is bgcheck['d', 'local://'] is bgcheck['d', job.host]\n"
+    )
+    pytester.path.joinpath("test_outer.py").write_text(
+        HEAD + "@pytest.mark.bgcheck('c')\ndef test_outer(): pass\n"
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=4)

@@ -1,0 +1,126 @@
+"""What a suite gets wrong is a usage error, or fails the test that it is about."""
+
+import pytest
+from support.suites import run
+
+pytestmark = pytest.mark.usefixtures("own_tmpdir")
+
+
+WRONG = [
+    ("", "exactly one of command and script must be given"),
+    ("'true', script='x'", "exactly one of command and script must be given, not both"),
+    ("script='nowhere.sh'", "script cannot be read: *nowhere.sh: No such file"),
+    ("'true', args=['x']", "args go with script"),
+    ("''", "command must be neither empty"),
+    ("[]", "command must name a program"),
+    ("['a', 3]", "command must be a string or a sequence of strings without NUL, got 3"),
+    ("'true', timeout=-1", "timeout must be more than 0 seconds, not -1"),
+    ("'true', timeout='5'", "timeout must be a number of seconds or a timedelta, not '5'"),
+    ("'true', timeout=float('nan')", "timeout must be a number of seconds"),
+    ("'true', timeout=1e9", "timeout must be at most 864000 seconds"),
+    ("'true', grace=-1", "grace must be 0 or more seconds, not -1"),
+    ("'true', retry_every=0", "retry_every must be more than 0 seconds"),
+    ("'true', rc=256", "rc must be an exit code from 0 to 255 or several, not 256"),
+    ("'true', rc=[]", "rc must have at least one exit code"),
+    ("'true', rc=True", "rc must be an exit code"),
+    ("'true', env=['A']", "env must be a mapping"),
+    ("'true', env={'A-B': 'x'}", "env must have names of letters, digits and underscores"),
+    ("'true', env={'A': 1}", r"env[[]'A'[]] must be a string"),
+    ("'true', sudo='yes'", "sudo must be True or False"),
+    ("'true', sudo=False, sudo_user='x'", "sudo_user='x' contradicts sudo=False"),
+    ("'true', output_limit=0", "output_limit must be a positive number"),
+    ("'true', name='a b'", "name must be an identifier, not 'a b'"),
+    ("'true', name=3", "name must be an identifier, not 3"),
+    ("'true', cwd=3", "cwd must be a string, not 3"),
+    ("'true', name='host'", "name 'host' is the name of a fixture that checks need"),
+    ("'x' * 200000", "command is too long: a program takes 131,071 bytes in one word"),
+]
+"""Arguments of a declaration, and what is said of them."""
+
+
+def test_each_wrong_declaration_is_told_by_one_usage_error(pytester: pytest.Pytester) -> None:
+    declared = [
+        f"check{n} = background_check({arguments})" for n, (arguments, _) in enumerate(WRONG)
+    ]
+    result = run(pytester, conftest="\n".join(declared), test_it="def test(): pass")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    for line, (_, message) in enumerate(WRONG, 3):
+        result.stderr.fnmatch_lines([f"*conftest.py:{line}: background check *: {message}*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_check_in_a_class_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="class TestIt:\n    c = background_check('true')\n    def test(self): pass",
+    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *'c': it must be declared at module level, not in the*"])
+
+
+@pytest.mark.parametrize(
+    ("mark", "message"),
+    [
+        ("3", "a mark's arguments are names of checks, not 3"),
+        ("'c', tiemout=3", "the mark takes rc and timeout, not tiemout"),
+        ("'c', timeout=-1", "timeout must be more than 0 seconds"),
+        ("'c', rc='x'", "rc must be an exit code"),
+    ],
+)
+def test_a_wrong_mark_is_a_usage_error(pytester: pytest.Pytester, mark: str, message: str) -> None:
+    result = run(
+        pytester,
+        test_it=f"c = background_check('true')\n@pytest.mark.bgcheck({mark})\ndef test(): pass",
+    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: test_it.py::test: {message}*"])
+
+
+def test_a_winrm_host_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="c = background_check('true', host='winrm://w')\n"
+        "@pytest.mark.bgcheck('c')\ndef test(): pass",
+    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *winrm is not supported*"])
+
+
+@pytest.mark.parametrize("option", ["timeout=x", "order=first", "unawaited=no", "dir=a", "forks=0"])
+def test_a_wrong_option_is_a_usage_error(pytester: pytest.Pytester, option: str) -> None:
+    result = run(pytester, f"--bgcheck-{option}", test_it="def test(): pass")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --bgcheck-{option.split('=')[0]}: *"])
+
+
+def test_a_host_that_is_none_of_testinfras_is_told_where_it_matters(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(
+        pytester,
+        test_it="@pytest.fixture(scope='module')\ndef host(): return 'web1'\n"
+        "pinned = background_check('true', host='local://')\nfree = background_check('true')\n"
+        "@pytest.mark.bgcheck('pinned')\ndef test_pinned(host, pinned): assert pinned.done()\n"
+        "@pytest.mark.bgcheck('free')\ndef test_free(host): pass\n"
+        "def test_handle(host, free): pass\n"
+        "@pytest.mark.bgcheck('started')\ndef test_started(host, started): pass\n"
+        "@pytest.fixture\ndef started(bgcheck): bgcheck.start('true', name='started')\n",
+    )
+    result.assert_outcomes(passed=2, failed=1, errors=1)
+    told = "host must be a hostspec or a testinfra Host, not 'web1'"
+    result.stdout.fnmatch_lines_random([told, f"background check 'free': {told}"])
+    result.stdout.no_re_match_line(r".*(Traceback|pytest_bgcheck[/\\])")
+
+
+def test_a_wrong_start_shows_no_variables(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="ENV = {'TOKEN': 'secret-value'}\n"
+        "def test_wrong(bgcheck): bgcheck.start('true', name='c', env=ENV, timeout=-1)\n"
+        "def test_other(bgcheck):\n    bgcheck.start('true', name='d', env=ENV)\n"
+        "    bgcheck.start('false', name='d', env=ENV)\n"
+        "def test_host(bgcheck): bgcheck.start('true', name='e', env=ENV, host=3)\n",
+    )
+    result.assert_outcomes(failed=3)
+    assert "WrongUse" in result.stdout.str()
+    assert "'secret-value'" not in result.stdout.str()

@@ -1,0 +1,54 @@
+"""How a check's processes end: at its limit all that can be found, else its own only."""
+
+import subprocess
+
+from support.machines.processes import kill, with_argument
+from support.supervised import Client
+
+from pytest_bgcheck.model import State
+
+HARD = {
+    "double fork": "(sleep 95.9 & sleep 95.9 &) & wait; sleep 95.9",
+    "own session": "setsid sleep 95.9 & sleep 95.9",
+    "no environment": "env -i sleep 95.9 & env -i sleep 95.9",
+    "no environment in a session of its own": "env -i setsid sleep 95.9 & wait",
+    "no environment, no parent, its output open": "(env -i setsid sleep 95.9 &) ; exec sleep 95.9",
+    "another group": "set -m; sleep 95.9 & env -i sleep 95.9 & wait",
+    "ignores TERM": "trap '' TERM HUP INT; sleep 95.9 & while :; do sleep 1; done",
+    "closes all": "exec <&- >&- 2>&-; sleep 95.9 & sleep 95.9",
+    "stopped": "kill -STOP $$; sleep 95.9",
+}
+
+
+def test_at_its_limit_the_whole_tree_is_killed_however_it_hides(local: Client) -> None:
+    specs = [
+        local.spec(f"c{n}", command, timeout=1, grace=1) for n, command in enumerate(HARD.values())
+    ]
+    local.start(*specs)
+    results = local.results(*specs)
+    told = {kind: results[f"c{n}"] for n, kind in enumerate(HARD)}
+    assert {kind: r.state for kind, r in told.items()} == dict.fromkeys(HARD, State.TIMED_OUT)
+    assert told["stopped"].detail.startswith("it had been stopped (SIGSTOP)")
+    left = with_argument("sleep\0" + "95.9\0")
+    assert not left, (left, {kind: r.detail for kind, r in told.items()})
+
+
+def test_a_daemon_that_hides_perfectly_is_left_and_told(local: Client) -> None:
+    hidden = "(env -i setsid sleep 96.1 </dev/null >/dev/null 2>&1 &); sleep 96.2"
+    result = local.finish(hidden, timeout=1, grace=1)
+    (daemon,) = with_argument("sleep\0" + "96.1\0")
+    assert result.state is State.TIMED_OUT
+    assert f"possibly this check's, so not killed: processes {daemon.pid}" in result.detail
+    kill([daemon])
+
+
+def test_a_check_ends_when_its_own_process_does(clients: dict[str, Client]) -> None:
+    for client in clients.values():
+        result = client.finish("(setsid sleep 97.1 &) 2>/dev/null; sleep 97.1 & echo said; exit 4")
+        assert (result.state, result.rc, result.stdout) == (State.SUCCEEDED, 4, "said\n")
+
+
+def test_a_check_has_the_umask_of_whoever_logs_in(local: Client) -> None:
+    assert int(local.finish("umask").stdout, 8) == int(
+        subprocess.run("umask", shell=True, capture_output=True, check=True, text=True).stdout, 8
+    )

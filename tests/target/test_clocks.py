@@ -1,0 +1,55 @@
+"""The target's clock jumps."""
+
+import os
+from pathlib import Path
+
+from support.bench import Bench, target
+from support.machines import ChrootDir
+from support.supervised import Client
+
+from pytest_bgcheck.model import State
+
+JUMPING = """#!/bin/sh
+# Forward by a year, and back.
+read n <{file}; echo $((n + 1)) >{file}
+case $n in *[13579]) echo $((1800000000 + n)) ;; *) echo $((1700000000 + n)) ;; esac
+"""
+
+
+def test_a_clock_that_jumps_changes_nothing(local: Client, tmp_path: Path) -> None:
+    path = tmp_path / "jumping"
+    path.mkdir()
+    path.joinpath("n").write_text("0\n")
+    path.joinpath("date").write_text(JUMPING.format(file=path / "n"))
+    path.joinpath("date").chmod(0o755)
+    local.env = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}"}
+    ended, limited = local.spec("a", "sleep 1"), local.spec("b", "sleep 98", timeout=2, grace=0)
+    local.start(ended, limited)
+    results = local.results(ended, limited)
+    assert results["a"].rc == 0
+    assert 0.9 < (results["a"].duration or 0) < 20
+    assert results["b"].state is State.TIMED_OUT
+    assert 1.9 < (results["b"].duration or 0) < 20
+
+
+def test_without_proc_a_clock_that_jumps_changes_no_verdict() -> None:
+    """Where there is no monotonic clock to ask, what the guard has waited counts."""
+    with ChrootDir(proc=False) as chroot:
+        date = chroot.path / "bin/date"
+        date.unlink()
+        (chroot.path / "tmp/n").write_text("0\n")
+        date.write_text(JUMPING.format(file="/tmp/n"))
+        date.chmod(0o755)
+        bench = Bench("/tmp")
+        place = target(str(chroot.path), connection="chroot")
+        ended, limited = bench.submit_all(
+            [
+                (place, "sleep 1; exit 4", "a", {"timeout": 30}),
+                (place, "sleep 98", "b", {"timeout": 2, "grace": 0}),
+            ]
+        )
+        assert bench.result(ended, 20).rc == 4
+        assert ended.result is not None
+        assert 0 <= (ended.result.duration or 0) <= 30
+        assert bench.result(limited, 20).state is State.TIMED_OUT
+        assert bench.close() == []

@@ -1,0 +1,74 @@
+"""No space, or no file, is left on the target."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.machines import require
+from support.machines.machine import run, run_checked
+from support.supervised import Client, running
+
+from pytest_bgcheck import OutputCut
+from pytest_bgcheck.model import State
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Client]:
+    """A target with a file system of 64 kB and 40 files for its runs."""
+    require(os.getuid() == 0, "root, to mount", "run the tests as root")
+    path = tmp_path / "small"
+    path.mkdir()
+    options = "size=64k,nr_inodes=40,mode=700"
+    done = run("mount", "-t", "tmpfs", "-o", options, "bgcheck", str(path))
+    require(done.returncode == 0, f"the right to mount ({done.stderr})", "run privileged")
+    ours = Client(Path("/bin/sh"), path)
+    yield ours
+    path.joinpath("filler").unlink(missing_ok=True)
+    for file in path.glob("inode.*"):
+        file.unlink()
+    ours.clean()
+    run_checked("umount", "--lazy", str(path))
+
+
+def fill_space(client: Client) -> None:
+    run("dd", "if=/dev/zero", f"of={client.base}/filler", "bs=1k")
+
+
+def fill_inodes(client: Client) -> None:
+    for number in range(100):
+        try:
+            client.base.joinpath(f"inode.{number}").touch()
+        except OSError:
+            break
+
+
+@pytest.mark.parametrize("fill", [fill_space, fill_inodes])
+def test_a_full_disk_before_the_start_is_not_started_with_the_reason(
+    small: Client, fill: Callable[[Client], None]
+) -> None:
+    fill(small)
+    (reason,) = small.start(small.spec("c", "true")).refused.values()
+    assert "No space left on device" in reason
+
+
+def test_a_specification_that_does_not_fit_is_not_started(small: Client) -> None:
+    (reason,) = small.start(small.spec("c", ["echo", "x" * 60_000])).refused.values()
+    assert "o space left on device" in reason
+
+
+def test_a_disk_that_fills_with_output_leaves_the_true_rc_and_says_so(small: Client) -> None:
+    loud = "trap '' PIPE; yes 2>/dev/null; echo never >&2; exit 5"
+    result = small.finish(loud)
+    assert (result.state, result.rc) == (State.SUCCEEDED, 5)
+    assert result.detail == "output cut short: no space left where the target keeps it"
+    assert result.stdout_kept.text().startswith("y\ny\n")
+    with pytest.raises(OutputCut, match="no space left"):
+        assert "never" not in result.stderr
+
+
+def test_a_wait_without_inodes_goes_on(small: Client) -> None:
+    spec = running(small, "sleep 2; echo said")
+    fill_inodes(small)
+    result = small.results(spec)["c"]
+    assert (result.state, result.rc, result.stdout) == (State.SUCCEEDED, 0, "said\n")

@@ -1,0 +1,25 @@
+"""Checks that count how often they run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.runs_in_background import HEAD, LONG, Run, eventually, runs
+
+
+@pytest.fixture(autouse=True)
+def count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file in which each check counts its runs."""
+    path = tmp_path / "count"
+    path.touch()
+    monkeypatch.setenv("COUNT", str(path))
+    return path
+
+
+@pytest.fixture
+def long_run(pytester: pytest.Pytester, count: Path) -> Iterator[Run]:
+    """pytest with two workers, in front of jobs that take long."""
+    pytester.makepyfile(HEAD + LONG)
+    with Run(pytester, "-n2", "--max-worker-restart=0") as run:
+        eventually(lambda: {"a", "b", "test_a", "test_b"} <= set(runs(count)))
+        yield run
