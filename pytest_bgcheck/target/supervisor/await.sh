@@ -183,6 +183,18 @@ regard() {
         8>/dev/null 4<&- </dev/null >/dev/null 2>&1) &
 }
 
+# tail NONCE RUN ID=LIMIT...: report jobs as they stand.
+tails() {
+    guard_shell
+    [ "$_gsh" = "$_sh" ] || exec "$_gsh" $_lent ./supervisor.sh tail "$_gsh" "$@"
+    _nonce=$1 _run=$2
+    shift 2
+    reply
+    _spent=0
+    for _word in "$@"; do report "${_word%%=*}" "${_word##*=}"; done
+    finish
+}
+
 # keep NONCE RUN PART WORD...: for an await that names "@LIST": its words, in files list.PART, where
 # PART is LIST.NUMBER, since a request has room for 1,400 of them or so.
 keep() {

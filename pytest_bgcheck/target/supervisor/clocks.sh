@@ -16,3 +16,5 @@ since() {
     _took=$((_now - $1))
     [ "$_took" -ge 0 ] || _took=$((_took + 100000000))
 }
+
+nap() { sleep 0.05 2>/dev/null || sleep 1; }

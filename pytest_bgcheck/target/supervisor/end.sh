@@ -1,70 +1,108 @@
-# How the guard ends a check, by whoever's wish, and says in the job's state what became of it.
+# The requests that end jobs: one job, or the whole run with all that it has left on the target.
 
-# up: say once that the guard is there.
-up() {
-    [ -z "${_told-}" ] || return 0
-    _told=yes
-    echo "$_id" >&8
-    exec 8>&-
+# cancel NONCE RUN ID...: the guards do it.
+cancel() {
+    _nonce=$1 _run=$2
+    shift 2
+    for _id in "$@"; do end_job "$_id" 1000000; done
+    reply
+    finish
 }
 
-# turn OLD NEW: change the state. Somebody else may have; but if nobody can, nothing can be told here
-# any more, and all there is to do is to leave nothing. Whoever waits sees that we are gone.
-turn() {
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        mv "$1" "$2" 2>/dev/null && return
-        [ -e "$1" ] || return 0
-        ! denied "$1" || break
-        nap
+# end_job ID GRACE: claim it, with at most this grace, and wake its guard.
+end_job() {
+    for _ in 1 2 3; do
+        find_state "$1/"
+        case $_state in state.run.*) ;; *) return 0 ;; esac
+        [ "$_grace" -lt "$2" ] || _grace=$2
+        if mv "$1/$_state" "$1/state.end.cancel.$_start.$_grace.$_sup.$_gid" 2>/dev/null; then
+            echo cancel 1<>"$1/alive"
+            return 0
+        fi
     done
-    abandon
 }
 
-abandon() {
-    kill_all
-    leave
-}
-
-# limits: set $_left to what is left of the time-out. A clock that can be set is not asked: without
-# /proc, what the guard itself has waited counts.
-limits() {
-    if [ -r /proc/uptime ]; then since "$_start"; else _took=${_waited:-0}; fi
-    _left=$((_timeout - _took))
-}
-
-# ending: TERM, up to the grace period, then KILL in any case (the leader may be gone while
-# its children live); then publish. A lost job gets no grace: nobody would take its exit code.
-#
-# The NOTE is x, or T if the check was found stopped, and the ids of the suspects, with hyphens.
-ending() {
-    if [ -r /proc/uptime ]; then since "$_start"; else _took=$_waited; fi
-    _ended=$_took
-    job_facts
-    born "$_leader"
-    case $_stat in T) _note=T ;; *) _note=x ;; esac
-    [ "$_kind" = lost ] || { signal TERM; await_supervisor "$_grace"; }
-    kill_all
-    # shellcheck disable=SC2086 # counted as words
-    set -- $_tree
-    suspects
-    for _word in state.end.*; do
-        turn "$_word" "state.$_kind.$_ended.$_attempt.$#.$_note$_suspects${_last:+.$_last}"
+# clean NONCE RUN KEEP: end what runs, end the waiters, and remove the run's directory.
+clean() {
+    _nonce=$1 _run=$2 _keep=$3
+    for _word in bell.*; do
+        [ -p "$_word" ] && echo closed 1<>"$_word"
     done
-    ring "$_id"
-}
-
-# await_supervisor CENTISECONDS: until the supervisor has gone (the check has ended), or the time-out.
-await_supervisor() {
     now
     _begun=$_now
-    while [ "$_sup" != 0 ] && exists "$_sup"; do
+    while
+        for _word in "$_run"-*/state.run.*; do
+            _word=${_word%%/*}
+            [ -d "$_word" ] && end_job "$_word" 500
+        done
+        live
+        unfinished
+    do
         since "$_begun"
-        [ "$_took" -lt "$1" ] || break
-        rounds $(($1 - _took))
-        hear "$_round" alive
-        bound_output
-        ! exists "$_sup" || nap
+        [ "$_took" -lt 650 ] || break
+        nap
+    done
+    # Stopped, or where nothing can be written any more.
+    for _pid in $_live; do kill -KILL "$_pid" 2>/dev/null; done
+    kill_strays "$_run"
+    reply
+    # shellcheck disable=SC2086 # counted as words
+    set -- $_tree
+    record left "$#"
+    [ "$_keep" = 0 ] || printf "" >kept
+    cd .. || exit 1
+    if [ "$_keep" = 0 ]; then
+        # Again, if a request of the same run that was under way has just made a file there.
+        _round=0
+        while rm -rf "./$_run" 2>/dev/null; [ -d "$_run" ] && [ "$_round" -lt 20 ]; do
+            _round=$((_round + 1))
+            nap
+        done
+        [ ! -d "$_run" ] || refuse "*" "cannot remove $PWD/$_run"
+    fi
+    sweep
+    _root=$PWD
+    cd / && rmdir "$_root" 2>/dev/null
+    finish
+}
+
+# unfinished: is there a job that is not over?
+unfinished() {
+    [ -z "$_live" ] || return 0
+    [ -n "${_blind-}" ] || return 1
+    for _word in "$_run"-*/state.run.* "$_run"-*/state.end.*; do
+        [ ! -e "$_word" ] || return 0
+    done
+    return 1
+}
+
+# kill_strays RUN: what its checks have left running carries the run's cookie.
+kill_strays() {
+    _rounds=0
+    while cookies "$1-"; _tree=${_marked# }; [ -n "$_tree" ] && [ "$_rounds" -lt 20 ]; do
+        for _pid in $_tree; do kill -KILL "$_pid" 2>/dev/null; done
+        _rounds=$((_rounds + 1))
+        nap
     done
 }
 
-nap() { sleep 0.05 2>/dev/null || sleep 1; }
+# sweep: remove the runs, in the user's directory, that nobody ended: untouched for a day, without a
+# living supervisor, not kept on purpose, and by name and content ours.
+sweep() {
+    who
+    _others=""
+    for _old in *; do
+        case $_old in *[!0-9a-f]* | "$_run") continue ;; ????????????) ;; *) continue ;; esac
+        if [ -d "$_old" ] && [ ! -h "$_old" ] && [ -f "$_old/supervisor.sh" ] && [ ! -e "$_old/kept" ]; then
+            _others="$_others $_old"
+        fi
+    done
+    [ -n "$_others" ] || return 0
+    # shellcheck disable=SC2044,SC2086 # words
+    for _run in $(find $_others -prune -mtime +0 2>/dev/null); do
+        if (cd -P "./$_run" && proven && live && ! unfinished); then
+            kill_strays "$_run"
+            rm -rf "./$_run"
+        fi
+    done
+}

@@ -86,9 +86,8 @@ if [ "$_verb" = run ]; then supervise "$@"; fi
 
 . ./wait.sh
 . ./processes.sh
-. ./guard.sh
 . ./output.sh
-. ./end.sh
+. ./guard.sh
 if [ "$_verb" = guard ]; then
     _boss=$3 _begun_at=$4 _most=$5 _patience=$6 _limit=$7
     trap begin_again EXIT
@@ -99,7 +98,7 @@ fi
 . ./way_in.sh
 . ./start.sh
 . ./await.sh
-. ./clean.sh
+. ./end.sh
 case $_verb in
 start) start "$@" ;;
 await) await "$@" ;;
