@@ -17,6 +17,7 @@ import pytest
 from .. import ledger
 from ..arguments import Awaited
 from ..errors import WrongUse
+from ..ledger import RUN_ENDED
 from ..model import Check, Result, State
 from ..options import Settings, keeps_order
 from ..plan import PlannedJob
@@ -29,8 +30,9 @@ from ..target import connection, hosts
 from ..target.host_transport import HostTransport
 from ..target.hosts import HostRef
 from ..target.job import Job
+from ..target.records import Record, Target
 from ..target.requests import Spec
-from ..target.runner import OTHER_TERMS, RUN_ENDED, Record, Runner, Target
+from ..target.runner import OTHER_TERMS, Runner
 from .judging import Judging
 from .link import Link
 

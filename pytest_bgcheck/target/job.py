@@ -8,7 +8,8 @@ from collections.abc import Callable
 from ..arguments import duration
 from ..errors import StillRunning
 from ..model import Output, Result, State
-from .runner import Record, Runner
+from .records import Record
+from .runner import Runner
 
 
 class Job:

@@ -31,7 +31,7 @@ from ..wire import plain
 from .outbox import Outbox
 
 if TYPE_CHECKING:
-    from ..target.runner import Record, Target
+    from ..target.records import Record, Target
 
 
 class Controller:
@@ -187,8 +187,11 @@ class Controller:
         if not self._targets:
             return
         from ..target import connection, hosts
+        from ..target.calls import place
+        from ..target.cleaner import CLEAN_S
         from ..target.host_transport import HostTransport
-        from ..target.runner import CLEAN_S, Runner, Target, place
+        from ..target.records import Target
+        from ..target.runner import Runner
 
         settings = self.book.settings
         targets = []
@@ -227,8 +230,8 @@ class Controller:
 
     def _unheard(self, targets: Sequence[Target]) -> list[Record]:
         from ..model import Check
+        from ..target.records import Record
         from ..target.requests import Spec
-        from ..target.runner import Record
 
         by_key = {target.key: target for target in targets}
         records = []

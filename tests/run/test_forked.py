@@ -27,7 +27,7 @@ def pytest_runtest_protocol(item, nextitem):
     hook = item.ihook
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     session, book = item.config.stash[SESSION], item.config.stash.get(BOOK, None)
-    locks = [session.runner._changed, session._lock] if session else []
+    locks = [session.runner.records.changed, session._lock] if session else []
     locks += [book.ledger._lock] if book else []
     held, done = threading.Event(), threading.Event()
     def hold():

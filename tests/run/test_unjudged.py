@@ -13,8 +13,9 @@ from pytest_bgcheck.errors import Unreachable
 from pytest_bgcheck.model import Check, State
 from pytest_bgcheck.report import summary
 from pytest_bgcheck.report.figures import Figures, Run, figures
+from pytest_bgcheck.target.records import Target
 from pytest_bgcheck.target.requests import Spec
-from pytest_bgcheck.target.runner import Runner, Target
+from pytest_bgcheck.target.runner import Runner
 from pytest_bgcheck.target.transport import Answer
 
 

@@ -12,7 +12,8 @@ from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.model import Result, State
 from pytest_bgcheck.target import requests
 from pytest_bgcheck.target.host_transport import HostTransport
-from pytest_bgcheck.target.runner import Record, Runner, Target
+from pytest_bgcheck.target.records import Record, Target
+from pytest_bgcheck.target.runner import Runner
 from pytest_bgcheck.target.transport import Answer, Transport
 from support.scripted import words_of
 

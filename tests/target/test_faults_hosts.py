@@ -13,7 +13,7 @@ from support.machines.machine import run_checked, wait_until
 from support.machines.processes import with_argument
 
 from pytest_bgcheck.model import State
-from pytest_bgcheck.target.runner import Target
+from pytest_bgcheck.target.records import Target
 
 
 @pytest.fixture

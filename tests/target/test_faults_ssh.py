@@ -23,9 +23,9 @@ from support.machines.processes import with_argument
 from support.suites import HEAD
 
 from pytest_bgcheck.model import State
-from pytest_bgcheck.target import recovery, runner
+from pytest_bgcheck.target import cleaner, recovery
 from pytest_bgcheck.target.host_transport import HostTransport
-from pytest_bgcheck.target.runner import Record, Target
+from pytest_bgcheck.target.records import Record, Target
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_frozen_lines_hang_nobody(
 ) -> None:
     """While awaiting, starting, and cleaning up: sshd stopped, and packets that vanish."""
     pytest.importorskip("paramiko")
-    monkeypatch.setattr(runner, "CLEAN_S", 4.0)
+    monkeypatch.setattr(cleaner, "CLEAN_S", 4.0)
     jobs = bench.submit_all(
         [(line.place, "sleep 81", "c", {"timeout": 8, "grace": 0}) for line in lines]
     )
@@ -272,7 +272,7 @@ def test_one_more_interrupt_cuts_the_clean_up_short_and_leaves_no_connection(
             process.send_signal(signal.SIGINT)
             begun = time.monotonic()
             assert process.wait(30) == pytest.ExitCode.INTERRUPTED
-            assert time.monotonic() - begun < runner.CLEAN_S - 2
+            assert time.monotonic() - begun < cleaner.CLEAN_S - 2
             assert not with_argument(own)
             assert not list(Path(own).glob("bgcheck-*"))
         finally:

@@ -16,7 +16,7 @@ from support.suites import run
 from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.errors import WrongUse
 from pytest_bgcheck.model import State
-from pytest_bgcheck.target.runner import Target
+from pytest_bgcheck.target.records import Target
 
 BACKENDS = ("local", "ssh", "safe-ssh", "paramiko", "docker", "chroot", "ansible", "force-ansible")
 

@@ -13,9 +13,10 @@ from support.scripted import Scripted, Step, ended, frame, started
 from pytest_bgcheck import State
 from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.errors import BadReply, Gone, Refused, Unreachable
-from pytest_bgcheck.target import recovery, requests, runner
+from pytest_bgcheck.target import cleaner, recovery, requests, runner
+from pytest_bgcheck.target.records import Record, Target
 from pytest_bgcheck.target.requests import Spec, clean_request
-from pytest_bgcheck.target.runner import Record, Runner, Target
+from pytest_bgcheck.target.runner import Runner
 from pytest_bgcheck.target.transport import ask
 
 RUN = "0123456789ab"
@@ -207,7 +208,7 @@ def test_the_end_cleans_with_one_call_and_cancels_what_runs() -> None:
 
 
 def test_what_could_not_be_cleaned_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "CLEAN_S", 0.3)
+    monkeypatch.setattr(cleaner, "CLEAN_S", 0.3)
     transport = Scripted(
         start=[started], clean=[Unreachable("no route to host")], waits=[ended("exit.0.5.1")]
     )
@@ -308,7 +309,7 @@ def test_hosts_that_do_not_answer_leave_the_turn_to_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(runner, "START_TURN_S", 0.1)
-    monkeypatch.setattr(runner, "CLEAN_TURN_S", 0.1)
+    monkeypatch.setattr(cleaner, "CLEAN_TURN_S", 0.1)
     over = threading.Event()
 
     def frozen(request: str) -> str:
@@ -323,7 +324,7 @@ def test_hosts_that_do_not_answer_leave_the_turn_to_others(
     (good,) = ours.submit([(check(), living)])
     assert ours.wait_for(lambda: good.result is not None, [living], 20)
     assert good.state is State.SUCCEEDED
-    monkeypatch.setattr(runner, "CLEAN_S", 2.0)
+    monkeypatch.setattr(cleaner, "CLEAN_S", 2.0)
     ours.close([*dead, living])
     assert living.transport.calls[-1] == "clean"  # type: ignore[attr-defined]
     over.set()

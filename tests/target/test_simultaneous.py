@@ -5,7 +5,8 @@ from pathlib import Path
 
 from support.bench import Bench, target
 
-from pytest_bgcheck.target.runner import Record, Runner
+from pytest_bgcheck.target.records import Record
+from pytest_bgcheck.target.runner import Runner
 
 ROUNDS = 12
 """Where a late guard ended the first caller's check, one in about ten went wrong."""

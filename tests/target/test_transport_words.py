@@ -20,8 +20,9 @@ from pytest_bgcheck.errors import BadReply, Gone, Refused, TargetError, Unreacha
 from pytest_bgcheck.target import recovery, runner
 from pytest_bgcheck.target.causes import cause, of_exception
 from pytest_bgcheck.target.host_transport import HostTransport
+from pytest_bgcheck.target.records import Record, Target
 from pytest_bgcheck.target.requests import Spec, presence_request
-from pytest_bgcheck.target.runner import Record, Runner, Target
+from pytest_bgcheck.target.runner import Runner
 from pytest_bgcheck.target.transport import Answer, ask
 
 BAD = BadReply("no reply")

@@ -1,0 +1,181 @@
+"""The end of a run on its targets: all jobs ended, all files removed, all connections closed."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from ..errors import BadReply, Gone, Refused, TargetError, Unreachable
+from ..ledger import RUN_ENDED
+from ..model import State
+from ..signals import in_a_hurry
+from . import recovery, requests
+from .calls import Calls
+from .records import Record, Records, Target, internal
+from .transport import ask
+
+CLEAN_S = 9.0
+
+CLEAN_TURN_S = 2.0
+"""How long a host waits for its turn among ``forks``: those that do not answer delay no others."""
+
+HURRY_S = 0.1
+"""How soon the end is cut short for a user who is in a hurry."""
+
+HANG_UP_S = 3.0
+"""How long connections may take to end then."""
+
+
+class Cleaner:
+    """Ends a run on its targets."""
+
+    def __init__(
+        self,
+        records: Records,
+        calls: Calls,
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._records = records
+        self._calls = calls
+        self._clock = clock
+        self._jitter = jitter
+
+    def stop(self, targets: Iterable[Target]) -> None:
+        """Wait for nothing any more: end the calls that are under way to some targets, and cancel
+        what still runs there as far as this process is concerned. They are left as they are."""
+        self._records.close()
+        stopped = set(targets)
+        for target in stopped:
+            _let_go(target)
+        self._records.cancel(r for r in self._records.values() if r.target in stopped)
+
+    def close(
+        self,
+        targets: Iterable[Target],
+        *,
+        keep: bool = False,
+        within_s: float | None = None,
+        ask_about: Iterable[Record] = (),
+    ) -> list[str]:
+        """End all jobs and remove all files, in ``within_s`` (`CLEAN_S`) and a moment at the most;
+        sooner, if a signal says so (`signals.held`).
+
+        Returns what did not work, a line for each target, with what may be left there. Jobs that
+        still ran are cancelled; a target is asked before about those of ``ask_about``, for they may
+        have just ended.
+        """
+        asked = list(ask_about)
+        self._records.close()
+        deadline = self._clock() + (CLEAN_S if within_s is None else within_s)
+        troubles: dict[Target, str] = {}
+        threads = {}
+        for target in targets:
+            arguments = (target, keep, deadline, troubles, [r for r in asked if r.target is target])
+            thread = threading.Thread(target=self._clean, args=arguments, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # no more threads
+                troubles[target] = f"{error}; {self._calls.place(target)} may be left there"
+            else:
+                threads[target] = thread
+        for thread in threads.values():
+            while thread.is_alive() and self._clock() < deadline + 0.5 and not in_a_hurry():
+                thread.join(HURRY_S)
+        late = [target for target, thread in threads.items() if thread.is_alive()]
+        why = "interrupted" if in_a_hurry() else "no answer in time"
+        for target in late:
+            troubles[target] = f"{why}; {self._calls.place(target)} may be left there"
+        if late and in_a_hurry():
+            self._hang_up(late)
+        self._records.cancel(self._records.values())
+        return [f"{target.label}: {trouble}" for target, trouble in list(troubles.items())]
+
+    def _hang_up(self, targets: Iterable[Target]) -> None:
+        """End the connections to targets whose answers are not waited for any more."""
+        threads = [threading.Thread(target=_let_go, args=(t,), daemon=True) for t in targets]
+        for thread in threads:
+            thread.start()
+        deadline = self._clock() + HANG_UP_S
+        for thread in threads:
+            thread.join(max(0.0, deadline - self._clock()))
+
+    def _clean(
+        self,
+        target: Target,
+        keep: bool,
+        deadline: float,
+        troubles: dict[Target, str],
+        ask_about: Sequence[Record],
+    ) -> None:
+        def left_s() -> float:
+            return max(0.1, deadline - self._clock())
+
+        calls, changed = self._calls, self._records.changed
+        try:
+            with changed:
+                changed.wait_for(lambda: target.starting == 0, left_s() / 2)
+            directory = target.directory
+            if directory is None and not target.asked:
+                return
+            self._ask_last(target, [r for r in ask_about if not r.state.final], left_s() / 3)
+            for failures in itertools.count(1):
+                nonce = next(calls.nonces)
+                where = calls.base if directory is None else directory
+                request = requests.clean_request(where, nonce, calls.run, keep, calls.shell)
+                try:
+                    with calls.turn(CLEAN_TURN_S):
+                        reply = ask(target.transport, nonce, request, left_s())
+                    break
+                except (Unreachable, BadReply):
+                    decision = recovery.after_failure(
+                        failures, self._clock(), deadline, self._jitter()
+                    )
+                    never = directory is None and failures >= recovery.CLEAN_TRIES
+                    if never or isinstance(decision, recovery.GiveUp):
+                        raise
+                    time.sleep(decision.after_s)
+            told = [f"{reply.left} processes could not be killed"] if reply.left else []
+            told += [reply.refused["*"]] if "*" in reply.refused else []
+            if told:
+                troubles[target] = "; ".join(told)
+        except Gone:
+            pass  # and everything with it
+        except TargetError as error:
+            # Where nobody was let in, nothing was begun. But the answer to a start can be lost.
+            if target.directory is not None or not isinstance(error, Refused):
+                troubles[target] = f"{error}; {calls.place(target)} may be left there"
+        except Exception as error:
+            said = internal(target, error, ())
+            troubles[target] = f"{said}; {calls.place(target)} may be left there"
+        finally:
+            _let_go(target)
+
+    def _ask_last(self, target: Target, records: Sequence[Record], patience_s: float) -> None:
+        """Ask once how jobs stand that nobody waits for any more."""
+        records = [record for record in records if record.state is State.RUNNING]
+        deadline = self._clock() + patience_s
+        while records and target.directory is not None:
+            try:
+                nonce, request = self._calls.wait_request(target, records, 0, False)
+                with self._calls.turn(CLEAN_TURN_S):
+                    left_s = max(0.1, deadline - self._clock())
+                    reply = ask(target.transport, nonce, request, left_s)
+            except Exception as error:  # whatever it was, the target is to be cleaned
+                detail = f"{RUN_ENDED}, and its target could not be asked: {error}"
+                self._records.settle_all(records, State.CANCELLED, detail)
+                return
+            self._records.take(target, records, reply)
+            kept = [output for r in reply.reports for output in (r.stdout, r.stderr)]
+            if sum(len(output.head) + len(output.tail) for output in kept) < requests.REPLY_BUDGET:
+                return
+            records = [r for r in records if r.result is None]  # there was no room for all
+
+
+def _let_go(target: Target) -> None:
+    try:
+        target.transport.close()
+    except Exception as error:  # the others must be let go of too
+        internal(target, error, target.running.values())

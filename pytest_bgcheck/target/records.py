@@ -1,0 +1,222 @@
+"""What is known of a run's jobs and targets, and the one condition under which that changes.
+
+Results come from the targets only; what a target did not prove is not known.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from .. import unexpected
+from ..ledger import RUN_ENDED
+from ..model import Check, Result, State
+from . import recovery, replies, requests
+from .transport import Transport
+
+
+@dataclass(eq=False)
+class Record:
+    """What is known of a job. Changed by `Records` only, under their condition."""
+
+    spec: requests.Spec
+    target: Target
+    state: State = State.PENDING
+    result: Result | None = None
+    started_s: float | None = None
+    wanted: bool = False
+
+    @property
+    def deadline_s(self) -> float:
+        """Until when the target is asked for the result."""
+        check = self.spec.check
+        return recovery.job_deadline(self.started_s or 0.0, check.timeout_s, check.grace_s)
+
+
+@dataclass(eq=False)
+class Target:
+    """A host, as one user: a transport and the jobs there.
+
+    ``key`` is a word for it that is the same in all processes of the run.
+    ``asked``: a start was asked for, so that there may be something to clean. ``elsewhere``: jobs
+    that other processes of the run have started there, with their terms and when.
+    """
+
+    label: str
+    identity: str
+    transport: Transport
+    key: str = ""
+    directory: bytes | None = None
+    asked: bool = False
+    elsewhere: dict[str, tuple[str, float]] = field(default_factory=dict)
+    starting: int = 0
+    running: dict[str, Record] = field(default_factory=dict)
+    waiter: bool = False
+    wanted: int = 0
+    trouble: str = ""
+
+    @property
+    def path(self) -> str:
+        return (self.directory or b"").decode("utf-8", "replace")
+
+
+class Records:
+    """The jobs of one run that this process knows. The methods may be called from any thread.
+
+    All changes, those of targets too, happen under ``changed``, and every change notifies it.
+    ``on_start``, ``on_end`` and ``on_want`` (somebody has asked for its result) are called once for
+    each job, under the condition: they must not wait. ``on_unexpected`` gets a line where one of
+    them raised. ``closing``: the run is ending, and nothing is waited for any more.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_start: Callable[[Record], None] = lambda record: None,
+        on_end: Callable[[Record], None] = lambda record: None,
+        on_want: Callable[[Record], None] = lambda record: None,
+        on_unexpected: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.changed = threading.Condition()
+        self.closing = False
+        self._on_start = on_start
+        self._on_end = on_end
+        self._on_want = on_want
+        self._on_unexpected = on_unexpected
+        self._by_target: dict[tuple[Target, str], Record] = {}
+
+    def __contains__(self, job: tuple[Target, str]) -> bool:
+        return job in self._by_target
+
+    def get(self, target: Target, id: str) -> Record | None:
+        return self._by_target.get((target, id))
+
+    def values(self) -> Sequence[Record]:
+        with self.changed:
+            return list(self._by_target.values())
+
+    def add(self, record: Record) -> None:
+        with self.changed:
+            self._by_target[record.target, record.spec.id] = record
+
+    def adopt(self, records: Iterable[Record]) -> None:
+        """Take on jobs that other processes of the run have started, for the run's end."""
+        with self.changed:
+            for record in records:
+                self.add(record)
+                if record.state is State.RUNNING:
+                    record.target.running[record.spec.id] = record
+
+    def run(self, record: Record, started_s: float) -> None:
+        """Take note that a target has confirmed a job's start."""
+        with self.changed:
+            record.state, record.started_s = State.RUNNING, started_s
+            record.target.running[record.spec.id] = record
+            self._tell(self._on_start, record)
+
+    def want(self, record: Record) -> None:
+        """Take note that somebody asks for a job's result."""
+        with self.changed:
+            if not record.wanted:
+                record.wanted = True
+                self._tell(self._on_want, record)
+
+    def settle(self, record: Record, result: Result) -> None:
+        """Take note of a job's end. The first result stands."""
+        with self.changed:
+            if record.result is None:
+                record.result, record.state = result, result.state
+                record.target.running.pop(record.spec.id, None)
+                self.changed.notify_all()
+                self._tell(self._on_end, record)
+
+    def settle_all(self, records: Iterable[Record], state: State, detail: str) -> None:
+        with self.changed:
+            for record in records:
+                self.settle(record, Result(state, detail=detail))
+
+    def give_up(self, records: Iterable[Record], detail: str) -> None:
+        self.settle_all(records, State.UNREACHABLE, detail)
+
+    def take(self, target: Target, records: Sequence[Record], reply: replies.Reply) -> None:
+        """Take what a target has told of some jobs."""
+        with self.changed:
+            if reply.gone:
+                detail = "the run's directory on the target is gone"
+                if "*" in reply.refused:
+                    detail = f"the run's directory on the target is not safe: {reply.refused['*']}"
+                self.settle_all(records, State.LOST, detail)
+            for report in reply.reports:
+                job = target.running.get(report.id)
+                if job is not None and report.gone:
+                    detail = "its directory on the target is gone"
+                    self.settle(job, Result(State.LOST, detail=detail))
+                elif job is not None and report.result is not None:
+                    self.settle(job, judged(report.result, job.spec.check))
+
+    def _tell(self, callback: Callable[[Record], None], record: Record) -> None:
+        """Call back; what that raises must not change what becomes of jobs."""
+        try:
+            callback(record)
+        except Exception as error:
+            self._on_unexpected(internal(record.target, error, [record]))
+
+    def wait_for(
+        self, ready: Callable[[], bool], targets: Iterable[Target], timeout_s: float | None
+    ) -> bool:
+        """Block until ``ready()``, which is called under the condition, or the time-out."""
+        targets = list(targets)
+        with self.changed:
+            for target in targets:
+                target.wanted += 1
+            self.changed.notify_all()
+            try:
+                return self.changed.wait_for(ready, timeout_s)
+            finally:
+                for target in targets:
+                    target.wanted -= 1
+
+    def close(self) -> None:
+        """Have nothing waited for any more."""
+        with self.changed:
+            self.closing = True
+            self.changed.notify_all()
+
+    def cancel(self, records: Iterable[Record]) -> None:
+        """Cancel what still runs as far as this process is concerned: the run has ended."""
+        self.settle_all(records, State.CANCELLED, RUN_ENDED)
+
+    def go_on_in_child(self, now_s: float) -> dict[Target, list[Record]]:
+        """Be those of a forked child; return the jobs of each target that nobody waits for there.
+
+        The parent's threads are not here, and what they held is held for ever.
+        """
+        self.changed = threading.Condition()
+        unattended: dict[Target, list[Record]] = {}
+        for (target, id), record in self._by_target.items():
+            target.starting = target.wanted = 0
+            target.waiter = False
+            # A thread may have been just about to change it.
+            if record.result is not None:
+                record.state = record.result.state
+                target.running.pop(id, None)
+            else:
+                unattended.setdefault(target, []).append(record)
+                if record.state is State.RUNNING:
+                    target.running[id] = record
+                    record.started_s = record.started_s or now_s
+        return unattended
+
+
+def internal(target: Target, error: Exception, records: Iterable[Record]) -> str:
+    """Log an error of ours; return the line that tells it."""
+    secrets = [value for record in records for _, value in record.spec.check.env]
+    return unexpected.tell(f"background checks on {target.label}", error, secrets)
+
+
+def judged(result: Result, check: Check) -> Result:
+    """Return a job's result with its exit code judged by the check's own codes."""
+    if result.state is State.SUCCEEDED and result.rc not in check.rc:
+        return replace(result, state=State.FAILED)
+    return result
