@@ -96,10 +96,10 @@ def _used(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
     """Return whether any item has to do with background checks."""
     # Where nobody has imported it, nothing can be declared.
     if f"{__package__}.suite.declaration" in sys.modules:
-        from .suite.declaration import declarations
-        from .suite.unreachable import problems
+        from .suite.declaration import visible_declarations
+        from .suite.unreachable import unreachable_messages
 
-        if any(True for of in (declarations, problems) for _ in of(config, items)):
+        if any(visible_declarations(config, items)) or any(unreachable_messages(config, items)):
             return True
     seen: set[int] = set()
     for item in items:
@@ -151,7 +151,7 @@ def _look(session: pytest.Session) -> Session | None:
 
         ours = Session(session, settings, _link(config, settings))
     try:
-        ours.collection.look_at(items)
+        ours.collection.collect(items)
     except pytest.UsageError as error:
         ours.link.wrong_use(str(error))
         raise
@@ -165,7 +165,7 @@ def _keep(ours: Session) -> None:
     from .run import forked
 
     ours.config.stash[SESSION] = ours
-    ours.config.pluginmanager.register(ours.requests, "bgcheck-requests")
+    ours.config.pluginmanager.register(ours.requested_fixtures, "bgcheck-requested-fixtures")
     ours.on_fork = lambda: _in_child(ours.config)
     forked.watch(ours)
 
@@ -201,10 +201,10 @@ def _start(ours: Session) -> None:
 
 
 def _warn(items: Sequence[pytest.Item]) -> None:
-    from .suite.companions import short_timeout
+    from .suite.companions import short_timeout_warning
 
     for item in items:
-        text = short_timeout(item)
+        text = short_timeout_warning(item)
         if text is not None:
             try:
                 item.warn(pytest.PytestWarning(text))

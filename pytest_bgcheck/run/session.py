@@ -23,9 +23,17 @@ from ..options import Settings, keeps_order
 from ..plan import PlannedJob
 from ..report import text, tree
 from ..report.item import PREFIX, properties, sections
-from ..suite.collection import WANTS, Collection, ItemWants, check_size, in_order, own_host, planned
+from ..suite.collection import (
+    ITEM_CHECKS,
+    Collection,
+    ItemChecks,
+    check_size,
+    in_order,
+    own_host,
+    planned_jobs,
+)
 from ..suite.declaration import Declaration
-from ..suite.fixtures import Requests
+from ..suite.fixtures import RequestedFixtures
 from ..target import connection, hosts
 from ..target.host_transport import HostTransport
 from ..target.hosts import HostRef
@@ -46,7 +54,7 @@ class Session:
         self.settings = settings
         self.link = link
         self.collection = Collection(config, settings.timeout_s)
-        self.requests = Requests()
+        self.requested_fixtures = RequestedFixtures()
         self.runner = Runner(
             link.run,
             base=settings.dir,
@@ -89,10 +97,10 @@ class Session:
         """Move the items that await behind the others, unless the order is to be kept."""
         if self.settings.order == "last" and not keeps_order(self.config):
             items[:] = in_order(items, self.link.durations)
-            self.link.waiting([item.nodeid for item in items if item.stash[WANTS].awaited])
+            self.link.waiting([item.nodeid for item in items if item.stash[ITEM_CHECKS].awaited])
 
     def make_plan(self, items: Iterable[pytest.Item]) -> None:
-        self.planned = planned(items)
+        self.planned = planned_jobs(items)
 
     def start_planned(self) -> None:
         """Start this session's share of the planned jobs, whole hosts: one call starts all jobs of
@@ -171,7 +179,7 @@ class Session:
 
     def declared(self, declaration: Declaration, name: str, host: Any) -> Job:
         """Return the job of a declared check on a host; start it if that was not planned."""
-        check = self.collection.check(declaration, name)
+        check = self.collection.check_of(declaration, name)
         if check.host is not None:
             ref = hosts.pinned(check.host, self.config)
         else:
@@ -265,14 +273,14 @@ class Session:
         WrongUse.
         """
         __tracebackhide__ = True
-        wants = self.collection.wants(item, self.requests.of(item))
-        names = [name for name, terms in wants.awaited.items() if already.get(name) != terms]
-        units = {name: self._awaited_jobs(item, wants, name) for name in names}
+        checks = self.collection.checks_of(item, self.requested_fixtures.of(item))
+        names = [name for name, terms in checks.awaited.items() if already.get(name) != terms]
+        units = {name: self._awaited_jobs(item, checks, name) for name in names}
         if not units:
             own = any(mark.name == "bgcheck" for mark in item.own_markers)
-            if own and not wants.awaited:
+            if own and not checks.awaited:
                 pytest.fail(text.AWAITS_NOTHING, pytrace=False)
-            return wants.awaited
+            return checks.awaited
         keys = []
         for record in (job._record for jobs in units.values() for job in jobs):
             self.runner.want(record)
@@ -280,17 +288,17 @@ class Session:
         worker, began = self.link.worker, time.time()
         self.link.tell(("awaiting", worker, item.nodeid, keys, began))
         try:
-            self._await(units, wants.awaited, began)
+            self._await(units, checks.awaited, began)
         finally:
             over = time.time()
             waited = {key: self._waited_s(key, began, over) for key in keys}
             self.link.tell(("waited", worker, item.nodeid, over, waited))
-            self._tell_report(item, units, wants.awaited, began, over)
-        return wants.awaited
+            self._tell_report(item, units, checks.awaited, began, over)
+        return checks.awaited
 
     def tell_requests(self, item: pytest.Item) -> None:
         """Tell which jobs an item has used by fixtures, whichever test these were set up for."""
-        self.judging.used(item.nodeid, self.requests.definitions(item))
+        self.judging.used(item.nodeid, self.requested_fixtures.definitions(item))
 
     def _waited_s(self, key: str, began: float, now: float) -> float:
         """Return how long a test has waited for a job: until its end, if it has ended."""
@@ -353,10 +361,10 @@ class Session:
                 pytest.fail(text.failure(bad, rest), pytrace=False)
             left = {name for name in left if not ended(name)}
 
-    def _awaited_jobs(self, item: pytest.Item, wants: ItemWants, name: str) -> list[Job]:
+    def _awaited_jobs(self, item: pytest.Item, checks: ItemChecks, name: str) -> list[Job]:
         __tracebackhide__ = True
-        if name in wants.checks:
-            check, refs = wants.checks[name]
+        if name in checks.declared:
+            check, refs = checks.declared[name]
             own = None if refs else own_host(item)
             if not refs and own is None:
                 pytest.fail(f"the host of background check {name!r} is not known", pytrace=False)
@@ -364,10 +372,10 @@ class Session:
         # Of the declared ones only those that the test can see, whatever else runs in this process.
         jobs = self._called_jobs.get(name, [])
         if not jobs:
-            places = self.collection.places(name)
+            places = self.collection.where_declared(name)
             if places:
                 pytest.fail(text.unseen(name, places), pytrace=False)
-            known = {*self._called_jobs, *self.collection.seen_by(item)}
+            known = {*self._called_jobs, *self.collection.names_seen_by(item)}
             pytest.fail(text.unknown(name, known), pytrace=False)
         try:
             own = own_host(item)

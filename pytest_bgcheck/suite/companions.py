@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from .collection import WANTS
+from .collection import ITEM_CHECKS
 
 
-def short_timeout(item: pytest.Item) -> str | None:
+def short_timeout_warning(item: pytest.Item) -> str | None:
     """Return a warning if pytest-timeout would end a test before its checks are over, else None.
 
     pytest-timeout counts the wait in, unless it is told to time the function only: our wait is
@@ -16,10 +16,10 @@ def short_timeout(item: pytest.Item) -> str | None:
     limit_s = _limit_s(item)
     if limit_s is None:
         return None
-    wants = item.stash[WANTS]
-    for name, awaited in wants.awaited.items():
-        if name in wants.checks:
-            timeout_s = wants.checks[name][0].timeout_s
+    checks = item.stash[ITEM_CHECKS]
+    for name, awaited in checks.awaited.items():
+        if name in checks.declared:
+            timeout_s = checks.declared[name][0].timeout_s
             wait_s = min(timeout_s, awaited.timeout_s or timeout_s)
             if limit_s < wait_s:
                 return (

@@ -118,45 +118,44 @@ def background_check(
     # An unpinned check requests host, so that testinfra parametrizes the test as usual. The scopes
     # are the widest possible: testinfra's host is a fixture of the module.
     def pinned(request: pytest.FixtureRequest) -> Job:
-        return handle_of(request, declaration, None)
+        return _job_of(request, declaration, None)
 
     def unpinned(request: pytest.FixtureRequest, host: Any) -> Job:
-        return handle_of(request, declaration, host)
+        return _job_of(request, declaration, host)
 
     function = unpinned if host is None else pinned
     function.__doc__ = f"The background check {command if script is None else script!r}."
     fixture = pytest.fixture(scope="module" if host is None else "session", name=name)(function)
     # On the function for whoever finds it by name, on the fixture for whoever reads the module.
     vars(function)[_KEY] = vars(fixture)[_KEY] = (declaration, name)
-    _remember(declaration, name, function, caller)
+    _record_site(declaration, name, function, caller)
     return fixture
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
-    """A declaration that was made while a module was imported, wherever its fixture went."""
+class DeclarationSite:
+    """Where in the code of a module a declaration was made, while the module was imported.
+
+    The fixture may have gone anywhere since, or nowhere.
+    """
 
     declaration: Declaration
-    name: str | None  # as given by name=
-    function: weakref.ref[Callable[..., Job]]
-    module: dict[str, Any]  # the namespace of the module that was being imported
-    code: CodeType  # of that module, or of a class in it
-    instruction: int  # where in that code
+    given_name: str | None  # by name=
+    function: weakref.ref[Callable[..., Job]]  # the fixture's; gone if nothing holds it any more
+    namespace: dict[str, Any]  # of the module
+    code: CodeType  # of the module, or of a class in it
+    instruction: int  # the offset in that code
     in_class: str | None
 
-    @property
-    def module_name(self) -> str:
-        return str(self.module.get("__name__"))
+
+SITES: list[DeclarationSite] = []
+"""All of this process: so that those which nothing can reach can be told."""
 
 
-MADE: list[Made] = []
-"""All of this process, so that those which nothing holds any more can be told."""
-
-
-def _remember(
+def _record_site(
     declaration: Declaration, name: str | None, function: Callable[..., Job], caller: FrameType
 ) -> None:
-    # A function or a class may stand between the declaration and the module.
+    # The call may be in a function or a class that the module runs while it is imported.
     frame: FrameType | None = caller
     while frame is not None and frame.f_code.co_name != "<module>":
         if str(frame.f_globals.get("__name__")).partition(".")[0] in ("_pytest", "pluggy"):
@@ -166,11 +165,20 @@ def _remember(
         return
     in_class = caller.f_code.co_name if "__qualname__" in caller.f_locals else None
     at = frame if in_class is None else caller
-    weak, module = weakref.ref(function), frame.f_globals
-    MADE.append(Made(declaration, name, weak, module, at.f_code, at.f_lasti, in_class))
+    SITES.append(
+        DeclarationSite(
+            declaration=declaration,
+            given_name=name,
+            function=weakref.ref(function),
+            namespace=frame.f_globals,
+            code=at.f_code,
+            instruction=at.f_lasti,
+            in_class=in_class,
+        )
+    )
 
 
-def handle_of(request: pytest.FixtureRequest, declaration: Declaration, host: Any) -> Job:
+def _job_of(request: pytest.FixtureRequest, declaration: Declaration, host: Any) -> Job:
     name = request.fixturename
     assert name is not None
     stash = request.config.stash
@@ -182,27 +190,27 @@ def handle_of(request: pytest.FixtureRequest, declaration: Declaration, host: An
     return job
 
 
-def declaration_of(fixture_function: object) -> Declaration | None:
+def declaration_of_fixture(fixture_function: object) -> Declaration | None:
     """Return the declaration behind a fixture's function, None for any other fixture."""
     found = getattr(fixture_function, _KEY, None)
     return found[0] if isinstance(found, tuple) else None
 
 
-def declared_by(value: object) -> tuple[Declaration | None, str | None]:
+def declaration_in_variable(value: object) -> tuple[Declaration | None, str | None]:
     """Return the declaration that a variable's value is, and its given name, or None and None."""
     # By type first: a look at an attribute may do anything in a stranger's object.
     return vars(value).get(_KEY, (None, None)) if type(value) is _FIXTURE else (None, None)
 
 
-def declared_in(namespace: object) -> Iterator[tuple[str, Declaration]]:
+def declarations_in(namespace: object) -> Iterator[tuple[str, Declaration]]:
     """Yield the checks that a module or a class declares, by name."""
     for attribute, value in list(vars(namespace).items()):
-        declaration, name = declared_by(value)
+        declaration, name = declaration_in_variable(value)
         if declaration is not None:
             yield name or attribute, declaration
 
 
-def modules(config: pytest.Config, items: Iterable[pytest.Item]) -> list[ModuleType]:
+def fixture_modules(config: pytest.Config, items: Iterable[pytest.Item]) -> list[ModuleType]:
     """Return the modules in which pytest looks for the items' fixtures."""
     found = [
         *config.pluginmanager.get_plugins(),
@@ -211,13 +219,13 @@ def modules(config: pytest.Config, items: Iterable[pytest.Item]) -> list[ModuleT
     return [module for module in dict.fromkeys(found) if isinstance(module, ModuleType)]
 
 
-def declarations(
+def visible_declarations(
     config: pytest.Config, items: Sequence[pytest.Item]
 ) -> Iterator[tuple[object, str, Declaration]]:
     """Yield (module or class, name, declaration) for all checks that the items could see."""
-    spaces: list[object] = [*modules(config, items)]
+    spaces: list[object] = [*fixture_modules(config, items)]
     for cls in dict.fromkeys(getattr(item, "cls", None) for item in items):
         spaces += getattr(cls, "__mro__", ())
     for space in dict.fromkeys(spaces):
-        for name, declaration in declared_in(space):
+        for name, declaration in declarations_in(space):
             yield space, name, declaration

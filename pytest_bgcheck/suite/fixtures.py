@@ -1,7 +1,7 @@
-"""Which fixtures a test has requested: named by its function, or asked for while it runs.
+"""Which fixtures a test has requested: named by its function, or by getfixturevalue while it runs.
 
-A fixture of a wide scope is set up by one test and used by more. What it asked for by
-``getfixturevalue`` is requested by each of them, though pytest tells of it in the first only.
+A fixture of a wide scope is set up for one test and used by others. What it requests by
+``getfixturevalue`` counts as requested by each of them; pytest itself knows it of the first only.
 """
 
 from __future__ import annotations
@@ -13,24 +13,26 @@ from weakref import WeakKeyDictionary
 import pytest
 
 
-class Requests:
-    """Keeps what each fixture has requested. A plugin of its own."""
+class RequestedFixtures:
+    """Records which fixtures each fixture has requested. A plugin of its own."""
 
     def __init__(self) -> None:
-        self._by: WeakKeyDictionary[pytest.FixtureDef[Any], set[str]] = WeakKeyDictionary()
+        self._requested_by: WeakKeyDictionary[pytest.FixtureDef[Any], set[str]] = (
+            WeakKeyDictionary()
+        )
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(
         self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
-        asked = self._by[fixturedef] = set(fixturedef.argnames)
+        requested = self._requested_by[fixturedef] = set(fixturedef.argnames)
         get = request.getfixturevalue
 
         def getfixturevalue(argname: str) -> Any:
-            asked.add(argname)
+            requested.add(argname)
             return get(argname)
 
-        # The object that the fixture gets as ``request``: it may ask later too, by a factory.
+        # On the object that the fixture gets as ``request``: a factory may use it later, too.
         request.getfixturevalue = getfixturevalue  # type: ignore[method-assign]
         return (yield)
 
@@ -43,7 +45,7 @@ class Requests:
         return self._all(item)[1]
 
     def _all(self, item: pytest.Item) -> tuple[list[str], list[pytest.FixtureDef[Any]]]:
-        # By the item itself, and by fixtures that were set up for it.
+        # Those of the item itself, and of the fixtures that were set up for it.
         active = getattr(getattr(item, "_request", None), "_fixture_defs", {})
         names = dict.fromkeys([*getattr(item, "fixturenames", ()), *active])
         manager = item.session._fixturemanager
@@ -53,10 +55,10 @@ class Requests:
             name = queue.pop()
             for definition in reversed(manager.getfixturedefs(name, item) or ()):
                 definitions.append(definition)
-                asked = self._by.get(definition, set(definition.argnames))
-                new = asked - names.keys()
+                requested = self._requested_by.get(definition, set(definition.argnames))
+                new = requested - names.keys()
                 names.update(dict.fromkeys(new))
                 queue += new
-                if name not in asked:
+                if name not in requested:
                     break  # it overrides the outer ones, and does not use them
         return list(names), definitions

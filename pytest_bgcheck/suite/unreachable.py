@@ -14,40 +14,48 @@ from types import ModuleType
 
 import pytest
 
-from .declaration import MADE, Declaration, Made, declared_by, declared_in, modules
+from .declaration import (
+    SITES,
+    Declaration,
+    DeclarationSite,
+    declaration_in_variable,
+    declarations_in,
+    fixture_modules,
+)
 
 
-def problems(config: pytest.Config, items: Sequence[pytest.Item]) -> Iterator[str]:
+def unreachable_messages(config: pytest.Config, items: Sequence[pytest.Item]) -> Iterator[str]:
     """Yield a message for each declaration that nothing can reach."""
-    fixture_modules = modules(config, items)
-    declared = {module: list(declared_in(module)) for module in fixture_modules}
+    modules = fixture_modules(config, items)
+    declared = {module: list(declarations_in(module)) for module in modules}
     reached = {declaration for checks in declared.values() for _, declaration in checks}
     for checks in declared.values():
-        yield from _of_one_name(checks)
-    by_namespace = {id(vars(module)): module for module in fixture_modules}
-    kept: list[Made] = []
-    lost: list[Made] = []
-    for made in MADE:
-        module = by_namespace.get(id(made.module)) or sys.modules.get(made.module_name)
-        if not isinstance(module, ModuleType) or vars(module) is not made.module:
-            continue  # its module is gone, as after another session of this process
+        yield from _same_name_messages(checks)
+    by_namespace = {id(vars(module)): module for module in modules}
+    reachable: list[DeclarationSite] = []
+    unreachable: list[DeclarationSite] = []
+    for site in SITES:
+        module_name = str(site.namespace.get("__name__"))
+        module = by_namespace.get(id(site.namespace)) or sys.modules.get(module_name)
+        if not isinstance(module, ModuleType) or vars(module) is not site.namespace:
+            continue  # its module is gone: another session of this process had imported it
         if module not in declared:
-            declared[module] = list(declared_in(module))
+            declared[module] = list(declarations_in(module))
             reached.update(declaration for _, declaration in declared[module])
-        # A list of a module in which pytest does not look is there for others to take from.
-        held = made.function() is not None and id(made.module) not in by_namespace
-        if held or made.declaration in reached:
-            kept.append(made)
+        # In a module in which pytest does not look, a list may hold it for others to take from.
+        taken = site.function() is not None and id(site.namespace) not in by_namespace
+        if taken or site.declaration in reached:
+            reachable.append(site)
         else:
-            lost.append(made)
-    # A module that is loaded anew makes its declarations anew.
-    again = {_identity(made) for made in kept}
-    for made in lost:
-        if _identity(made) not in again:
-            yield _message(made)
+            unreachable.append(site)
+    # A module that is imported again makes its declarations again: the first ones are replaced.
+    replacements = {_identity(site) for site in reachable}
+    for site in unreachable:
+        if _identity(site) not in replacements:
+            yield _message(site)
 
 
-def _of_one_name(checks: Sequence[tuple[str, Declaration]]) -> Iterator[str]:
+def _same_name_messages(checks: Sequence[tuple[str, Declaration]]) -> Iterator[str]:
     first: dict[str, Declaration] = {}
     for name, declaration in checks:
         other = first.setdefault(name, declaration)
@@ -56,38 +64,39 @@ def _of_one_name(checks: Sequence[tuple[str, Declaration]]) -> Iterator[str]:
             yield f"{other.place(name)}: name: the check at {place} has the same in this module"
 
 
-def _identity(made: Made) -> tuple[str, int, str]:
-    declaration = made.declaration
-    arguments = (made.name, declaration.command, declaration.given)
+def _identity(site: DeclarationSite) -> tuple[str, int, str]:
+    """Return what a declaration has in common with itself in a second import of its module."""
+    declaration = site.declaration
+    arguments = (site.given_name, declaration.command, declaration.given)
     return declaration.file, declaration.line, repr(arguments)
 
 
-def _message(made: Made) -> str:
-    variable = _variable(made)
-    place = made.declaration.place(name_of(made))
-    if made.in_class is not None:
-        return f"{place}: it must be declared at module level, not in the class {made.in_class}"
-    declaration = made.declaration
+def _message(site: DeclarationSite) -> str:
+    variable = _variable(site)
+    place = site.declaration.place(check_name(site))
+    if site.in_class is not None:
+        return f"{place}: it must be declared at module level, not in the class {site.in_class}"
+    declaration = site.declaration
     argument = "script" if declaration.given["script"] is not None else "command"
     value = declaration.given["script"] if argument == "script" else declaration.command
     text = f"{place}: {argument} {reprlib.repr(value)} would never run: "
     if variable is None:
         return text + "assign it to a variable of the module, as in webapp = background_check(...)"
-    other, _ = declared_by(made.module.get(variable))
+    other, _ = declaration_in_variable(site.namespace.get(variable))
     if other is not None:
         return text + f"{variable} was assigned again, in line {other.line}"
     return text + f"{variable} is something else at the end of the module"
 
 
-def name_of(made: Made) -> str | None:
+def check_name(site: DeclarationSite) -> str | None:
     """Return the name that a check was given or got from its variable, None if it has none."""
-    return made.name or _variable(made)
+    return site.given_name or _variable(site)
 
 
-def _variable(made: Made) -> str | None:
+def _variable(site: DeclarationSite) -> str | None:
     """Return the variable to which a declaration was assigned, by the code that follows."""
-    for instruction in dis.get_instructions(made.code):
-        if instruction.offset > made.instruction and instruction.opname != "CACHE":
+    for instruction in dis.get_instructions(site.code):
+        if instruction.offset > site.instruction and instruction.opname != "CACHE":
             stores = instruction.opname in ("STORE_NAME", "STORE_GLOBAL")
             return str(instruction.argval) if stores else None
     return None
