@@ -20,9 +20,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from support import leftovers
-from support.random_suites import FEATURES, suites
-from support.suite_files import arguments, witness, write
-from support.suite_model import Check, Suite, read_tells
+from support.random_suites.files import arguments, witness, write
+from support.random_suites.model import Check, Suite, read_tells
+from support.random_suites.strategies import FEATURES, suites
 
 EXAMPLES = int(os.environ.get("BGCHECK_FUZZ_EXAMPLES", "0"))
 WITHOUT = frozenset(os.environ.get("BGCHECK_FUZZ_WITHOUT", "").replace(",", " ").split())

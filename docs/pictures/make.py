@@ -19,7 +19,7 @@ sys.path.insert(0, str(HERE.parents[1] / "tests"))
 
 from support.browser import Browser  # noqa: E402
 from support.machines import SSHServer  # noqa: E402
-from support.terminal import run_on_tty  # noqa: E402
+from support.pseudo_terminal import run_on_tty  # noqa: E402
 
 COLUMNS, LINES = 110, 34
 WIDTH, HEIGHT = 8.43, 18

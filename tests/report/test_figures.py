@@ -1,19 +1,19 @@
 """The numbers of a run, and the lines at its end, from ledgers that were told what happened."""
 
 import pytest
-from support.ledgers import ZERO, Told
+from support.ledger_builder import ZERO, LedgerBuilder
 
 from pytest_bgcheck.model import Result, State
 from pytest_bgcheck.report import summary
 from pytest_bgcheck.report.figures import Figures, Run, critical_path, figures
 
 
-def figures_of(told: Told, seconds: float) -> Figures:
+def figures_of(told: LedgerBuilder, seconds: float) -> Figures:
     told.ledger.close(ZERO + seconds)
     return figures(told.ledger, Run(ZERO, ZERO + seconds))
 
 
-def path_of(told: Told) -> list[str]:
+def path_of(told: LedgerBuilder) -> list[str]:
     names = []
     for step in critical_path(told.ledger):
         if step.job is not None:
@@ -24,7 +24,7 @@ def path_of(told: Told) -> list[str]:
 
 
 def test_a_test_that_awaits_several_jobs_waits_for_each_from_the_same_moment() -> None:
-    told = Told()
+    told = LedgerBuilder()
     jobs = [told.job("a", "h", 0, 5), told.job("b", "h", 0, 9), told.job("c", "h", 0, 1)]
     told.test("t", 2, 10, jobs)
     waits = [told.ledger.jobs[key].waits[0].seconds for key in jobs]
@@ -33,7 +33,7 @@ def test_a_test_that_awaits_several_jobs_waits_for_each_from_the_same_moment() -
 
 
 def test_the_checks_time_is_the_sum_and_the_runs_is_not() -> None:
-    told = Told()
+    told = LedgerBuilder()
     for n in range(4):
         told.job(f"c{n}", f"h{n % 2}", 0, 10)
     numbers = figures_of(told, 12)
@@ -42,7 +42,7 @@ def test_the_checks_time_is_the_sum_and_the_runs_is_not() -> None:
 
 
 def test_the_critical_path_leads_from_the_last_test_to_the_job_that_it_waited_for() -> None:
-    told = Told()
+    told = LedgerBuilder()
     a, b = told.job("a", "h", 0, 5), told.job("b", "h", 0, 9)
     told.test("ordinary", 0, 2)
     told.test("ta", 2, 5, [a])
@@ -52,7 +52,7 @@ def test_the_critical_path_leads_from_the_last_test_to_the_job_that_it_waited_fo
 
 
 def test_the_critical_path_is_the_tests_where_no_test_waited() -> None:
-    told = Told()
+    told = LedgerBuilder()
     told.job("a", "h", 0, 1)
     told.test("t1", 0, 5)
     told.test("t2", 5, 9, ["a@h"])
@@ -61,7 +61,7 @@ def test_the_critical_path_is_the_tests_where_no_test_waited() -> None:
 
 
 def test_the_critical_path_goes_on_before_a_job_that_a_test_started() -> None:
-    told = Told()
+    told = LedgerBuilder()
     told.test("first", 0, 4)
     late = told.job("late", "h", 5, 5)
     told.test("starter", 4, 5.5)
@@ -70,7 +70,7 @@ def test_the_critical_path_goes_on_before_a_job_that_a_test_started() -> None:
 
 
 def test_the_critical_path_keeps_to_the_worker_that_was_last() -> None:
-    told = Told()
+    told = LedgerBuilder()
     told.test("a1", 0, 3, worker="gw0")
     told.test("b1", 0, 4, worker="gw1")
     told.test("b2", 4, 8, worker="gw1")
@@ -78,7 +78,7 @@ def test_the_critical_path_keeps_to_the_worker_that_was_last() -> None:
 
 
 def test_a_good_run_is_one_line() -> None:
-    told = Told()
+    told = LedgerBuilder()
     slow = told.job("raid_scrub", "db2", 0, 570)
     told.job("webapp", "web1", 0, 1890)
     told.test("t", 498, 571, [slow])
@@ -89,7 +89,7 @@ def test_a_good_run_is_one_line() -> None:
 
 
 def test_what_did_not_succeed_is_a_table_where_there_is_room() -> None:
-    told = Told()
+    told = LedgerBuilder()
     bad = told.job("bad", "web1", 0, 12.4, State.FAILED, 3)
     gone = told.job("gone", "db1", 0, 2.5, State.LOST, None)
     told.job("good", "db1", 0, 2.5)
@@ -112,7 +112,7 @@ def test_what_did_not_succeed_is_a_table_where_there_is_room() -> None:
 
 
 def test_a_job_near_its_limit_is_named() -> None:
-    told = Told()
+    told = LedgerBuilder()
     told.job("near", "h", 0, 8.5, limit=10)
     told.job("far", "h", 0, 7.5, limit=10)
     (job,) = figures_of(told, 9).near_limit
@@ -122,7 +122,7 @@ def test_a_job_near_its_limit_is_named() -> None:
 
 
 def test_a_job_that_only_the_end_of_the_run_cancelled_did_not_fail() -> None:
-    told = Told()
+    told = LedgerBuilder()
     key = told.job("c", "h", 0, 1, State.CANCELLED, None)
     assert figures_of(told, 1).bad == []
     told.ledger.tell(("wanted", key))
@@ -130,7 +130,7 @@ def test_a_job_that_only_the_end_of_the_run_cancelled_did_not_fail() -> None:
 
 
 def test_a_test_without_a_call_phase_is_unfinished() -> None:
-    told = Told()
+    told = LedgerBuilder()
     told.ledger.test("t", "", "setup", ZERO, ZERO + 1, "passed")
     told.ledger.test("t", "", "teardown", ZERO + 1, ZERO + 2, "passed")
     told.ledger.test("u", "", "setup", ZERO, ZERO + 1, "passed")
@@ -142,7 +142,7 @@ def test_a_test_without_a_call_phase_is_unfinished() -> None:
 
 
 def test_a_closed_ledger_has_no_open_wait_and_no_running_job() -> None:
-    told = Told()
+    told = LedgerBuilder()
     key = told.job("c", "h", 0, 1)
     told.ledger.jobs[key].state, told.ledger.jobs[key].result = State.RUNNING, None
     told.ledger.jobs[key].ended_at = None
@@ -154,7 +154,7 @@ def test_a_closed_ledger_has_no_open_wait_and_no_running_job() -> None:
 
 
 def test_all_reports_round_the_same_figures() -> None:
-    told = Told()
+    told = LedgerBuilder()
     told.job("a", "h", 0, 0.7949)
     numbers = figures(told.ledger, Run(ZERO, ZERO + 0.79493, 0))
     assert (numbers.checks_s, numbers.wall_s) == (0.795, 0.795)
@@ -171,7 +171,7 @@ def test_all_reports_round_the_same_figures() -> None:
     ],
 )
 def test_a_red_run_says_why(exit_status: int, first: str) -> None:
-    told = Told()
+    told = LedgerBuilder()
     for n in range(7):
         told.test(f"t{n}", n, n + 1, outcome="failed")
     causes = figures(told.ledger, Run(ZERO, ZERO + 9, exit_status)).causes
@@ -181,5 +181,5 @@ def test_a_red_run_says_why(exit_status: int, first: str) -> None:
 
 
 def test_a_red_run_without_a_failed_test_says_so() -> None:
-    (cause,) = figures(Told().ledger, Run(ZERO, ZERO + 9, 1)).causes
+    (cause,) = figures(LedgerBuilder().ledger, Run(ZERO, ZERO + 9, 1)).causes
     assert cause.startswith("pytest's exit status is 1: an error in collection")

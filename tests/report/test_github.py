@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.ledgers import ZERO, Told
+from support.ledger_builder import ZERO, LedgerBuilder
 from support.suites import run
 
 from pytest_bgcheck.model import Result, State
@@ -28,7 +28,7 @@ def summary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return path
 
 
-def figures_of(told: Told, exit_status: int = 1) -> Figures:
+def figures_of(told: LedgerBuilder, exit_status: int = 1) -> Figures:
     told.ledger.close(ZERO + 9)
     return figures(told.ledger, Run(ZERO, ZERO + 9, exit_status))
 
@@ -79,7 +79,7 @@ def test_a_summary_that_cannot_be_written_is_told(
 
 
 def test_nothing_that_a_check_says_commands_github() -> None:
-    told = Told()
+    told = LedgerBuilder()
     key = told.job("a,b:c", "h%0A", 0, 1, State.FAILED, 1)
     job = told.ledger.jobs[key]
     job.result = Result(State.FAILED, 1, 1.0, 1, "x\r\n::warning::%\x1b[0m")
@@ -92,14 +92,14 @@ def test_nothing_that_a_check_says_commands_github() -> None:
 
 
 def test_the_summarys_text_is_shown_as_it_is() -> None:
-    told = Told()
+    told = LedgerBuilder()
     told.job("a|b", "<img>`*", 0, 1, State.FAILED, 1)
     text = github.markdown(figures_of(told))
     assert r"| a\|b | \<img\>\`\* | failed |" in text
 
 
 def test_github_shows_ten_annotations() -> None:
-    told = Told()
+    told = LedgerBuilder()
     for n in range(25):
         told.job(f"c{n}", "h", 0, 1, State.FAILED, 1)
     lines = github.commands(figures_of(told))
@@ -154,7 +154,7 @@ def test_all_reports_agree_with_the_exit_status_and_say_what_made_it_red(
 
 
 def test_a_job_that_nobody_judged_is_annotated_where_it_makes_the_run_red() -> None:
-    told = Told()
+    told = LedgerBuilder()
     key = told.job("c", "h", 0, 1, State.FAILED, 3)
     told.ledger.tell(("requested", key, "t"))
     told.test("t", 0, 2)
@@ -164,7 +164,7 @@ def test_a_job_that_nobody_judged_is_annotated_where_it_makes_the_run_red() -> N
 
 
 def test_a_green_run_has_no_error() -> None:
-    told = Told()
+    told = LedgerBuilder()
     told.job("c", "h", 0, 1, State.FAILED, 3)
     (line,) = github.commands(figures_of(told, exit_status=0))
     assert line.startswith("::warning title=background check c on h::")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from lxml import etree
-from support.documents import read
+from support.json_report import read
 from support.suites import run
 
 from pytest_bgcheck.report.text import duration

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support.ledgers import ZERO, Told
+from support.ledger_builder import ZERO, LedgerBuilder
 from support.suites import run
 
 from pytest_bgcheck import BgcheckError, OutputCut
@@ -62,7 +62,7 @@ def test_a_failure_shows_what_was_kept_with_its_true_size(kept: Output) -> None:
 
 
 def test_only_what_the_target_cut_is_named_not_what_a_report_left_out() -> None:
-    told = Told()
+    told = LedgerBuilder()
     told.job("long", "h", 0, 1, out=b"x" * 100_000)  # a report shows 8 KiB of it
     told.job("cut", "h", 0, 1, kept=CUT)
     told.ledger.close(ZERO + 2)

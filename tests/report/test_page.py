@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import browser, ledgers
+from support import browser, ledger_builder
 from support.browser import Browser
 from support.machines import require
 
@@ -26,7 +26,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def written(ledger: Ledger, path: Path) -> Path:
     end = max(test.ended_at for test in ledger.tests.values()) + 1
     ledger.close(end)
-    run = Run(ledgers.ZERO, end)
+    run = Run(ledger_builder.ZERO, end)
     numbers = figures(ledger, run)
     told = document.document(ledger, run, numbers, ["local: <b>busy</b>"])
     path.write_text(html.page(told, summary.headline(numbers)), "utf-8")
@@ -35,8 +35,8 @@ def written(ledger: Ledger, path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    told = ledgers.Told()
-    alpha = told.job("alpha", "web1", 0, 2, out=ledgers.HOSTILE.encode())
+    told = ledger_builder.LedgerBuilder()
+    alpha = told.job("alpha", "web1", 0, 2, out=ledger_builder.HOSTILE.encode())
     beta = told.job("beta", "db1", 0, 9, State.FAILED, 3, limit=10)
     gamma = told.job("gamma", "web1", 0, 5)
     told.test("t_ordinary", 0, 1)
@@ -169,7 +169,7 @@ def test_the_tab_key_reaches_every_check(chromium: Browser, small: Path) -> None
 
 
 def test_a_page_of_500_checks_is_small_and_opens_at_once(chromium: Browser, tmp_path: Path) -> None:
-    path = written(ledgers.large(500), tmp_path / "large.html")
+    path = written(ledger_builder.large(500), tmp_path / "large.html")
     assert path.stat().st_size < 2_000_000
     chromium.open(path)
     timing = "performance.getEntriesByType('navigation')[0]"

@@ -1,7 +1,7 @@
 """The files that a run writes about itself."""
 
 import pytest
-from support.documents import read
+from support.json_report import read
 from support.suites import run
 
 SUITE = (

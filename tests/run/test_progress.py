@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import wcwidth
+from support.pseudo_terminal import Shown, run_on_tty
 from support.suites import HEAD, run
-from support.terminal import Shown, run_on_tty
 
 from pytest_bgcheck.report.live import fit
 

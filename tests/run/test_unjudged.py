@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from support.ledgers import ZERO, Told
-from support.scripted import Scripted, ended, started, words_of
+from support.ledger_builder import ZERO, LedgerBuilder
+from support.scripted_transport import Scripted, ended, started, words_of
 from support.suites import UNAWAITED, run
 
 from pytest_bgcheck.errors import Unreachable
@@ -19,14 +19,14 @@ from pytest_bgcheck.target.runner import Runner
 from pytest_bgcheck.target.transport import Answer
 
 
-def figures_of(told: Told, exit_status: int = 0, unawaited: str = "warn") -> Figures:
+def figures_of(told: LedgerBuilder, exit_status: int = 0, unawaited: str = "warn") -> Figures:
     told.ledger.close(ZERO + 9)
     return figures(told.ledger, Run(ZERO, ZERO + 9, exit_status, unawaited))
 
 
-def requested(state: State, rc: int | None, **of_job: str) -> tuple[Told, str]:
+def requested(state: State, rc: int | None, **of_job: str) -> tuple[LedgerBuilder, str]:
     """Return a run with one job that test ``t`` requests."""
-    told = Told()
+    told = LedgerBuilder()
     key = told.job("c", "h", 0, 1, state, rc, **of_job)  # type: ignore[arg-type]
     told.ledger.tell(("requested", key, "t"))
     return told, key
@@ -63,7 +63,7 @@ def test_a_judged_job_is_not_told(event: tuple[object, ...]) -> None:
     assert (numbers.guilty, numbers.unjudged) == ([], [])
 
 
-def phases(told: Told, *phases: tuple[str, str, bool]) -> None:
+def phases(told: LedgerBuilder, *phases: tuple[str, str, bool]) -> None:
     for when, outcome, expected in phases:
         told.ledger.test("t", "", when, ZERO, ZERO + 1, outcome, expected)
 

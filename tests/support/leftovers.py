@@ -21,14 +21,14 @@ def _processes() -> Iterator[tuple[str, list[bytes], bytes]]:
             yield entry.parent.name, words, environ
 
 
-def _told(pid: str, words: list[bytes]) -> str:
+def _line(pid: str, words: list[bytes]) -> str:
     return f"{pid}: {b' '.join(words).decode(errors='replace')}"
 
 
 def supervisors() -> set[str]:
     """Return the command lines of the supervisors and guards."""
     return {
-        _told(pid, words)
+        _line(pid, words)
         for pid, words, _ in _processes()
         if b"./supervisor.sh" in words or b"../supervisor.sh" in words
     }
@@ -37,7 +37,7 @@ def supervisors() -> set[str]:
 def checks() -> set[str]:
     """Return the command lines of the checks' own processes."""
     return {
-        _told(pid, words)
+        _line(pid, words)
         for pid, words, environ in _processes()
         if b"PYTEST_BGCHECK_JOB=" in environ
     }

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.supervised import Client, fleet
+from support.supervisor_client import Client, fleet
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.machines import shell_as_sh
-from support.supervised import Client, bare_client
+from support.supervisor_client import Client, bare_client
 
 from pytest_bgcheck.model import State
 from pytest_bgcheck.target import replies, requests

@@ -3,7 +3,7 @@
 import subprocess
 
 from support.machines.processes import kill, with_argument
-from support.supervised import Client
+from support.supervisor_client import Client
 
 from pytest_bgcheck.model import State
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.supervised import Client
+from support.supervisor_client import Client
 
 from pytest_bgcheck.model import State
 from pytest_bgcheck.target import replies, requests

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from support.bench import Bench, target
 from support.machines import ChrootDir
-from support.supervised import Client
+from support.real_targets import RealRun, target
+from support.supervisor_client import Client
 
 from pytest_bgcheck.model import State
 
@@ -40,16 +40,16 @@ def test_without_proc_a_clock_that_jumps_changes_no_verdict() -> None:
         (chroot.path / "tmp/n").write_text("0\n")
         date.write_text(JUMPING.format(file="/tmp/n"))
         date.chmod(0o755)
-        bench = Bench("/tmp")
+        real_run = RealRun("/tmp")
         place = target(str(chroot.path), connection="chroot")
-        ended, limited = bench.submit_all(
+        ended, limited = real_run.submit_all(
             [
                 (place, "sleep 1; exit 4", "a", {"timeout": 30}),
                 (place, "sleep 98", "b", {"timeout": 2, "grace": 0}),
             ]
         )
-        assert bench.result(ended, 20).rc == 4
+        assert real_run.result(ended, 20).rc == 4
         assert ended.result is not None
         assert 0 <= (ended.result.duration or 0) <= 30
-        assert bench.result(limited, 20).state is State.TIMED_OUT
-        assert bench.close() == []
+        assert real_run.result(limited, 20).state is State.TIMED_OUT
+        assert real_run.close() == []

@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.bench import Bench, target
 from support.machines import DockerEngine, SSHServer, TestUser, require, tool
 from support.machines.machine import run_checked, wait_until
 from support.machines.processes import with_argument
+from support.real_targets import RealRun, target
 
 from pytest_bgcheck.model import State
 from pytest_bgcheck.target.records import Target
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def real_run(tmp_path: Path) -> Iterator[RealRun]:
     """Over backends whose files lie elsewhere: in their own /tmp."""
-    ours = Bench()
+    ours = RealRun()
     yield ours
     ours.close()
 
@@ -28,7 +28,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_a_container_that_ends_has_lost_its_jobs_at_once(
-    bench: Bench, docker_engine: DockerEngine
+    real_run: RealRun, docker_engine: DockerEngine
 ) -> None:
     """Restarted, stopped, and gone: what ran in it has ended, that is certain."""
     restarted, stopped, gone = (
@@ -37,25 +37,27 @@ def test_a_container_that_ends_has_lost_its_jobs_at_once(
         docker_engine.container(),
     )
     places = [target(f"docker://{c.name}") for c in (restarted, stopped, gone)]
-    jobs = bench.submit_all([(place, "sleep 86", "c", {}) for place in places])
-    bench.until(lambda: all(job.state is not State.PENDING for job in jobs))
+    jobs = real_run.submit_all([(place, "sleep 86", "c", {}) for place in places])
+    real_run.until(lambda: all(job.state is not State.PENDING for job in jobs))
     restarted.restart()
     stopped.halt()
     gone.stop()
-    assert [result.state for result in bench.results(jobs, 30)] == [State.LOST] * 3
-    assert bench.submit(places[0], "true", "again").state is State.PENDING
-    assert bench.close() == []
+    assert [result.state for result in real_run.results(jobs, 30)] == [State.LOST] * 3
+    assert real_run.submit(places[0], "true", "again").state is State.PENDING
+    assert real_run.close() == []
     stopped.remove()
     restarted.remove()
 
 
 def test_a_container_that_is_not_there_starts_nothing(
-    bench: Bench, docker_engine: DockerEngine
+    real_run: RealRun, docker_engine: DockerEngine
 ) -> None:
     halted = docker_engine.container(stays=True)
     halted.halt()
     places = [target(f"docker://{name}") for name in ("no-such-container-bgc", halted.name)]
-    results = bench.results(bench.submit_all([(place, "true", "c", {}) for place in places]), 30)
+    results = real_run.results(
+        real_run.submit_all([(place, "true", "c", {}) for place in places]), 30
+    )
     assert {result.state for result in results} == {State.NOT_STARTED}
     assert "No such container" in results[0].detail
     assert "is not running" in results[1].detail
@@ -89,15 +91,15 @@ def test_jobs_run_whatever_the_login_shell_and_what_it_says(
         test_user.home.joinpath(name).write_text(noisy)
     for shell in ("csh", "fish", "bash", "sh"):
         run_checked("usermod", "-s", tool(shell, shell), test_user.name)
-        bench = Bench()
+        real_run = RealRun()
         places = [login(server, test_user, f"{shell}{n}", tty=n == 1) for n in range(2)]
-        jobs = bench.submit_all(
+        jobs = real_run.submit_all(
             [(p, ["printf", "%s|%s", ODD, "\x01"], "c", {"env": {"ODD": ODD}}) for p in places]
         )
-        results = bench.results(jobs)
+        results = real_run.results(jobs)
         told = [(r.state, r.detail, r.stdout) for r in results]
         assert told == [(State.SUCCEEDED, "", f"{ODD}|\x01")] * 2, shell
-        assert bench.close() == []
+        assert real_run.close() == []
     for name in (".bashrc", ".cshrc", ".profile"):
         test_user.home.joinpath(name).unlink()
 
@@ -111,7 +113,7 @@ def test_jobs_run_whatever_the_login_shell_and_what_it_says(
     ],
 )
 def test_a_login_that_runs_no_shell_is_not_started_with_the_reason(
-    bench: Bench, server: SSHServer, test_user: TestUser, shell: str, reason: str
+    real_run: RealRun, server: SSHServer, test_user: TestUser, shell: str, reason: str
 ) -> None:
     program = tool("bash", "bash") if shell == "rbash" else tool(shell, "login")
     if shell == "rbash":
@@ -119,7 +121,7 @@ def test_a_login_that_runs_no_shell_is_not_started_with_the_reason(
         restricted.symlink_to(program)
         program = str(restricted)
     run_checked("usermod", "-s", program, test_user.name)
-    result = bench.result(bench.submit(login(server, test_user, shell), "true"), 30)
+    result = real_run.result(real_run.submit(login(server, test_user, shell), "true"), 30)
     run_checked("usermod", "-s", "/bin/sh", test_user.name)
     assert result.state is State.NOT_STARTED
     assert reason in result.detail
@@ -129,9 +131,9 @@ def test_a_login_that_runs_no_shell_is_not_started_with_the_reason(
 
 
 def refusal(user: TestUser, base: Path, server: SSHServer) -> str:
-    bench = Bench(base)
-    result = bench.result(bench.submit(login(server, user, "d"), "true"), 30)
-    bench.close()
+    real_run = RealRun(base)
+    result = real_run.result(real_run.submit(login(server, user, "d"), "true"), 30)
+    real_run.close()
     assert result.state is State.NOT_STARTED
     return result.detail
 
@@ -180,9 +182,9 @@ def test_a_noexec_directory_is_good_enough(tmp_path: Path) -> None:
     script = tmp_path / "script"
     script.write_text("#!/bin/sh -e\necho $0 | grep -c script\n")
     run_checked("mount", "-t", "tmpfs", "-o", "noexec,size=1m,mode=700", "bgcheck", str(small))
-    bench = Bench(small)
-    result = bench.result(bench.submit(target("local://"), None, script=script), 30)
-    assert bench.close() == []
+    real_run = RealRun(small)
+    result = real_run.result(real_run.submit(target("local://"), None, script=script), 30)
+    assert real_run.close() == []
     run_checked("umount", str(small))
     assert (result.state, result.stdout) == (State.SUCCEEDED, "1\n")
 
@@ -202,9 +204,9 @@ def test_a_secret_in_env_is_in_no_argv_and_no_file_that_others_can_read(
     defaults.chmod(0o440)
     secret = "s3cret-of-the-test"
     try:
-        bench = Bench(test_user.home)
+        real_run = RealRun(test_user.home)
         place = target("local://", sudo_user=test_user.name)
-        job = bench.running(
+        job = real_run.running(
             place, "sleep 2; [ -n $TOKEN ]", env={"TOKEN": secret}, cwd=str(test_user.home)
         )
         # For a millisecond it is an argument of env, which becomes the check.
@@ -214,8 +216,8 @@ def test_a_secret_in_env_is_in_no_argv_and_no_file_that_others_can_read(
         assert [p.name for p in holding] == ["spec"]
         assert holding[0].stat().st_mode & 0o077 == 0
         assert pwd.getpwuid(holding[0].stat().st_uid).pw_name == test_user.name
-        assert bench.result(job).state is State.SUCCEEDED
-        assert bench.close() == []
+        assert real_run.result(job).state is State.SUCCEEDED
+        assert real_run.close() == []
         assert "COMMAND=" in log.read_text()
         assert secret not in log.read_text()
     finally:

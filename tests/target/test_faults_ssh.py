@@ -16,10 +16,10 @@ from typing import cast
 
 import pytest
 from support import leftovers
-from support.bench import Bench, Counting, target
 from support.machines import Namespace, SSHServer
 from support.machines.machine import wait_until
 from support.machines.processes import with_argument
+from support.real_targets import Counting, RealRun, target
 from support.suites import HEAD
 
 from pytest_bgcheck.model import State
@@ -29,8 +29,8 @@ from pytest_bgcheck.target.records import Record, Target
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    ours = Bench(tmp_path)
+def real_run(tmp_path: Path) -> Iterator[RealRun]:
+    ours = RealRun(tmp_path)
     yield ours
     ours.close()
 
@@ -57,35 +57,35 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_server_that_is_away_for_some_seconds_costs_nothing(
-    bench: Bench, server: SSHServer
+    real_run: RealRun, server: SSHServer
 ) -> None:
-    job = bench.running(ssh(server), "sleep 4; echo done; exit 3")
+    job = real_run.running(ssh(server), "sleep 4; echo done; exit 3")
     server.go_down()
     time.sleep(2)  # the fault itself
     assert job.result is None
     server.come_back()
-    result = bench.result(job)
+    result = real_run.result(job)
     assert (result.state, result.rc, result.stdout) == (State.FAILED, 3, "done\n")
 
 
 @pytest.mark.usefixtures("soon")
 def test_a_line_that_stays_down_is_unreachable_by_the_jobs_deadline(
-    bench: Bench, server: SSHServer
+    real_run: RealRun, server: SSHServer
 ) -> None:
-    job = bench.running(ssh(server), "sleep 81", timeout=1, grace=0)
+    job = real_run.running(ssh(server), "sleep 81", timeout=1, grace=0)
     server.go_down()
-    result = bench.result(job, 20)
+    result = real_run.result(job, 20)
     server.come_back()
     assert result.state is State.UNREACHABLE
     assert "refused" in result.detail
 
 
 def test_a_start_whose_reply_is_lost_ran_once(
-    bench: Bench, ssh_server: SSHServer, tmp_path: Path
+    real_run: RealRun, ssh_server: SSHServer, tmp_path: Path
 ) -> None:
     place = ssh(ssh_server)
     place.transport = Counting(place.transport, lose=2)
-    result = bench.result(bench.submit(place, f"echo ran >>{tmp_path}/ran; exit 7"))
+    result = real_run.result(real_run.submit(place, f"echo ran >>{tmp_path}/ran; exit 7"))
     assert (result.state, result.rc) == (State.FAILED, 7)
     assert (tmp_path / "ran").read_text() == "ran\n"
     assert place.transport.calls[:3] == ["start"] * 3
@@ -125,51 +125,51 @@ def on(network: Namespace) -> SSHServer:
 
 @pytest.mark.usefixtures("soon")
 def test_frozen_lines_hang_nobody(
-    bench: Bench, lines: list[Line], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    real_run: RealRun, lines: list[Line], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While awaiting, starting, and cleaning up: sshd stopped, and packets that vanish."""
     pytest.importorskip("paramiko")
     monkeypatch.setattr(cleaner, "CLEAN_S", 4.0)
-    jobs = bench.submit_all(
+    jobs = real_run.submit_all(
         [(line.place, "sleep 81", "c", {"timeout": 8, "grace": 0}) for line in lines]
     )
-    bench.until(lambda: all(job.state is State.RUNNING for job in jobs))
+    real_run.until(lambda: all(job.state is State.RUNNING for job in jobs))
     for line in lines:
         line.freeze()
-    other = Bench(tmp_path)
+    other = RealRun(tmp_path)
     late = other.submit_all([(again(line.place), "true", "c", {"timeout": 1}) for line in lines])
-    told = [*bench.results(jobs, 60), *other.results(late, 60)]
+    told = [*real_run.results(jobs, 60), *other.results(late, 60)]
     states = {result.state for result in told}
     assert states == {State.UNREACHABLE}, told
     other.close()
-    assert len(bench.close()) == len(lines)
+    assert len(real_run.close()) == len(lines)
     for line in lines:
         line.thaw()
     # The jobs have ended by their own limits, whoever was there to see it.
-    assert wait_until(lambda: not with_argument(f"guard:{bench.run}-"), 30)
+    assert wait_until(lambda: not with_argument(f"guard:{real_run.run}-"), 30)
     shutil.rmtree(os.fsdecode(lines[0].place.directory or b""))
 
 
 def test_one_dead_host_is_tried_once_and_delays_no_other(
-    bench: Bench, server: SSHServer, ssh_server: SSHServer, monkeypatch: pytest.MonkeyPatch
+    real_run: RealRun, server: SSHServer, ssh_server: SSHServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recovery, "MARGIN_S", 4.0)
     server.pause()
     try:
         dead = ssh(server, " dead")
         dead.transport = Counting(dead.transport)
-        lost = [bench.submit(dead, "true", f"c{n}", timeout=3) for n in range(1)]
-        lost += bench.submit_all([(dead, "true", f"d{n}", {"timeout": 3}) for n in range(5)])
+        lost = [real_run.submit(dead, "true", f"c{n}", timeout=3) for n in range(1)]
+        lost += real_run.submit_all([(dead, "true", f"d{n}", {"timeout": 3}) for n in range(5)])
         living = [ssh(ssh_server, f" {n}") for n in range(3)]
-        good = bench.submit_all([(place, "true", "c", {}) for place in living])
+        good = real_run.submit_all([(place, "true", "c", {}) for place in living])
         begun = time.monotonic()
-        assert {result.state for result in bench.results(good)} == {State.SUCCEEDED}
+        assert {result.state for result in real_run.results(good)} == {State.SUCCEEDED}
         print(f"the others: {time.monotonic() - begun:.2f} s")
         assert not any(record.result for record in lost)
-        assert {result.state for result in bench.results(lost)} == {State.UNREACHABLE}
+        assert {result.state for result in real_run.results(lost)} == {State.UNREACHABLE}
         tried = len(dead.transport.calls)
-        late = bench.submit(dead, "true", "late")
-        assert "given up before" in bench.result(late, 5).detail
+        late = real_run.submit(dead, "true", "late")
+        assert "given up before" in real_run.result(late, 5).detail
         assert len(dead.transport.calls) == tried
     finally:
         server.resume()
@@ -178,54 +178,56 @@ def test_one_dead_host_is_tried_once_and_delays_no_other(
 # --- refused at random ----------------------------------------------------------------------------
 
 
-def test_connections_dropped_at_random_change_no_result(bench: Bench) -> None:
+def test_connections_dropped_at_random_change_no_result(real_run: RealRun) -> None:
     with SSHServer(config=["MaxStartups 2:50:10"]) as ours:
         places = [ssh(ours, f" {n}") for n in range(12)]
-        jobs = bench.submit_all([(p, f"exit {n}", "c", {}) for n, p in enumerate(places)])
-        assert [result.rc for result in bench.results(jobs)] == list(range(12))
+        jobs = real_run.submit_all([(p, f"exit {n}", "c", {}) for n, p in enumerate(places)])
+        assert [result.rc for result in real_run.results(jobs)] == list(range(12))
         dropped = ours.log.read_text().count("MaxStartups")
         print(f"{dropped} lines tell of connections dropped")
-        assert bench.close() == []
+        assert real_run.close() == []
 
 
-def test_two_sessions_of_a_shared_connection_are_enough(bench: Bench) -> None:
+def test_two_sessions_of_a_shared_connection_are_enough(real_run: RealRun) -> None:
     with SSHServer(config=["MaxSessions 2"]) as ours:
         places = [
             target("ssh://target", f" {n}", ssh_config=str(ours.shared_config)) for n in range(6)
         ]
-        jobs = bench.submit_all([(p, f"sleep 1; exit {n}", "c", {}) for n, p in enumerate(places)])
-        assert [result.rc for result in bench.results(jobs)] == list(range(6))
-        assert bench.close() == []
+        jobs = real_run.submit_all(
+            [(p, f"sleep 1; exit {n}", "c", {}) for n, p in enumerate(places)]
+        )
+        assert [result.rc for result in real_run.results(jobs)] == list(range(6))
+        assert real_run.close() == []
 
 
 # --- many -----------------------------------------------------------------------------------------
 
 
-def test_three_hundred_jobs_on_a_host(bench: Bench, ssh_server: SSHServer) -> None:
+def test_three_hundred_jobs_on_a_host(real_run: RealRun, ssh_server: SSHServer) -> None:
     place = ssh(ssh_server)
     place.transport = Counting(place.transport)
     threads = threading.active_count()
-    jobs = bench.submit_all([(place, f"exit {n % 250}", f"c{n}", {}) for n in range(300)])
-    most = most_threads(bench, jobs)
+    jobs = real_run.submit_all([(place, f"exit {n % 250}", f"c{n}", {}) for n in range(300)])
+    most = most_threads(real_run, jobs)
     assert [record.result.rc for record in jobs if record.result] == [n % 250 for n in range(300)]
     assert most <= threads + 3
     print(f"{len(place.transport.calls)} calls, {most - threads} threads")
     assert len(place.transport.calls) < 20
 
 
-def test_fifty_hosts_with_ten_jobs_each(bench: Bench, tmp_path: Path) -> None:
+def test_fifty_hosts_with_ten_jobs_each(real_run: RealRun, tmp_path: Path) -> None:
     addresses = [f"127.0.1.{n}" for n in range(1, 51)]
     # A server listens on 16 addresses at the most, so that one stands for all.
     with SSHServer(names=["127.0.1.*"]) as ours:
         threads = threading.active_count()
         places = [ssh(ours, host=address) for address in addresses]
-        jobs = bench.submit_all(
+        jobs = real_run.submit_all(
             [(place, f"exit {n}", f"c{n}", {}) for place in places for n in range(10)]
         )
-        most = most_threads(bench, jobs)
+        most = most_threads(real_run, jobs)
         codes = [record.result.rc for record in jobs if record.result]
         assert codes == [n for _ in places for n in range(10)]
-        bench.close()  # one computer has to do it fifty times: not all have an answer in time
+        real_run.close()  # one computer has to do it fifty times: not all have an answer in time
         assert not list(tmp_path.iterdir())
         print(f"{ours.connections()} connections, {most - threads} threads")
         assert most <= threads + 2 * len(places)
@@ -233,7 +235,7 @@ def test_fifty_hosts_with_ten_jobs_each(bench: Bench, tmp_path: Path) -> None:
         assert ours.connections() < 5 * len(places)
 
 
-def most_threads(bench: Bench, jobs: list[Record]) -> int:
+def most_threads(real_run: RealRun, jobs: list[Record]) -> int:
     most, deadline = 0, time.monotonic() + 150
     while not all(record.result for record in jobs):
         assert time.monotonic() < deadline

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support.machines import TestUser, require
 from support.machines.machine import run, run_checked, wait_until
-from support.supervised import Client, nothing_runs, rename, run_of, running
+from support.supervisor_client import Client, nothing_runs, rename, run_of, running
 
 from pytest_bgcheck.model import State
 from pytest_bgcheck.target import requests

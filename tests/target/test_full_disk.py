@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.machines import require
 from support.machines.machine import run, run_checked
-from support.supervised import Client, running
+from support.supervisor_client import Client, running
 
 from pytest_bgcheck import OutputCut
 from pytest_bgcheck.model import State

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.scripted import Scripted, Step, ended, frame, started
+from support.scripted_transport import Scripted, Step, ended, frame, started
 
 from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.errors import BadReply, Gone, Refused, Unreachable

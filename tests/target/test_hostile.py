@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.bench import Bench, target
 from support.machines import require
+from support.real_targets import RealRun, target
 from support.suites import run
 
 from pytest_bgcheck.arguments import make_check
@@ -54,8 +54,8 @@ def place(request: pytest.FixtureRequest) -> Target:
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    ours = Bench("/tmp")  # there is one in a chroot too
+def real_run() -> Iterator[RealRun]:
+    ours = RealRun("/tmp")  # there is one in a chroot too
     yield ours
     ours.close()
 
@@ -92,12 +92,12 @@ def raw(word: str) -> bytes:
 
 def round_trip(place: Target, batch: Batch) -> None:
     """Have all words and variables of a batch told, by one start and one wait."""
-    bench = Bench("/tmp")
+    real_run = RealRun("/tmp")
     wanted: list[tuple[Target, object, str, dict[str, object]]] = []
     for number, (argv, env) in enumerate(batch):
         wanted.append((place, ["printf", "%s\\0", *argv], f"a{number}", {}))
         wanted.append((place, ["cat", "/proc/self/environ"], f"e{number}", {"env": env}))
-    results = bench.results(bench.submit_all(wanted))
+    results = real_run.results(real_run.submit_all(wanted))
     assert {result.state for result in results} == {State.SUCCEEDED}, results
     for (argv, env), words, variables in zip(batch, results[::2], results[1::2], strict=True):
         assert words.stdout_bytes == b"".join(raw(word) + b"\0" for word in argv or [""])
@@ -106,7 +106,7 @@ def round_trip(place: Target, batch: Batch) -> None:
             assert [line for line in told if line.startswith(raw(f"{name}="))] == [
                 raw(f"{name}={value}")
             ]
-    assert bench.close() == []
+    assert real_run.close() == []
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
@@ -123,7 +123,7 @@ def test_words_and_variables_arrive_on_every_backend(place: Target) -> None:
 LONG = 120_000
 
 
-def test_120_kB_arrive_on_every_backend(bench: Bench, place: Target) -> None:
+def test_120_kB_arrive_on_every_backend(real_run: RealRun, place: Target) -> None:
     """In one word, one variable, a command's text, many words; and what is hard to send."""
     hard = "'\"\\é\n" * (LONG // 6)
     wanted: list[tuple[Target, object, str, dict[str, object]]] = (
@@ -137,8 +137,8 @@ def test_120_kB_arrive_on_every_backend(bench: Bench, place: Target) -> None:
     )  # fmt: skip
     if place.label.endswith("Ansible's own"):
         del wanted[1:]  # each call takes some seconds
-    jobs = bench.submit_all(wanted)
-    results = bench.results(jobs)
+    jobs = real_run.submit_all(wanted)
+    results = real_run.results(jobs)
     assert [r.rc for r in results] == [0] * len(jobs), results
     told = [r.stdout_bytes for r in results]
     expected = ["x" * LONG, hard, "end\n", "z" * LONG, "v" * LONG]
@@ -147,12 +147,12 @@ def test_120_kB_arrive_on_every_backend(bench: Bench, place: Target) -> None:
 
 
 def test_a_program_with_an_equals_sign_is_run_with_variables_too(
-    bench: Bench, tmp_path: Path
+    real_run: RealRun, tmp_path: Path
 ) -> None:
     program = tmp_path / "a=b"
     program.write_text('#!/bin/sh\nprintf "%s" "$X"\n')
     program.chmod(0o755)
-    result = bench.result(bench.submit(target("local://"), [str(program)], env={"X": "y"}))
+    result = real_run.result(real_run.submit(target("local://"), [str(program)], env={"X": "y"}))
     assert result.stdout == "y"
 
 
@@ -220,7 +220,7 @@ def test_200_MB_on_both_streams_and_a_line_of_50_MB_cost_no_memory_here(
     assert len(result.stdout.str()) < 100_000
 
 
-def test_what_a_check_prints_decides_nothing(bench: Bench) -> None:
+def test_what_a_check_prints_decides_nothing(real_run: RealRun) -> None:
     """A frame for each nonce that it can find, and the names of final states."""
     forger = (
         "nonces() { cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'"
@@ -231,6 +231,6 @@ def test_what_a_check_prints_decides_nothing(bench: Bench) -> None:
         " state.exit.0.1.1 -\\nout 0 0 0\\n.\\nerr 0 0 0\\n.\\n%s end 3\\n' $n"
         " $PYTEST_BGCHECK_JOB $n; done; done; echo state.exit.0.1.1; exit 9"
     )
-    result = bench.result(bench.submit(target("local://"), forger))
+    result = real_run.result(real_run.submit(target("local://"), forger))
     assert (result.state, result.rc) == (State.FAILED, 9)
     assert "begin hex" in result.stdout

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.bench import Bench, Counting, target
-from support.scripted import Scripted, Step, ended, frame, started
+from support.real_targets import Counting, RealRun, target
+from support.scripted_transport import Scripted, Step, ended, frame, started
 
 from pytest_bgcheck import State
 from pytest_bgcheck.arguments import make_check
@@ -441,9 +441,9 @@ def test_more_jobs_than_a_request_names_are_all_awaited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(requests, "WORDS_LIMIT", 300)
-    bench, place = Bench(tmp_path), target("local://")
+    real_run, place = RealRun(tmp_path), target("local://")
     place.transport = counted = Counting(place.transport)
-    jobs = bench.submit_all([(place, f"exit {n}", f"c{n}", {}) for n in range(20)])
-    assert [result.rc for result in bench.results(jobs)] == list(range(20))
+    jobs = real_run.submit_all([(place, f"exit {n}", f"c{n}", {}) for n in range(20)])
+    assert [result.rc for result in real_run.results(jobs)] == list(range(20))
     assert counted.calls.count("keep") > 1
-    assert bench.close() == []
+    assert real_run.close() == []

@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from support.bench import Bench, target
+from support.real_targets import RealRun, target
 
 from pytest_bgcheck.target.records import Record
 from pytest_bgcheck.target.runner import Runner
@@ -19,25 +19,25 @@ def test_callers_of_one_moment_get_the_checks_own_verdict(tmp_path: Path) -> Non
 
 def together(base: Path) -> list[int | None]:
     """Have three callers start one job at once; return what each of them is told."""
-    benches = [Bench() for _ in range(3)]
-    gate = threading.Barrier(len(benches))
-    records: dict[Bench, Record] = {}
+    real_runs = [RealRun() for _ in range(3)]
+    gate = threading.Barrier(len(real_runs))
+    records: dict[RealRun, Record] = {}
 
-    def submit(bench: Bench) -> None:
-        bench.run = benches[0].run
-        bench.runner = Runner(bench.run, base=str(base))
+    def submit(real_run: RealRun) -> None:
+        real_run.run = real_runs[0].run
+        real_run.runner = Runner(real_run.run, base=str(base))
         place = target("local://")
         gate.wait()
-        records[bench] = bench.submit(place, "sleep 0.2; exit 5")
+        records[real_run] = real_run.submit(place, "sleep 0.2; exit 5")
 
-    threads = [threading.Thread(target=submit, args=(bench,)) for bench in benches]
+    threads = [threading.Thread(target=submit, args=(real_run,)) for real_run in real_runs]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     try:
-        return [bench.result(records[bench]).rc for bench in benches]
+        return [real_run.result(records[real_run]).rc for real_run in real_runs]
     finally:
-        for bench in benches[1:]:
-            bench.runner.stop(bench.targets)
-        benches[0].close()
+        for real_run in real_runs[1:]:
+            real_run.runner.stop(real_run.targets)
+        real_runs[0].close()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.machines import SHELLS, shell_as_sh
-from support.supervised import Client, bare_client
+from support.supervisor_client import Client, bare_client
 
 from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.model import State

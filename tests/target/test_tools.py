@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.machines import shell_as_sh
-from support.supervised import Client
+from support.supervisor_client import Client
 
 from pytest_bgcheck.model import State
 from pytest_bgcheck.target import requests

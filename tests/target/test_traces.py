@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.machines import shell_as_sh
-from support.supervised import Client
+from support.supervisor_client import Client
 
 from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.model import State

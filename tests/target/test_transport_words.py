@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.machines import SSHServer
 from support.machines.machine import wait_until
 from support.machines.processes import kill_tree, with_argument
-from support.scripted import Scripted, Step, ended, started
+from support.scripted_transport import Scripted, Step, ended, started
 
 from pytest_bgcheck import State
 from pytest_bgcheck.arguments import make_check

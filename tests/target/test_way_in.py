@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support.bench import Bench, target
 from support.machines import SHELLS, SSHServer, TestUser, require, shell_as_sh
-from support.supervised import Client
+from support.real_targets import RealRun, target
+from support.supervisor_client import Client
 
 from pytest_bgcheck.model import State
 from pytest_bgcheck.target import replies, requests
@@ -164,17 +164,17 @@ def test_what_is_not_safely_ours_is_not_entered_and_the_reason_told(
 def test_a_directory_that_is_replaced_while_a_job_runs_is_told_over_ssh(
     base: Path, test_user: TestUser, ssh_server: SSHServer
 ) -> None:
-    bench = Bench(base)
+    real_run = RealRun(base)
     place = target("ssh://target", ssh_config=str(ssh_server.client_config))
-    job = bench.running(place, "sleep 95")
-    other = Intruder(test_user, base, bench.run)
+    job = real_run.running(place, "sleep 95")
+    other = Intruder(test_user, base, real_run.run)
     other.replace()
-    bench.runner.cancel(job)  # which is not done, but wakes nobody
-    again = bench.submit(place, "true", "late")
-    assert bench.result(again).state is State.NOT_STARTED
-    assert f"belongs to the user {test_user.uid}" in bench.result(again).detail
+    real_run.runner.cancel(job)  # which is not done, but wakes nobody
+    again = real_run.submit(place, "true", "late")
+    assert real_run.result(again).state is State.NOT_STARTED
+    assert f"belongs to the user {test_user.uid}" in real_run.result(again).detail
     other.undo()
-    assert bench.close() == []
+    assert real_run.close() == []
     assert not other.trace.exists()
 
 

@@ -15,7 +15,7 @@ from pytest_bgcheck.target.host_transport import HostTransport
 from pytest_bgcheck.target.records import Record, Target
 from pytest_bgcheck.target.runner import Runner
 from pytest_bgcheck.target.transport import Answer, Transport
-from support.scripted import words_of
+from support.scripted_transport import words_of
 
 
 def target(spec: str, name: str = "", sudo_user: str | None = None, **options: object) -> Target:
@@ -25,7 +25,7 @@ def target(spec: str, name: str = "", sudo_user: str | None = None, **options: o
     return Target(f"{spec}{name}", f"{spec}{name}", way)
 
 
-class Bench:
+class RealRun:
     """A run on some targets, with its files in a directory of the targets."""
 
     def __init__(self, base: Path | str = "", forks: int = 32) -> None:

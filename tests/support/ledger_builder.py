@@ -15,7 +15,7 @@ HOSTILE = (
 )
 
 
-class Told:
+class LedgerBuilder:
     """A ledger that is told of jobs and tests in few words; times are seconds from `ZERO`."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Told:
 def large(jobs: int, hosts: int = 20, workers: int = 4) -> Ledger:
     """Return a run of many jobs with hostile output, each awaited by a test."""
     dice = random.Random(jobs)
-    told = Told()
+    told = LedgerBuilder()
     ends = []
     for n in range(jobs):
         state, rc = dice.choice([(State.SUCCEEDED, 0)] * 20 + [(State.FAILED, 3)])

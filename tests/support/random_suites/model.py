@@ -1,6 +1,6 @@
 """A suite of checks and tests as plain data, with its model: what every test must come to.
 
-From the same data `suite_files` writes a suite that pytest can run. Outcomes are reckoned by the
+From the same data `files` writes a suite that pytest can run. Outcomes are reckoned by the
 words of the documentation alone: nothing here may import pytest_bgcheck.
 """
 

@@ -1,4 +1,4 @@
-"""Random suites for `suite_model`: hostile names, words, folders, variables and processes."""
+"""Random suites for `model`: hostile names, words, folders, variables and processes."""
 
 import keyword
 from collections.abc import Callable, Iterable, Sequence
@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from support.suite_files import SHUFFLES
-from support.suite_model import ANY, LATER, PLACES, SEES, Check, Fixture, Mark, Suite, Test
+from support.random_suites.files import SHUFFLES
+from support.random_suites.model import ANY, LATER, PLACES, SEES, Check, Fixture, Mark, Suite, Test
 
 Draw = Callable[[Any], Any]
 

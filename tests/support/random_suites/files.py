@@ -1,11 +1,11 @@
-"""The files of a suite of `suite_model`: a real one, whose checks write what they saw."""
+"""The files of a suite of `model`: a real one, whose checks write what they saw."""
 
 import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from support.suite_model import LATER, PLACES, SEES, Check, Fixture, Suite, Test
+from support.random_suites.model import LATER, PLACES, SEES, Check, Fixture, Suite, Test
 
 REPORTER = """
 import json, os
