@@ -11,7 +11,7 @@ from typing import TypedDict
 
 from ..ledger import JobEntry, Ledger, TestEntry, Wait
 from ..model import EMPTY, Output
-from .figures import Figures, Run, Step, used
+from .figures import Figures, Run, Step, limit_used
 
 VERSION = 2
 """Of the document's form. It grows when a reader of the form before could go wrong."""
@@ -128,9 +128,9 @@ def document(
             "waited_s": _rounded(figures.waited_s),
             "did_not_succeed": [job.id for job in figures.bad],
             "near_limit": [job.id for job in figures.near_limit],
-            "output_cut": [job.id for job in figures.cut],
+            "output_cut": [job.id for job in figures.output_cut],
             "unjudged": [job.id for job in figures.unjudged],
-            "critical_path": [_step(step) for step in figures.path],
+            "critical_path": [_step(step) for step in figures.critical_path],
         },
         "jobs": [_job(job) for job in ledger.jobs.values()],
         "tests": [_test(test) for test in ledger.tests.values()],
@@ -161,7 +161,7 @@ def _job(job: JobEntry) -> JobPart:
         "detail": result.detail if result else "",
         "attempts": result.attempts if result else 0,
         "duration_s": _known(job.duration_s),
-        "used": _known(used(job)),
+        "used": _known(limit_used(job)),
         "planned_at": _known(job.planned_at),
         "started_at": _known(job.started_at),
         "ended_at": _known(job.ended_at),

@@ -15,7 +15,7 @@ from ..model import State
 NEAR_LIMIT = 0.8
 """A check that used more of its limit is named."""
 
-NAMED = 5
+MOST_TESTS_NAMED = 5
 """The most tests that a cause names."""
 
 STOPPED = {
@@ -25,7 +25,7 @@ STOPPED = {
 }
 """Exit statuses of a run that did not come to its end."""
 
-OTHERS = {5: "no test has run", 6: "more warnings than --max-warnings allows"}
+OTHER_STATUSES = {5: "no test has run", 6: "more warnings than --max-warnings allows"}
 
 LEAST_WAIT_S = 0.05
 """A test that waited less did not wait: it only looked."""
@@ -33,14 +33,17 @@ LEAST_WAIT_S = 0.05
 
 @dataclass(frozen=True)
 class Run:
-    """The run as a whole; times in seconds since the epoch. ``unawaited``: its option;
-    ``unexpected``: what could not be noted, a line each, so that the run counts as failed."""
+    """The run as a whole; times in seconds since the epoch.
+
+    ``unawaited`` is the run's option. ``internal_errors``: a line for each error that kept
+    something from being noted; the run fails for them.
+    """
 
     started_at: float
     ended_at: float
     exit_status: int = 0
     unawaited: str = "warn"
-    unexpected: tuple[str, ...] = ()
+    internal_errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,8 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Guilty:
-    """A job that makes the run red although no test failed for it.
+class UnjudgedFailure:
+    """A job that no test judged and that makes the run fail.
 
     ``test`` requests it and has run; ``unawaited`` is what counts for it, "warn" or "fail".
     """
@@ -67,13 +70,18 @@ class Guilty:
 
 @dataclass(frozen=True)
 class Figures:
-    """``checks_s``: what all checks took on their targets, ``waited_s``: what all tests waited,
-    ``path``: what the run's end had to wait for, the first step first. ``tolerated``: those of the
-    ``bad`` jobs that were awaited by tests that passed, and by no other. ``cut``: those whose
-    output was cut. ``unjudged``: those that nobody judged, but for those where that is ignored;
-    ``guilty``: those of them that make the run red, with the test that makes them. ``stopped``: the
-    run did not come to its end, so that there is nothing to be said of them one by one.
-    ``causes``: why the run is red, a line for each; none exactly if its exit status is 0."""
+    """The numbers, and the jobs of which something is to be said.
+
+    ``checks_s``: what all checks took on their targets; ``waited_s``: what all tests waited;
+    ``wall_s``: from the run's start to its end. ``critical_path``: what the run's end had to wait
+    for, the first step first. ``bad``: the jobs that did not succeed; ``tolerated``: those of them
+    that were awaited by tests that passed, and by no other. ``near_limit``: the jobs that used more
+    than `NEAR_LIMIT` of their time. ``output_cut``: those whose output was cut. ``unjudged``: those
+    that no test judged, unless that is to be ignored; ``unjudged_failures``: those of them that
+    make the run fail. ``stopped``: the run did not come to its end, so nothing is said of unjudged
+    jobs one by one. ``causes``: why the run failed, a line for each; none exactly if its exit
+    status is 0.
+    """
 
     jobs: int
     hosts: int
@@ -81,20 +89,20 @@ class Figures:
     checks_s: float
     wall_s: float
     waited_s: float
-    path: Sequence[Step]
+    critical_path: Sequence[Step]
     bad: Sequence[JobEntry]
     tolerated: Sequence[JobEntry]
     near_limit: Sequence[JobEntry]
-    cut: Sequence[JobEntry]
+    output_cut: Sequence[JobEntry]
     unjudged: Sequence[JobEntry]
-    guilty: Sequence[Guilty]
+    unjudged_failures: Sequence[UnjudgedFailure]
     stopped: bool
     causes: Sequence[str]
 
     @property
-    def critical(self) -> JobEntry | None:
+    def longest_critical_job(self) -> JobEntry | None:
         """The longest job of the critical path, None if only tests are on it."""
-        jobs = [step for step in self.path if step.job is not None]
+        jobs = [step for step in self.critical_path if step.job is not None]
         return max(jobs, key=lambda s: s.ended_at - s.began_at).job if jobs else None
 
 
@@ -105,7 +113,7 @@ def figures(ledger: Ledger, run: Run) -> Figures:
         job for job in jobs if not job.judged and (job.unawaited or run.unawaited) != "ignore"
     ]
     stopped = run.exit_status in STOPPED
-    guilty = [] if stopped else list(_guilty(unjudged, ledger, run))
+    failures = [] if stopped else list(_unjudged_failures(unjudged, ledger, run))
     passed = {key for key, test in ledger.tests.items() if test.outcome == "passed"}
     # Rounded once, here: a report that rounds what another has rounded could differ from it.
     return Figures(
@@ -114,52 +122,58 @@ def figures(ledger: Ledger, run: Run) -> Figures:
         states=Counter(job.state for job in jobs),
         checks_s=round(sum(job.duration_s or 0.0 for job in jobs), 3),
         wall_s=round(run.ended_at - run.started_at, 3),
-        waited_s=round(sum(waited(jobs).values()), 3),
-        path=critical_path(ledger),
+        waited_s=round(sum(waited_by_test(jobs).values()), 3),
+        critical_path=critical_path(ledger),
         bad=bad,
         tolerated=[
             job
             for job in bad
             if job.waits and all((wait.worker, wait.test) in passed for wait in job.waits)
         ],
-        near_limit=[job for job in jobs if (used(job) or 0.0) > NEAR_LIMIT],
-        cut=[job for job in jobs if job.cut],
+        near_limit=[job for job in jobs if (limit_used(job) or 0.0) > NEAR_LIMIT],
+        output_cut=[job for job in jobs if job.cut],
         unjudged=unjudged,
-        guilty=guilty,
+        unjudged_failures=failures,
         stopped=stopped,
-        causes=causes(ledger, run, guilty),
+        causes=causes(ledger, run, failures),
     )
 
 
-def _guilty(unjudged: Sequence[JobEntry], ledger: Ledger, run: Run) -> Iterator[Guilty]:
+def _unjudged_failures(
+    unjudged: Sequence[JobEntry], ledger: Ledger, run: Run
+) -> Iterator[UnjudgedFailure]:
     ran = {test.test for test in ledger.tests.values() if test.ran}
     for job in unjudged:
         test = next((test for test in job.requested_by if test in ran), None)
         unawaited = job.unawaited or run.unawaited
         if test is not None and (job.state is not State.SUCCEEDED or unawaited == "fail"):
-            yield Guilty(job, test, unawaited)
+            yield UnjudgedFailure(job, test, unawaited)
 
 
-def causes(ledger: Ledger, run: Run, guilty: Sequence[Guilty]) -> list[str]:
+def causes(ledger: Ledger, run: Run, failures: Sequence[UnjudgedFailure]) -> list[str]:
     """Return why a run is red, a line for each cause; none if its exit status is 0."""
     if not run.exit_status:
         return []
     lines = [STOPPED[run.exit_status]] if run.exit_status in STOPPED else []
     failed = [test.test for test in ledger.tests.values() if test.outcome == "failed"]
     if failed:
-        more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
+        more = (
+            f" and {len(failed) - MOST_TESTS_NAMED} more" if len(failed) > MOST_TESTS_NAMED else ""
+        )
         tests = "1 test" if len(failed) == 1 else f"{len(failed)} tests"
-        lines.append(f"{tests} failed: {', '.join(failed[:NAMED])}{more}")
-    lines += [*map(accusation, guilty), *run.unexpected]
+        lines.append(f"{tests} failed: {', '.join(failed[:MOST_TESTS_NAMED])}{more}")
+    lines += [*map(unjudged_failure_line, failures), *run.internal_errors]
     known = run.exit_status in STOPPED or (run.exit_status == 1 and lines)
     if not known:
-        why = OTHERS.get(run.exit_status, "an error in collection, an option or another plugin")
+        why = OTHER_STATUSES.get(
+            run.exit_status, "an error in collection, an option or another plugin"
+        )
         lines.insert(0, f"pytest's exit status is {run.exit_status}: {why}")
     return lines
 
 
-def standing(job: JobEntry) -> str:
-    """Return how a job that nobody judged stood at the end."""
+def outcome(job: JobEntry) -> str:
+    """Return how a job that no test judged stood at the end."""
     if job.state is State.CANCELLED and job.result and job.result.detail == RUN_ENDED:
         if job.started_at is None:
             return "its start was not confirmed"
@@ -172,25 +186,25 @@ def standing(job: JobEntry) -> str:
     return ", ".join(facts)
 
 
-def accusation(guilty: Guilty) -> str:
+def unjudged_failure_line(failure: UnjudgedFailure) -> str:
     """Return the line that says which job makes the run red that nobody judged, and why."""
-    job = guilty.job
+    job = failure.job
     return (
-        f"background check {job.name!r} on {job.host} was judged by no test ({standing(job)}),"
-        f" though {guilty.test} requests it and has run: this makes the run fail"
-        f" (unawaited={guilty.unawaited}); await it by @pytest.mark.bgcheck({job.name!r}), or read"
+        f"background check {job.name!r} on {job.host} was judged by no test ({outcome(job)}),"
+        f" though {failure.test} requests it and has run: this makes the run fail"
+        f" (unawaited={failure.unawaited}); await it by @pytest.mark.bgcheck({job.name!r}), or read"
         " its rc"
     )
 
 
-def used(job: JobEntry) -> float | None:
+def limit_used(job: JobEntry) -> float | None:
     """Return how much of its limit a job used that came to its own end; 1 is all of it."""
     if job.result is None or job.result.rc is None or job.duration_s is None or not job.timeout_s:
         return None
     return job.duration_s / job.timeout_s
 
 
-def waited(jobs: Sequence[JobEntry]) -> dict[tuple[str, str], float]:
+def waited_by_test(jobs: Sequence[JobEntry]) -> dict[tuple[str, str], float]:
     """Return how long each test waited, by (worker, test): for several jobs at once it is once."""
     spells: dict[tuple[str, str, float], float] = {}
     for wait in (wait for job in jobs for wait in job.waits):

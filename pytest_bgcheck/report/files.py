@@ -17,7 +17,7 @@ def on_github() -> bool:
 
 
 def write_all(
-    settings: Settings, ledger: Ledger, run: Run, figures: Figures, troubles: Sequence[str]
+    settings: Settings, ledger: Ledger, run: Run, figures: Figures, not_cleaned_up: Sequence[str]
 ) -> list[str]:
     """Write all reports that the settings ask for; return why some were not, a line for each."""
     unwritten = []
@@ -32,13 +32,13 @@ def write_all(
             unwritten.append(f"{step_summary}: {error.strerror or error}")
     if not settings.reports:
         return unwritten
-    told = document.document(ledger, run, figures, troubles)
+    plain = document.document(ledger, run, figures, not_cleaned_up)
     for path in settings.reports:
         try:
             if path.suffix == ".html":
-                text = html.page(told, summary.headline(figures))
+                text = html.page(plain, summary.headline(figures))
             else:
-                text = json.dumps(told, indent=1) + "\n"
+                text = json.dumps(plain, indent=1) + "\n"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8", "replace")
         except OSError as error:

@@ -10,13 +10,21 @@ import re
 
 from ..ledger import JobEntry
 from .figures import Figures
-from .summary import HEADS, awaited_by, cells, cut, headline, near_limit, unjudged
+from .summary import (
+    HEADS,
+    awaited_by,
+    cells,
+    headline,
+    near_limit_line,
+    output_cut_line,
+    unjudged_lines,
+)
 from .text import duration, printable
 
-ROWS = 30
+MOST_ROWS = 30
 """The most rows of the summary's table."""
 
-ANNOTATIONS = 10
+MOST_ANNOTATIONS = 10
 """GitHub shows no more of a step."""
 
 
@@ -25,17 +33,17 @@ def markdown(figures: Figures) -> str:
     mark = "❌" if figures.causes else "✅"
     blocks = [f"### {mark} Background checks", _plain(headline(figures))]
     if figures.causes:
-        causes = [f"- {_plain(cause)}" for cause in figures.causes[:ROWS]]
+        causes = [f"- {_plain(cause)}" for cause in figures.causes[:MOST_ROWS]]
         blocks.append("\n".join(["Why the run is red:", "", *causes]))
     if figures.bad:
         rows = [HEADS, tuple("---" for _ in HEADS)]
-        rows += [tuple(map(_plain, cells(job))) for job in figures.bad[:ROWS]]
+        rows += [tuple(map(_plain, cells(job))) for job in figures.bad[:MOST_ROWS]]
         blocks.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
-        if len(figures.bad) > ROWS:
-            blocks.append(f"and {len(figures.bad) - ROWS} more")
-    notes = [near_limit(job) for job in figures.near_limit[:ROWS]]
-    notes += [cut(job) for job in figures.cut[:ROWS]]
-    notes += unjudged(figures)[:ROWS]
+        if len(figures.bad) > MOST_ROWS:
+            blocks.append(f"and {len(figures.bad) - MOST_ROWS} more")
+    notes = [near_limit_line(job) for job in figures.near_limit[:MOST_ROWS]]
+    notes += [output_cut_line(job) for job in figures.output_cut[:MOST_ROWS]]
+    notes += unjudged_lines(figures)[:MOST_ROWS]
     if notes:
         blocks.append("\n".join(f"- {_plain(note)}" for note in notes))
     return "\n\n".join(blocks) + "\n"
@@ -52,12 +60,12 @@ def commands(figures: Figures) -> list[str]:
     for each that makes the run red because nobody judged it. In a green run they only warn."""
     kind = "error" if figures.causes else "warning"
     failed = [job for job in figures.bad if job not in figures.tolerated]
-    failed += [one.job for one in figures.guilty if one.job not in failed]
-    told = [f"::{kind} {_annotation(job)}" for job in failed[:ANNOTATIONS]]
-    if len(failed) > ANNOTATIONS:
-        left = len(failed) - ANNOTATIONS + 1
-        told[-1] = f"::{kind} title=background checks::and {left} more"
-    return told
+    failed += [failure.job for failure in figures.unjudged_failures if failure.job not in failed]
+    lines = [f"::{kind} {_annotation(job)}" for job in failed[:MOST_ANNOTATIONS]]
+    if len(failed) > MOST_ANNOTATIONS:
+        left = len(failed) - MOST_ANNOTATIONS + 1
+        lines[-1] = f"::{kind} title=background checks::and {left} more"
+    return lines
 
 
 def _annotation(job: JobEntry) -> str:
@@ -71,9 +79,9 @@ def _annotation(job: JobEntry) -> str:
         facts += f": {result.detail}"
     tests = awaited_by(job)
     by = "" if job.judged else ", and judged by no test"
-    told = f"{facts}{by}\ncommand: {job.command}\nawaited by: {', '.join(tests[:5]) or 'no test'}"
+    text = f"{facts}{by}\ncommand: {job.command}\nawaited by: {', '.join(tests[:5]) or 'no test'}"
     title = f"background check {job.name} on {job.host}"
-    return f"title={_property(title)}::{_data(printable(told))}"
+    return f"title={_property(title)}::{_data(printable(text))}"
 
 
 def _data(text: str) -> str:

@@ -26,7 +26,7 @@ def properties(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
         result = verdict.result
         rc = result.rc if result is not None else None
         duration = result.duration if result is not None else None
-        told = {
+        values = {
             "check": verdict.check.name,
             "host": verdict.host,
             "state": str(verdict.state),
@@ -34,7 +34,7 @@ def properties(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
             "duration": _seconds(duration),
             "waited": _seconds(verdict.waited_s),
         }
-        facts += [(f"{PREFIX}{number}.{name}", value) for name, value in told.items()]
+        facts += [(f"{PREFIX}{number}.{name}", value) for name, value in values.items()]
     return facts
 
 

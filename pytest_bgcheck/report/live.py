@@ -11,14 +11,14 @@ from ..model import State
 from .text import duration
 
 
-def standing(jobs: Sequence[JobEntry], now: float) -> str:
+def status_line(jobs: Sequence[JobEntry], now: float) -> str:
     """Return how many jobs run and have ended, and what the test waits for that waits longest."""
     running = sum(not job.state.final for job in jobs)
     bad = sum(job.bad for job in jobs)
-    told = [f"{running} running", f"{len(jobs) - running} done"]
+    counts = [f"{running} running", f"{len(jobs) - running} done"]
     if bad:
-        told.append(f"{bad} failed")
-    line = f"background checks: {', '.join(told)}"
+        counts.append(f"{bad} failed")
+    line = f"background checks: {', '.join(counts)}"
     waits = open_waits(jobs)
     if waits:
         first = min(wait.began_at for wait, _ in waits)
@@ -46,9 +46,9 @@ def _jobs(jobs: Sequence[JobEntry], now: float) -> str:
     """Return the job that may take longest, and how far it is; and how many more there are."""
     begun = [(job.started_at or now, job) for job in jobs]
     started_at, job = max(begun, key=lambda pair: pair[0] + pair[1].timeout_s)
-    told = f"{job.name} on {job.host} ({clock(now - started_at)} of {clock(job.timeout_s)})"
+    text = f"{job.name} on {job.host} ({clock(now - started_at)} of {clock(job.timeout_s)})"
     more = len(jobs) - 1
-    return told + (f" and {more} more check{'s' if more > 1 else ''}" if more else "")
+    return text + (f" and {more} more check{'s' if more > 1 else ''}" if more else "")
 
 
 def _short(test: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from ..ledger import JobEntry
 from ..model import Output, State
-from .figures import Figures, standing, used
+from .figures import Figures, limit_used, outcome
 from .text import bytes_of, duration
 
 HEADS = ("check", "host", "state", "rc", "took", "limit", "awaited by")
@@ -22,7 +22,7 @@ def count(number: int, noun: str) -> str:
 def headline(figures: Figures) -> str:
     """Return the line that says what the background was worth."""
     bad = f", {len(figures.bad)} did not succeed" if figures.bad else ""
-    critical = figures.critical
+    critical = figures.longest_critical_job
     path = "the tests"
     if critical is not None:
         took = critical.duration_s
@@ -36,14 +36,14 @@ def headline(figures: Figures) -> str:
     )
 
 
-def near_limit(job: JobEntry) -> str:
+def near_limit_line(job: JobEntry) -> str:
     return (
-        f"background check {job.name!r} on {job.host} used {used(job) or 0:.0%} of its limit:"
+        f"background check {job.name!r} on {job.host} used {limit_used(job) or 0:.0%} of its limit:"
         f" {duration(job.duration_s)} of {duration(job.timeout_s)}"
     )
 
 
-def cut(job: JobEntry) -> str:
+def output_cut_line(job: JobEntry) -> str:
     """Return the line that names a job whose output was cut, and how much there was of it."""
     sizes, larger = [], False
     for stream in job.cut:
@@ -56,20 +56,20 @@ def cut(job: JobEntry) -> str:
     )
 
 
-def unjudged(figures: Figures) -> list[str]:
-    """Return a line for each job that nobody judged and that does not make the run red; after an
+def unjudged_lines(figures: Figures) -> list[str]:
+    """Return a line for each job that no test judged and that does not make the run fail; after an
     interrupt only their number."""
     if figures.stopped and figures.unjudged:
         return [f"{count(len(figures.unjudged), 'background check')} judged by no test"]
-    guilty = {one.job.key for one in figures.guilty}
+    failures = {failure.job.key for failure in figures.unjudged_failures}
     return [
-        f"background check {job.name!r} on {job.host} was judged by no test ({standing(job)})"
+        f"background check {job.name!r} on {job.host} was judged by no test ({outcome(job)})"
         for job in figures.unjudged
-        if job.key not in guilty
+        if job.key not in failures
     ]
 
 
-def noted(jobs: Iterable[JobEntry]) -> list[str]:
+def output_note_lines(jobs: Iterable[JobEntry]) -> list[str]:
     """Return a line for each job that succeeded, but with something to be said of its output."""
     return [
         f"background check {job.name!r} on {job.host} succeeded: {job.result.detail}"

@@ -62,7 +62,7 @@ def failure(verdicts: Sequence[Verdict], others: Sequence[Verdict] = ()) -> str:
     """Return what a test says that fails for some jobs; ``others``: how the rest of its stands."""
     blocks = ["\n".join(_block(verdict)) for verdict in verdicts]
     if others:
-        blocks.append("\n".join(["the other checks of this test:", *map(_standing, others)]))
+        blocks.append("\n".join(["the other checks of this test:", *map(_other_line, others)]))
     return "\n\n".join(blocks)
 
 
@@ -74,12 +74,12 @@ def headline(verdict: Verdict) -> str:
         return f"{start} still {verdict.state} after {duration(verdict.waited_s)} of waiting"
     took = f" after {duration(result.duration)}" if result.duration is not None else ""
     if result.rc is not None:
-        return f"{start} failed: rc {result.rc}{took}{_wanted(verdict)}"
+        return f"{start} failed: rc {result.rc}{took}{_accepted_note(verdict)}"
     detail = f": {result.detail}" if result.detail else ""
     return f"{start} {result.state}{took}{detail}"
 
 
-def _wanted(verdict: Verdict) -> str:
+def _accepted_note(verdict: Verdict) -> str:
     accepted, own = verdict.accepted, verdict.check.rc
     if accepted is not None and accepted != own:
         return f" (accepted by this test's mark: {_codes(accepted)}; by the check: {_codes(own)})"
@@ -206,7 +206,7 @@ def _stream(name: str, output: Output) -> list[str]:
     return [f"  {name} ({bytes_of(output.size)}{tail}):", *(f"    {line}" for line in shown)]
 
 
-def _standing(verdict: Verdict) -> str:
+def _other_line(verdict: Verdict) -> str:
     result = verdict.result
     facts = [str(verdict.state)]
     if result is not None and result.rc is not None:

@@ -51,18 +51,18 @@ def _expected(
     jobs = [(past_s(durations, job.check.name, label(job.host)), job) for job in planned]
     hosts = {label(job.host) for job in planned}
     tests = {test for job in planned for test in job.awaited_by}
-    told = (
+    line = (
         f"{count(len(jobs), 'background check')} on {count(len(hosts), 'host')}"
         f" would be started, awaited by {count(len(tests), 'test')}"
     )
     known = [(seconds, job) for seconds, job in jobs if seconds is not None]
     if known:
         longest, job = max(known, key=lambda pair: pair[0])
-        told += (
+        line += (
             f"; by earlier runs the last is ready after {duration(longest)}"
             f" ({job.check.name} on {label(job.host)})"
         )
     new = [job.check.timeout_s for seconds, job in jobs if seconds is None]
     if new:
-        told += f"; {len(new)} never ran here, with limits of up to {duration(max(new))}"
-    return told
+        line += f"; {len(new)} never ran here, with limits of up to {duration(max(new))}"
+    return line

@@ -15,7 +15,7 @@ from ..ledger import JobEntry, Ledger
 from ..options import Settings, only_looks
 from ..plan import Durations, duration_key
 from ..report import files, github, summary
-from ..report.figures import Figures, Run, accusation, figures
+from ..report.figures import Figures, Run, figures, unjudged_failure_line
 from ..signals import Termination
 from . import durations
 from .announce import Announcer
@@ -93,7 +93,9 @@ class Book:
             tuple(self.unexpected),
         )
         self.figures = figures(self.ledger, self._run)
-        red = self.figures.guilty or self.unexpected  # what was not told might have been red
+        red = (
+            self.figures.unjudged_failures or self.unexpected
+        )  # what was not told might have been red
         if red and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         took = [
@@ -113,7 +115,7 @@ class Book:
         unwritten = files.write_all(self.settings, self.ledger, run, told, self.troubles)
         lines = [f"report not written: {line}" for line in unwritten]
         if not self._shown:  # --no-summary; that the run is red must be said, and what is left
-            lines += [*map(accusation, told.guilty), *self._wrong()]
+            lines += [*map(unjudged_failure_line, told.unjudged_failures), *self._wrong()]
         reporter = config.pluginmanager.getplugin("terminalreporter")
         for line in lines:
             if reporter is None:
@@ -132,11 +134,11 @@ class Book:
         if told is not None and told.jobs:
             if told.bad:
                 lines += [(line, "red") for line in summary.table(told.bad, width)]
-            lines += [(summary.near_limit(job), "yellow") for job in told.near_limit]
-            lines += [(line, "yellow") for line in summary.noted(self._jobs())]
-            lines += [(summary.cut(job), "yellow") for job in told.cut]
-            lines += [(line, "yellow") for line in summary.unjudged(told)]
-            lines += [(accusation(guilty), "red") for guilty in told.guilty]
+            lines += [(summary.near_limit_line(job), "yellow") for job in told.near_limit]
+            lines += [(line, "yellow") for line in summary.output_note_lines(self._jobs())]
+            lines += [(summary.output_cut_line(job), "yellow") for job in told.output_cut]
+            lines += [(line, "yellow") for line in summary.unjudged_lines(told)]
+            lines += [(unjudged_failure_line(failure), "red") for failure in told.unjudged_failures]
             if lines or verbosity >= 0:
                 lines.insert(0, (summary.headline(told), "red" if told.bad else ""))
         lines += [(line, "red") for line in self._wrong()]

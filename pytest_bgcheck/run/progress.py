@@ -89,10 +89,10 @@ class Progress:
                 self._erase()
             elif self._live:
                 if now - min(begun) >= PATIENCE_S:
-                    self._draw(live.standing(jobs, now).removeprefix("background "))
+                    self._draw(live.status_line(jobs, now).removeprefix("background "))
             elif now - max(min(begun), self._plain_at) >= PLAIN_EVERY_S:
                 self._plain_at = now
-                self._write([(live.standing(jobs, now), {})])
+                self._write([(live.status_line(jobs, now), {})])
         return REDRAW_S if self._live or self._verbose else min(REDRAW_S, PLAIN_EVERY_S)
 
     def _tick(self) -> None:

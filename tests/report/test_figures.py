@@ -116,7 +116,7 @@ def test_a_job_near_its_limit_is_named() -> None:
     told.job("near", "h", 0, 8.5, limit=10)
     told.job("far", "h", 0, 7.5, limit=10)
     (job,) = figures_of(told, 9).near_limit
-    assert summary.near_limit(job) == (
+    assert summary.near_limit_line(job) == (
         "background check 'near' on h used 85% of its limit: 8.5 s of 10.0 s"
     )
 

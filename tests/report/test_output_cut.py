@@ -66,7 +66,7 @@ def test_only_what_the_target_cut_is_named_not_what_a_report_left_out() -> None:
     told.job("long", "h", 0, 1, out=b"x" * 100_000)  # a report shows 8 KiB of it
     told.job("cut", "h", 0, 1, kept=CUT)
     told.ledger.close(ZERO + 2)
-    (job,) = figures(told.ledger, Run(ZERO, ZERO + 2)).cut
+    (job,) = figures(told.ledger, Run(ZERO, ZERO + 2)).output_cut
     assert (job.name, job.cut) == ("cut", ("stdout",))
 
 

@@ -50,7 +50,7 @@ def test_an_unjudged_job_makes_the_run_red_as_the_option_says(unawaited: str, ow
         told.test("t", 0, 2)
         numbers = figures_of(told, unawaited=unawaited)
         red = counts == "fail" or (counts == "warn" and state is not State.SUCCEEDED)
-        assert [one.job.name for one in numbers.guilty] == ["c"] * red, state
+        assert [one.job.name for one in numbers.unjudged_failures] == ["c"] * red, state
         assert [job.name for job in numbers.unjudged] == ["c"] * (counts != "ignore"), state
 
 
@@ -60,7 +60,7 @@ def test_a_judged_job_is_not_told(event: tuple[object, ...]) -> None:
     told.test("t", 0, 2)
     told.ledger.tell(event)
     numbers = figures_of(told, unawaited="fail")
-    assert (numbers.guilty, numbers.unjudged) == ([], [])
+    assert (numbers.unjudged_failures, numbers.unjudged) == ([], [])
 
 
 def phases(told: LedgerBuilder, *phases: tuple[str, str, bool]) -> None:
@@ -88,9 +88,9 @@ def test_a_job_whose_tests_did_not_run_is_only_reported(
     told, _ = requested(State.FAILED, 3)
     phases(told, *phases_of_it, ("teardown", "passed", False))
     numbers = figures_of(told, unawaited="fail")
-    assert len(numbers.guilty) == has_run
+    assert len(numbers.unjudged_failures) == has_run
     assert len(numbers.unjudged) == 1
-    assert len(summary.unjudged(numbers)) == (not has_run)
+    assert len(summary.unjudged_lines(numbers)) == (not has_run)
 
 
 @pytest.mark.parametrize("exit_status", [2, 3, 4])
@@ -99,8 +99,8 @@ def test_after_an_interrupt_only_the_number_is_told(exit_status: int) -> None:
     told.job("d", "h", 0, 1)
     told.test("t", 0, 2)
     numbers = figures_of(told, exit_status, "fail")
-    assert numbers.guilty == []
-    assert summary.unjudged(numbers) == ["2 background checks judged by no test"]
+    assert numbers.unjudged_failures == []
+    assert summary.unjudged_lines(numbers) == ["2 background checks judged by no test"]
 
 
 # --- in a run -------------------------------------------------------------------------------------
