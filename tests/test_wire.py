@@ -4,6 +4,8 @@ import decimal
 import enum
 import math
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_bgcheck.model import State
-from pytest_bgcheck.wire import plain
+from pytest_bgcheck.wire import Reader, plain
 
 
 class Code(enum.IntEnum):
@@ -97,6 +99,75 @@ def test_whatever_becomes_plain_can_be_sent(value: object) -> None:
 def test_what_cannot_be_told_is_an_error(value: object) -> None:
     with pytest.raises((TypeError, ValueError, OverflowError)):
         plain(value)
+
+
+@dataclass(frozen=True)
+class Inner:
+    size: int
+    head: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str
+    at: float | None
+    state: State
+    inner: Inner | str
+    keys: tuple[str, ...] = ()
+    waited_s: Mapping[str, float] = field(default_factory=dict)
+
+
+OUTER: Reader[Outer] = Reader(Outer)
+
+VALUES = [
+    Outer("a", None, State.LOST, Inner(3)),
+    Outer("b", 1.5, State.FAILED, "x", ("k", "l"), {"k": 2.5}),
+    Outer("c", 2.0, State.FAILED, Inner(1 << 80, b"\xff")),
+]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_a_dataclass_is_the_same_in_the_other_process(value: Outer) -> None:
+    made = plain(value)
+    assert exact(made)
+    assert OUTER.read(made) == value
+    execnet = pytest.importorskip("execnet")
+    assert OUTER.read(execnet.loads(execnet.dumps(made))) == value
+
+
+def test_exact_values_are_read_where_others_were_told() -> None:
+    told = Outer(Name("mine"), Whole(3), State.LOST, Inner(Code.DEGRADED), ["k"])  # type: ignore[arg-type]
+    read = OUTER.read(plain(told))
+    assert read == Outer("mine", 3.0, State.LOST, Inner(2), ("k",))
+    assert (type(read.name), type(read.at), type(read.inner.size)) == (str, float, int)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        (), ("Outer",), ("Inner", {"size": 1}), "Outer", None, 3, ("Outer", ()), (["Outer"], {}),
+        ("Outer", {"name": "a"}), ("Outer", {"unknown": 1}),
+        ("Outer", {**plain(VALUES[0])[1], "name": 3}),
+        ("Outer", {**plain(VALUES[0])[1], "at": "soon"}),
+        ("Outer", {**plain(VALUES[0])[1], "state": "asleep"}),
+        ("Outer", {**plain(VALUES[0])[1], "inner": ("Outer", {})}),
+        ("Outer", {**plain(VALUES[0])[1], "keys": "abc"}),
+        ("Outer", {**plain(VALUES[0])[1], "waited_s": [1]}),
+    ],
+)  # fmt: skip
+def test_what_is_not_of_the_kind_is_an_error(made: object) -> None:
+    with pytest.raises((TypeError, ValueError, LookupError)):
+        OUTER.read(made)
+
+
+def test_a_field_that_cannot_cross_is_an_error_at_once() -> None:
+    @dataclass(frozen=True)
+    class Bad:
+        values: list[complex]
+
+    for kind in (set[int], complex, Inner | complex, Bad, tuple[int, int]):
+        with pytest.raises((TypeError, NameError)):
+            Reader(kind)
 
 
 # --- the worker's outbox --------------------------------------------------------------------------
