@@ -1,23 +1,11 @@
-"""The book of a run: every job, every wait and every test once, whatever process it was in.
+"""What is known of a run: every job, wait and test once, whatever process it was in.
 
-It lives where the report is made: in the only process, or on the xdist controller. What happens is
-told to it as events of plain values, for they cross processes:
-
-    ("planned", KEY, {FIELD: VALUE, ...})       a job, with the fields of its `JobEntry`
-    ("requested", KEY, TEST)                    a test requests it: by a fixture, a mark, a call
-    ("started", KEY, WORKER, AT)                its target has confirmed its start
-    ("ended", KEY, {FIELD: VALUE, ...}, AT, [STREAM, ...])
-                                                its end is known, and which of its streams were cut
-    ("wanted", KEY)                             a test that ran asked for its result
-    ("judged", KEY)                             a test that ran has read its verdict
-    ("awaiting", WORKER, TEST, [KEY, ...], AT)  a test begins to wait for these jobs
-    ("waited", WORKER, TEST, AT, {KEY: S, ...}) its wait is over; how long it waited for each job
-
-Several workers tell of the same job, in any order: what was told first stands, but what a target
-has proven is better than that it could not be asked.
+It lives where the report is made: in the only process, or on the xdist controller. It is told of
+what happens by `pytest_bgcheck.events`. Several workers tell of the same job, in any order: what
+was told first stands, but what a target has proven is better than that it could not be asked.
 
 Times (``*_at``) are seconds since the epoch by the clock of whoever told them. Pure; imports only
-model.
+events and model.
 """
 
 from __future__ import annotations
@@ -25,17 +13,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-from .model import Check, Result, State
-
-Event = tuple[Any, ...]
+from .events import (
+    Event,
+    JobEnded,
+    JobJudged,
+    JobPlanned,
+    JobRequested,
+    JobStarted,
+    JobWanted,
+    WaitBegan,
+    WaitEnded,
+)  # fmt: skip
+from .model import Result, State
 
 RUN_ENDED = "the run ended"
 """The detail of a job that still ran then."""
-
-SHOWN = 4096
-"""Bytes of a stream's head, and of its tail, that are told."""
 
 UNFINISHED = "unfinished"
 """The outcome of a test that did not come to its end."""
@@ -65,16 +58,18 @@ class Wait:
 class JobEntry:
     """What the run knows of a job.
 
-    ``worker`` had it started: an xdist worker's id, else empty. ``planned_at``, ``started_at`` and
-    ``ended_at``: when it was planned, its start was confirmed, and its end was known here.
-    ``duration_s`` is what it took on the target. ``result`` has no more than `SHOWN` bytes of head
-    and of tail; ``cut`` names the streams that were cut before that. ``wanted``: a test that ran
-    has asked for its result. ``judged``: one has awaited it by mark, or read its verdict.
-    ``unawaited``: what it makes of the run otherwise; empty: what the run's option says.
+    ``key`` is unique in the run; ``target`` is its target's key. ``worker`` had it started: an
+    xdist worker's id, else empty. ``planned_at``, ``started_at`` and ``ended_at``: when it was
+    planned, its start was confirmed, and its end was known here. ``duration_s`` is what it took on
+    the target. ``result`` has only the head and the tail of long output; ``cut`` names the streams
+    that were cut before that. ``wanted``: a test that ran has asked for its result. ``judged``: one
+    has awaited it by mark, or read its verdict. ``unawaited``: what it makes of the run otherwise;
+    empty: what the run's option says.
     """
 
     key: str
     id: str = ""
+    target: str = ""
     name: str = ""
     host: str = ""
     command: str = ""
@@ -148,8 +143,7 @@ class Ledger:
 
     def tell(self, event: Event) -> None:
         with self._lock:
-            kind, *rest = event
-            getattr(self, f"_{kind}")(*rest)
+            self._apply(event)
             for listen in self.listeners:
                 listen(event)
 
@@ -185,7 +179,7 @@ class Ledger:
             for job in self.jobs.values():
                 if not job.state.final:
                     result = Result(State.CANCELLED, detail=RUN_ENDED)
-                    self.tell(("ended", job.key, result.to_plain(), at, []))
+                    self.tell(JobEnded(job.key, result, at))
             # The report of a test that was interrupted has no call phase, or never came.
             for wait in (wait for job in self.jobs.values() for wait in job.waits):
                 over = wait.over_at if wait.over_at is not None else at
@@ -200,76 +194,51 @@ class Ledger:
         with self._lock:
             waits = [w for job in self.jobs.values() for w in job.waits if w.worker == worker]
             for test in {wait.test for wait in waits if wait.seconds is None}:
-                self.tell(("waited", worker, test, at, {}))
+                self.tell(WaitEnded(worker, test, at, {}))
 
-    # --- events, one method each --------------------------------------------------------------
+    # --- events ---------------------------------------------------------------------------------
 
-    def _planned(self, key: str, facts: dict[str, Any]) -> None:
-        job = self._job(key)
-        if job.planned_at is None:
-            for name, value in {**facts, "accepted": tuple(facts["accepted"])}.items():
-                setattr(job, name, value)
+    def _apply(self, event: Event) -> None:
+        match event:
+            case JobPlanned():
+                job = self._job(event.key)
+                if job.planned_at is None:
+                    vars(job).update(vars(event))  # the event's fields are the entry's
+            case JobRequested():
+                job = self._job(event.key)
+                if event.test not in job.requested_by:
+                    job.requested_by.append(event.test)
+            case JobStarted():
+                job = self._job(event.key)
+                if job.started_at is None:
+                    job.started_at, job.worker = event.at, event.worker
+                    if not job.state.final:
+                        job.state = State.RUNNING
+            case JobEnded():
+                job = self._job(event.key)
+                proven = event.result.state in PROVEN and job.state not in PROVEN
+                if proven or not job.state.final:
+                    job.state, job.result = event.result.state, event.result
+                    job.ended_at, job.cut = event.at, event.cut
+            case JobWanted():
+                self._job(event.key).wanted = True
+            case JobJudged():
+                self._job(event.key).judged = True
+            case WaitBegan():
+                for key in event.keys:
+                    job = self._job(key)
+                    job.wanted = job.judged = True
+                    job.waits.append(Wait(event.test, event.worker, event.at))
+            case WaitEnded():
+                self._end_wait(event)
 
-    def _requested(self, key: str, test: str) -> None:
-        job = self._job(key)
-        if test not in job.requested_by:
-            job.requested_by.append(test)
-
-    def _started(self, key: str, worker: str, at: float) -> None:
-        job = self._job(key)
-        if job.started_at is None:
-            job.started_at, job.worker = at, worker
-            if not job.state.final:
-                job.state = State.RUNNING
-
-    def _ended(self, key: str, result: dict[str, Any], at: float, cut: list[str]) -> None:
-        job = self._job(key)
-        told = Result.from_plain(result)
-        if not job.state.final or (told.state in PROVEN and job.state not in PROVEN):
-            job.state, job.result, job.ended_at, job.cut = told.state, told, at, tuple(cut)
-
-    def _wanted(self, key: str) -> None:
-        self._job(key).wanted = True
-
-    def _judged(self, key: str) -> None:
-        self._job(key).judged = True
-
-    def _awaiting(self, worker: str, test: str, keys: list[str], at: float) -> None:
-        for key in keys:
-            job = self._job(key)
-            job.wanted = job.judged = True
-            job.waits.append(Wait(test, worker, at))
-
-    def _waited(self, worker: str, test: str, at: float, seconds: dict[str, float]) -> None:
+    def _end_wait(self, event: WaitEnded) -> None:
         for job in self.jobs.values():
             for wait in job.waits:
-                if (wait.worker, wait.test, wait.seconds) == (worker, test, None):
-                    over = at if job.ended_at is None else min(at, job.ended_at)
-                    wait.seconds = seconds.get(job.key, max(0.0, over - wait.began_at))
+                if (wait.worker, wait.test, wait.seconds) == (event.worker, event.test, None):
+                    over = event.at if job.ended_at is None else min(event.at, job.ended_at)
+                    known = max(0.0, over - wait.began_at)
+                    wait.seconds = event.waited_s.get(job.key, known)
 
     def _job(self, key: str) -> JobEntry:
         return self.jobs.setdefault(key, JobEntry(key))
-
-
-def planned(key: str, id: str, check: Check, host: str, at: float) -> Event:
-    """Return the event that enters a job into the book."""
-    facts = {
-        "id": id,
-        "name": check.name,
-        "host": host,
-        "command": check.command,
-        "timeout_s": check.timeout_s,
-        "grace_s": check.grace_s,
-        "accepted": sorted(check.rc),
-        "output_limit": check.output_limit,
-        "unawaited": check.unawaited or "",
-        "planned_at": at,
-    }
-    return "planned", key, facts
-
-
-def ended(key: str, result: Result, at: float) -> Event:
-    """Return the event of a job's end, with what is shown of its output."""
-    kept = {"stdout": result.stdout_kept, "stderr": result.stderr_kept}
-    cut = [stream for stream, output in kept.items() if output.cut or output.missing]
-    return "ended", key, result.shortened(SHOWN).to_plain(), at, cut

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
 
 from .errors import OutputCut
 
@@ -133,9 +131,6 @@ class Output:
             return replace(self, head=whole[:limit], tail=whole[-limit:])
         return replace(self, head=self.head[:limit], tail=self.tail[-limit:])
 
-    def to_plain(self) -> tuple[object, ...]:
-        return self.size, self.head, self.tail, self.missing
-
 
 EMPTY = Output()
 
@@ -228,21 +223,3 @@ class Result:
             stdout_kept=self.stdout_kept.shortened(limit),
             stderr_kept=self.stderr_kept.shortened(limit),
         )
-
-    def to_plain(self) -> dict[str, Any]:
-        """Return it as plain values, for another process."""
-        return {
-            **{f.name: getattr(self, f.name) for f in fields(self)},
-            "state": self.state.value,
-            "stdout_kept": self.stdout_kept.to_plain(),
-            "stderr_kept": self.stderr_kept.to_plain(),
-        }
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Result:
-        """Return the result that `to_plain` made plain."""
-        told = dict(plain)
-        told["state"] = State(told["state"])
-        for name in ("stdout_kept", "stderr_kept"):
-            told[name] = Output(*told[name])
-        return cls(**told)

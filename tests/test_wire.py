@@ -240,9 +240,10 @@ def test_a_run_with_such_values_is_told_whole_and_one_bad_message_makes_it_red(
             "@pytest.fixture(autouse=True)\n"
             "def bad(request):\n"
             "    import pytest_bgcheck.options as s\n"
+            "    from pytest_bgcheck.events import JobRequested\n"
             "    ours = request.config.stash[s.SESSION]\n"
             "    if ours is not None and request.node.name.startswith('test_long'):\n"
-            "        ours.link.tell(('requested', object(), 'x'))\n"
+            "        ours.link.tell(JobRequested(object(), 'x'))\n"
             "    yield\n"
         )
     result = pytester.runpytest_subprocess("-n1", "--bgcheck-unawaited=ignore")

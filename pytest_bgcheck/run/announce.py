@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import queue
-from typing import TYPE_CHECKING
 
 import pytest
 
-from ..ledger import Event, Ledger
-
-if TYPE_CHECKING:
-    from ..ledger import JobEntry
+from ..events import Event, JobEnded, JobStarted
+from ..ledger import Ledger
 
 
 class Announcer:
@@ -19,25 +16,27 @@ class Announcer:
     def __init__(self, config: pytest.Config, ledger: Ledger) -> None:
         self._config = config
         self._ledger = ledger
-        self._queue: queue.SimpleQueue[tuple[str, JobEntry]] = queue.SimpleQueue()
-        self._heard_of: set[tuple[str, str]] = set()
+        self._queue: queue.SimpleQueue[JobStarted | JobEnded] = queue.SimpleQueue()
+        self._started: set[str] = set()
+        self._ended: set[str] = set()
         ledger.listeners.append(self._heard)
 
     def _heard(self, event: Event) -> None:
-        kind, key = event[0], event[1]
-        if kind in ("started", "ended") and (kind, key) not in self._heard_of:
-            # What another worker says of a job's start after its end is no news.
-            if kind == "ended":
-                self._heard_of.add(("started", key))
-            self._heard_of.add((kind, key))
-            self._queue.put((kind, self._ledger.jobs[key]))
+        match event:
+            case JobStarted(key=key) if key not in self._started and key not in self._ended:
+                self._started.add(key)
+                self._queue.put(event)
+            case JobEnded(key=key) if key not in self._ended:
+                self._ended.add(key)
+                self._queue.put(event)
 
     def tell(self) -> None:
         """Call the hooks for what has happened since."""
         hook = self._config.hook
         while not self._queue.empty():
-            kind, job = self._queue.get()
-            if kind == "started":
+            event = self._queue.get()
+            job = self._ledger.jobs[event.key]
+            if isinstance(event, JobStarted):
                 hook.pytest_bgcheck_job_started(config=self._config, job=job)
             else:
                 hook.pytest_bgcheck_job_finished(config=self._config, job=job, result=job.result)

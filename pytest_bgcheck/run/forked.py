@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ..ledger import Event
+from ..events import Event
 from .link import Link, Listener
 from .session import Session
 

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import pytest
 from _pytest.fixtures import SubRequest
 
-from ..ledger import Event
+from ..events import JobJudged, JobRequested
 
 
 class Judging:
@@ -23,10 +23,10 @@ class Judging:
     ``judged`` holds the keys of the jobs whose verdict was read here.
     """
 
-    def __init__(self, tell: Callable[[Event], None]) -> None:
+    def __init__(self, tell: Callable[[JobRequested | JobJudged], None]) -> None:
         self.judged: set[str] = set()
         self._tell = tell
-        self._told: set[Event] = set()
+        self._told: set[JobRequested | JobJudged] = set()
         # A session that was made late, for a running test, has missed its set-up. See `made_in`.
         self._test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
         self._missed: list[pytest.FixtureDef[Any]] = []
@@ -45,12 +45,12 @@ class Judging:
         for fixture in [*self._missed, *self._setting_up]:
             self._used_in.setdefault(fixture, set()).add(key)
         if self._test:
-            self._once(("requested", key, self._test))
+            self._once(JobRequested(key, self._test))
 
     def judge(self, key: str) -> None:
         """Take note that a job's verdict was read."""
         self.judged.add(key)
-        self._once(("judged", key))
+        self._once(JobJudged(key))
 
     def used(self, test: str, fixtures: Iterable[pytest.FixtureDef[Any]]) -> None:
         """Take note that a test which has run uses the jobs that these fixtures of it use.
@@ -59,9 +59,9 @@ class Judging:
         """
         for fixture in fixtures:
             for key in self._used_in.get(fixture, ()):
-                self._once(("requested", key, test))
+                self._once(JobRequested(key, test))
 
-    def _once(self, event: Event) -> None:
+    def _once(self, event: JobRequested | JobJudged) -> None:
         if event not in self._told:
             self._told.add(event)
             self._tell(event)

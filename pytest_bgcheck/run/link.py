@@ -10,7 +10,8 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from ..ledger import Event, Ledger
+from ..events import Event
+from ..ledger import Ledger
 from ..plan import Durations
 
 

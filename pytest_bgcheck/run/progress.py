@@ -24,7 +24,8 @@ from typing import Any
 
 import pytest
 
-from ..ledger import Event, JobEntry, Ledger
+from ..events import Event, JobEnded, JobStarted, WaitEnded
+from ..ledger import Ledger
 from ..report import live
 
 PATIENCE_S = 0.4
@@ -53,8 +54,8 @@ class Progress:
         dumb = os.environ.get("TERM", "dumb") == "dumb"
         self._live = self._file.isatty() and not dumb  # the reporter's isatty was not always called
         self._lock = threading.RLock()
-        self._lines: list[tuple[str, JobEntry]] = []
-        self._told: set[tuple[str, str]] = set()
+        self._unwritten: list[JobStarted | JobEnded] = []
+        self._known: set[tuple[type[Event], str]] = set()
         self._test: tuple[str, Any] | None = None
         self._shown = False
         self._plain_at = -math.inf
@@ -67,16 +68,17 @@ class Progress:
 
     def _heard(self, event: Event) -> None:
         """Take note; called by any thread, under the ledger's lock."""
-        kind, key = event[0], event[1]
         if self._ticker is None and not self._alone and not self._over.is_set():
             self._ticker = threading.Thread(target=self._tick, name="bgcheck-progress", daemon=True)
             self._ticker.start()
-        if kind in ("started", "ended") and self._verbose and (kind, key) not in self._told:
-            self._told.add((kind, key))
-            self._lines.append((kind, self._ledger.jobs[key]))
-        elif kind == "waited" and self._alone:
-            with self._screen():  # by the thread that has waited
-                self._erase()
+        match event:
+            case JobStarted(key=key) | JobEnded(key=key) if self._verbose:
+                if (type(event), key) not in self._known:
+                    self._known.add((type(event), key))
+                    self._unwritten.append(event)
+            case WaitEnded() if self._alone:
+                with self._screen():  # by the thread that has waited
+                    self._erase()
 
     def idle(self) -> float:
         """Show how the run stands while a test waits; return in how many seconds to do so again."""
@@ -187,10 +189,11 @@ class Progress:
 
     def _flush(self, before_test: bool = False) -> None:
         """Write what has started and ended."""
-        lines, self._lines = self._lines, []
+        events, self._unwritten = self._unwritten, []
         texts: list[tuple[str, dict[str, bool]]] = []
-        for kind, job in lines:
-            if kind == "started":
+        for event in events:
+            job = self._ledger.jobs[event.key]
+            if isinstance(event, JobStarted):
                 texts.append((live.started(job), {}))
             else:
                 texts.append((live.ended(job), {"red": True} if job.bad else {}))

@@ -14,9 +14,18 @@ from typing import Any
 
 import pytest
 
-from .. import ledger
 from ..arguments import Awaited
 from ..errors import WrongUse
+from ..events import (
+    JobEnded,
+    JobPlanned,
+    JobRequested,
+    JobStarted,
+    JobWanted,
+    WaitBegan,
+    WaitEnded,
+    job_key,
+)  # fmt: skip
 from ..ledger import RUN_ENDED
 from ..model import Check, Result, State
 from ..options import Settings, keeps_order
@@ -61,7 +70,7 @@ class Session:
             forks=settings.forks,
             on_start=self._on_start,
             on_end=self._on_end,
-            on_want=lambda record: self.link.tell(("wanted", _key(record))),
+            on_want=lambda record: self.link.tell(JobWanted(_key(record))),
             on_unexpected=lambda line: self.link.unexpected(line),
         )
         self.judging = Judging(lambda event: self.link.tell(event))
@@ -84,14 +93,14 @@ class Session:
         target, spec = record.target, record.spec
         assert target.directory is not None
         self.link.started(target.key, target.directory, spec.id, spec.terms)
-        self.link.tell(("started", _key(record), self.link.worker, time.time()))
+        self.link.tell(JobStarted(_key(record), self.link.worker, time.time()))
 
     def _on_end(self, record: Record) -> None:
         assert record.result is not None
         # That this session has ended, or that it asked wrongly, is not the job's end.
         if record.result.detail not in (RUN_ENDED, OTHER_TERMS):
             now = self._ended_at[_key(record)] = time.time()
-            self.link.tell(ledger.ended(_key(record), record.result, now))
+            self.link.tell(JobEnded.of(_key(record), record.result, now))
 
     def order(self, items: list[pytest.Item]) -> None:
         """Move the items that await behind the others, unless the order is to be kept."""
@@ -122,7 +131,7 @@ class Session:
         for planned_job, job in zip(share, jobs, strict=True):
             # Also those that are to await it: they may come to their end without.
             for test in [*planned_job.requested_by, *planned_job.awaited_by]:
-                self.link.tell(("requested", _key(job._record), test))
+                self.link.tell(JobRequested(_key(job._record), test))
 
     def _submit(self, wanted: Sequence[tuple[Check, HostRef, bool]]) -> list[Job]:
         """Return the jobs of checks on hosts, declared or not; start those that are not known."""
@@ -134,8 +143,7 @@ class Session:
             id = check.id_on(ref.name, self.link.run, terms if declared else "")
             specs.append((Spec(id, check, terms), target))
             if (target, id) not in self.runner.records:
-                key = f"{id}@{target.key}"
-                self.link.tell(ledger.planned(key, id, check, target.label, now))
+                self.link.tell(JobPlanned.of(id, target.key, check, target.label, now))
         result = []
         for record in self.runner.submit(specs):
             jobs = self.jobs.setdefault(record.spec.check.name, [])
@@ -286,13 +294,13 @@ class Session:
             self.runner.want(record)
             keys.append(_key(record))
         worker, began = self.link.worker, time.time()
-        self.link.tell(("awaiting", worker, item.nodeid, keys, began))
+        self.link.tell(WaitBegan(worker, item.nodeid, tuple(keys), began))
         try:
             self._await(units, checks.awaited, began)
         finally:
             over = time.time()
             waited = {key: self._waited_s(key, began, over) for key in keys}
-            self.link.tell(("waited", worker, item.nodeid, over, waited))
+            self.link.tell(WaitEnded(worker, item.nodeid, over, waited))
             self._tell_report(item, units, checks.awaited, began, over)
         return checks.awaited
 
@@ -455,4 +463,4 @@ class Session:
 
 def _key(record: Record) -> str:
     """Return a job's key in the ledger."""
-    return f"{record.spec.id}@{record.target.key}"
+    return job_key(record.spec.id, record.target.key)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .. import unexpected
-from ..ledger import Event
+from ..events import EVENTS
 from ..run.book import Book
 from ..run.link import new_run
 from ..target.place import here
@@ -109,8 +109,8 @@ class Controller:
     def _heard_wrong_use(self, worker: str, message: str) -> None:
         self._wrong_use = message
 
-    def _heard_event(self, worker: str, event: Event) -> None:
-        self.book.ledger.tell(event)
+    def _heard_event(self, worker: str, event: object) -> None:
+        self.book.ledger.tell(EVENTS.read(event))
 
     def _heard_target(self, worker: str, key: str, plain: Mapping[str, Any]) -> None:
         self._targets.setdefault(key, plain)
@@ -236,7 +236,7 @@ class Controller:
         by_key = {target.key: target for target in targets}
         records = []
         for job in self.book.ledger.snapshot():
-            target = by_key.get(job.key.partition("@")[2])
+            target = by_key.get(job.target)
             if target is None or job.state.final:
                 continue
             check = Check(
@@ -247,9 +247,10 @@ class Controller:
         return records
 
     def _heard_at_the_end(self, record: Record) -> None:
-        from ..ledger import RUN_ENDED, ended
+        from ..events import JobEnded, job_key
+        from ..ledger import RUN_ENDED
 
         assert record.result is not None
         if record.result.detail != RUN_ENDED:
-            key = f"{record.spec.id}@{record.target.key}"
-            self.book.ledger.tell(ended(key, record.result, time.time()))
+            key = job_key(record.spec.id, record.target.key)
+            self.book.ledger.tell(JobEnded.of(key, record.result, time.time()))

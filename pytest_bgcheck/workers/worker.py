@@ -7,7 +7,7 @@ import queue
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..ledger import Event
+from ..events import Event
 from ..run.link import Listener
 from ..target.place import here
 from ..wire import plain

@@ -3,6 +3,7 @@
 import pytest
 from support.ledger_builder import ZERO, LedgerBuilder
 
+from pytest_bgcheck.events import JobWanted, WaitBegan
 from pytest_bgcheck.model import Result, State
 from pytest_bgcheck.report import summary
 from pytest_bgcheck.report.figures import Figures, Run, critical_path, figures
@@ -53,9 +54,9 @@ def test_the_critical_path_leads_from_the_last_test_to_the_job_that_it_waited_fo
 
 def test_the_critical_path_is_the_tests_where_no_test_waited() -> None:
     told = LedgerBuilder()
-    told.job("a", "h", 0, 1)
+    key = told.job("a", "h", 0, 1)
     told.test("t1", 0, 5)
-    told.test("t2", 5, 9, ["a@h"])
+    told.test("t2", 5, 9, [key])
     assert path_of(told) == ["t1", "t2"]
     assert summary.headline(figures_of(told, 9)).endswith("critical path the tests")
 
@@ -125,7 +126,7 @@ def test_a_job_that_only_the_end_of_the_run_cancelled_did_not_fail() -> None:
     told = LedgerBuilder()
     key = told.job("c", "h", 0, 1, State.CANCELLED, None)
     assert figures_of(told, 1).bad == []
-    told.ledger.tell(("wanted", key))
+    told.ledger.tell(JobWanted(key))
     assert [job.name for job in figures_of(told, 1).bad] == ["c"]
 
 
@@ -134,7 +135,7 @@ def test_a_test_without_a_call_phase_is_unfinished() -> None:
     told.ledger.test("t", "", "setup", ZERO, ZERO + 1, "passed")
     told.ledger.test("t", "", "teardown", ZERO + 1, ZERO + 2, "passed")
     told.ledger.test("u", "", "setup", ZERO, ZERO + 1, "passed")
-    told.ledger.tell(("awaiting", "", "v", ["k"], ZERO))
+    told.ledger.tell(WaitBegan("", "v", ("k",), ZERO))
     told.ledger.close(ZERO + 3)
     assert {entry.test: entry.outcome for entry in told.ledger.tests.values()} == {
         "t": "unfinished", "u": "unfinished", "v": "unfinished"
@@ -146,7 +147,7 @@ def test_a_closed_ledger_has_no_open_wait_and_no_running_job() -> None:
     key = told.job("c", "h", 0, 1)
     told.ledger.jobs[key].state, told.ledger.jobs[key].result = State.RUNNING, None
     told.ledger.jobs[key].ended_at = None
-    told.ledger.tell(("awaiting", "gw0", "t", [key], ZERO + 1))
+    told.ledger.tell(WaitBegan("gw0", "t", (key,), ZERO + 1))
     told.ledger.close(ZERO + 3)
     job = told.ledger.jobs[key]
     assert job.waits[0].seconds == pytest.approx(2)

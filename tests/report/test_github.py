@@ -8,6 +8,7 @@ import pytest
 from support.ledger_builder import ZERO, LedgerBuilder
 from support.suites import run
 
+from pytest_bgcheck.events import JobRequested
 from pytest_bgcheck.model import Result, State
 from pytest_bgcheck.report import github
 from pytest_bgcheck.report.figures import Figures, Run, figures
@@ -156,7 +157,7 @@ def test_all_reports_agree_with_the_exit_status_and_say_what_made_it_red(
 def test_a_job_that_nobody_judged_is_annotated_where_it_makes_the_run_red() -> None:
     told = LedgerBuilder()
     key = told.job("c", "h", 0, 1, State.FAILED, 3)
-    told.ledger.tell(("requested", key, "t"))
+    told.ledger.tell(JobRequested(key, "t"))
     told.test("t", 0, 2)
     (line,) = github.commands(figures_of(told))
     assert line.startswith("::error title=background check c on h::failed: rc 3 after 1.0 s, and ")

@@ -11,6 +11,7 @@ from pytest_bgcheck.model import Check, Output, Result, State
 from pytest_bgcheck.report import text
 from pytest_bgcheck.report.figures import Run, figures
 from pytest_bgcheck.report.text import Verdict
+from pytest_bgcheck.wire import Reader, plain
 
 CUT = Output(5_000_004, b"begin", b"end\n")
 FULL = Output(3, b"abc", missing="no space left where the target keeps it")
@@ -25,7 +26,7 @@ def test_a_stream_that_was_cut_is_not_read_as_the_whole(name: str, kept: Output)
     with pytest.raises(OutputCut):
         getattr(result, name)
     with pytest.raises(OutputCut):  # as it comes from another process
-        getattr(Result.from_plain(result.to_plain()), name)
+        getattr(Reader[Result](Result).read(plain(result)), name)
     for other in READS:
         if not other.startswith(stream):
             assert not getattr(result, other)  # the other one is whole, and empty

@@ -10,6 +10,7 @@ from support.scripted_transport import Scripted, ended, started, words_of
 from support.suites import UNAWAITED, run
 
 from pytest_bgcheck.errors import Unreachable
+from pytest_bgcheck.events import JobJudged, JobRequested, WaitBegan
 from pytest_bgcheck.model import Check, State
 from pytest_bgcheck.report import summary
 from pytest_bgcheck.report.figures import Figures, Run, figures
@@ -28,7 +29,7 @@ def requested(state: State, rc: int | None, **of_job: str) -> tuple[LedgerBuilde
     """Return a run with one job that test ``t`` requests."""
     told = LedgerBuilder()
     key = told.job("c", "h", 0, 1, state, rc, **of_job)  # type: ignore[arg-type]
-    told.ledger.tell(("requested", key, "t"))
+    told.ledger.tell(JobRequested(key, "t"))
     return told, key
 
 
@@ -54,11 +55,11 @@ def test_an_unjudged_job_makes_the_run_red_as_the_option_says(unawaited: str, ow
         assert [job.name for job in numbers.unjudged] == ["c"] * (counts != "ignore"), state
 
 
-@pytest.mark.parametrize("event", [("judged", "c@h"), ("awaiting", "", "u", ["c@h"], ZERO)])
-def test_a_judged_job_is_not_told(event: tuple[object, ...]) -> None:
-    told, _ = requested(State.FAILED, 3)
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_judged_job_is_not_told(awaited: bool) -> None:
+    told, key = requested(State.FAILED, 3)
     told.test("t", 0, 2)
-    told.ledger.tell(event)
+    told.ledger.tell(WaitBegan("", "u", (key,), ZERO) if awaited else JobJudged(key))
     numbers = figures_of(told, unawaited="fail")
     assert (numbers.unjudged_failures, numbers.unjudged) == ([], [])
 
@@ -239,9 +240,14 @@ def test_what_went_wrong_is_told_without_a_summary(pytester: pytest.Pytester) ->
     result = run(
         pytester,
         "--no-summary",
-        conftest="from pytest_bgcheck.ledger import Ledger\n"
+        conftest="from pytest_bgcheck.events import JobStarted\n"
+        "from pytest_bgcheck.ledger import Ledger\n"
         "from pytest_bgcheck.target.runner import Runner\n"
-        "def wrong(*args): raise RuntimeError('not noted')\nLedger._started = wrong\n"
+        "apply = Ledger._apply\n"
+        "def wrong(self, event):\n"
+        "    if isinstance(event, JobStarted): raise RuntimeError('not noted')\n"
+        "    apply(self, event)\n"
+        "Ledger._apply = wrong\n"
         "close = Runner.close\n"
         "Runner.close = lambda *args, **kwargs: [*close(*args, **kwargs), 'web1: a file']\n",
         test_it="c = background_check('true')\ndef test(c): assert c.succeeded\n",

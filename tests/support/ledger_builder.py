@@ -2,7 +2,14 @@
 
 import random
 
-from pytest_bgcheck import ledger
+from pytest_bgcheck.events import (
+    JobEnded,
+    JobPlanned,
+    JobStarted,
+    WaitBegan,
+    WaitEnded,
+    job_key,
+)  # fmt: skip
 from pytest_bgcheck.ledger import Ledger
 from pytest_bgcheck.model import Check, Output, Result, State
 
@@ -27,13 +34,14 @@ class LedgerBuilder:
         kept: Output | None = None, unawaited: str | None = None,
     ) -> str:  # fmt: skip
         check = Check(name, ("x",), f"/opt/{name} --all", timeout_s=limit, unawaited=unawaited)
-        key = f"{name}@{host}"
+        id = f"run-{name}-{host}"
+        key = job_key(id, host)
         output = kept or Output(len(out), out)
         result = Result(state, rc, took, 1, stdout_kept=output)
         at = ZERO + start
-        self.ledger.tell(ledger.planned(key, f"run-{name}-{host}", check, host, at - 0.1))
-        self.ledger.tell(("started", key, worker, at))
-        self.ledger.tell(ledger.ended(key, result, at + took))
+        self.ledger.tell(JobPlanned.of(id, host, check, host, at - 0.1))
+        self.ledger.tell(JobStarted(key, worker, at))
+        self.ledger.tell(JobEnded.of(key, result, at + took))
         return key
 
     def test(
@@ -43,9 +51,9 @@ class LedgerBuilder:
         """A test that waits, from its start on, until the last of its jobs has ended."""
         if awaits:
             ends = [self.ledger.jobs[key].ended_at or ZERO for key in awaits]
-            self.ledger.tell(("awaiting", worker, test, awaits, ZERO + start))
+            self.ledger.tell(WaitBegan(worker, test, tuple(awaits), ZERO + start))
             over = max([ZERO + start, *ends])
-            self.ledger.tell(("waited", worker, test, over, {}))
+            self.ledger.tell(WaitEnded(worker, test, over, {}))
         self.ledger.test(test, worker, "setup", ZERO + start, ZERO + start, "passed")
         self.ledger.test(test, worker, "call", ZERO + start, ZERO + stop, outcome)
 

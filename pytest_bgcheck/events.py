@@ -1,0 +1,148 @@
+"""What happens in a run, one class for each kind of event. Pure; imports only model and wire.
+
+The ledger applies them, and whoever listens to it matches on their classes. They cross to another
+process by `pytest_bgcheck.wire`: a new kind of event is one class here, in `Event`, and what the
+ledger makes of it.
+
+``key`` is a job's key in the run, `job_key`. ``worker`` is an xdist worker's id, empty without
+xdist. ``test`` is a node id. ``at`` and ``planned_at`` are seconds since the epoch, by the clock of
+the process in which it happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from .model import Check, Result
+from .wire import Reader
+
+SHOWN = 4096
+"""Bytes of a stream's head, and of its tail, that an event holds."""
+
+
+def job_key(id: str, target: str) -> str:
+    """Return what a job is known by in its run: its id and its target's key."""
+    return f"{id}@{target}"
+
+
+@dataclass(frozen=True)
+class JobPlanned:
+    """A job is going to be asked for. See `pytest_bgcheck.ledger.JobEntry` for the fields."""
+
+    key: str
+    id: str
+    target: str
+    name: str
+    host: str
+    command: str
+    timeout_s: float
+    grace_s: float
+    accepted: tuple[int, ...]
+    output_limit: int
+    unawaited: str
+    planned_at: float
+
+    @classmethod
+    def of(cls, id: str, target: str, check: Check, host: str, at: float) -> JobPlanned:
+        """``target``: the target's key; ``host``: its label."""
+        return cls(
+            key=job_key(id, target),
+            id=id,
+            target=target,
+            name=check.name,
+            host=host,
+            command=check.command,
+            timeout_s=check.timeout_s,
+            grace_s=check.grace_s,
+            accepted=tuple(sorted(check.rc)),
+            output_limit=check.output_limit,
+            unawaited=check.unawaited or "",
+            planned_at=at,
+        )
+
+
+@dataclass(frozen=True)
+class JobRequested:
+    """A test requests the job: by a fixture, a mark or a call."""
+
+    key: str
+    test: str
+
+
+@dataclass(frozen=True)
+class JobStarted:
+    """The target has confirmed the job's start, which this worker had asked for."""
+
+    key: str
+    worker: str
+    at: float
+
+
+@dataclass(frozen=True)
+class JobEnded:
+    """The job's end is known.
+
+    ``result`` has no more than `SHOWN` bytes of head and of tail; ``cut`` names the streams of
+    which not even the job's own handle has all.
+    """
+
+    key: str
+    result: Result
+    at: float
+    cut: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, key: str, result: Result, at: float) -> JobEnded:
+        kept = {"stdout": result.stdout_kept, "stderr": result.stderr_kept}
+        cut = tuple(stream for stream, output in kept.items() if output.cut or output.missing)
+        return cls(key, result.shortened(SHOWN), at, cut)
+
+
+@dataclass(frozen=True)
+class JobWanted:
+    """A test that ran has asked for the job's result."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class JobJudged:
+    """A test that ran has read the job's verdict."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class WaitBegan:
+    """A test begins to wait for these jobs."""
+
+    worker: str
+    test: str
+    keys: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True)
+class WaitEnded:
+    """A test's wait is over; ``waited_s``: how long it waited for each job, by key."""
+
+    worker: str
+    test: str
+    at: float
+    waited_s: Mapping[str, float]
+
+
+Event: TypeAlias = (
+    JobPlanned
+    | JobRequested
+    | JobStarted
+    | JobEnded
+    | JobWanted
+    | JobJudged
+    | WaitBegan
+    | WaitEnded
+)
+
+EVENTS: Reader[Event] = Reader(Event)
