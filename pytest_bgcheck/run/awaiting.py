@@ -9,10 +9,8 @@ added that, and unittest for ``expectedFailure``.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -45,7 +43,9 @@ class Awaiting:
                 try:
                     awaited = _await(item, awaited)
                 except pytest.fail.Exception as error:
-                    with _instead_of_body(item, error.with_traceback(None)):
+                    from ..compat.pytest import instead_of_body
+
+                    with instead_of_body(item, error.with_traceback(None)):
                         return (yield)
             result = yield
             if _marked(item):
@@ -91,39 +91,10 @@ def _marked(item: pytest.Item) -> bool:
     return False
 
 
-@contextmanager
-def _instead_of_body(item: pytest.Item, failure: BaseException) -> Iterator[None]:
-    """Have a failure raised where the item's body would run."""
-
-    def fails(*args: object, **kwargs: object) -> NoReturn:
-        __tracebackhide__ = True
-        raise failure
-
-    if _is_unittest(item):
-        # By the method itself: unittest runs it, and decides whether its failure was expected.
-        method: Any = item.obj  # type: ignore[attr-defined]
-        vars(fails).update(vars(method))
-        item.obj = fails  # type: ignore[attr-defined]
-        try:
-            yield
-        finally:
-            item.obj = method  # type: ignore[attr-defined]
-    else:
-        item.runtest = fails  # type: ignore[method-assign]
-        try:
-            yield
-        finally:
-            del item.runtest
-
-
-def _is_unittest(item: pytest.Item) -> bool:
-    unittest = sys.modules.get("unittest")
-    cls = getattr(item, "cls", None)
-    return unittest is not None and isinstance(cls, type) and issubclass(cls, unittest.TestCase)
-
-
 def _skipped(item: pytest.Item) -> bool:
     """Return whether unittest will skip the test only when it runs it."""
+    from ..compat.pytest import is_unittest
+
     # Of a class only where unittest runs it: to pytest, this word on another class means nothing.
-    cls = getattr(item, "cls", None) if _is_unittest(item) else None
+    cls = getattr(item, "cls", None) if is_unittest(item) else None
     return any(getattr(of, "__unittest_skip__", False) for of in (getattr(item, "obj", None), cls))

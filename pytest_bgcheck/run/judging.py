@@ -12,8 +12,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytest
-from _pytest.fixtures import SubRequest
 
+from ..compat.pytest import fixtures_being_set_up
 from ..events import JobJudged, JobRequested
 
 
@@ -35,9 +35,7 @@ class Judging:
 
     def made_in(self, request: pytest.FixtureRequest) -> None:
         """Take note that the session was made late, while these fixtures were being set up."""
-        while isinstance(request, SubRequest):
-            self._missed.append(request._fixturedef)
-            request = request._parent_request
+        self._missed += fixtures_being_set_up(request)
 
     def use(self, key: str) -> None:
         """Take note that a test, or one of its fixtures, uses a job."""

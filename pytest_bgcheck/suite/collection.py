@@ -12,6 +12,7 @@ import pytest
 
 from .. import plan
 from ..arguments import Awaited, read_marks
+from ..compat.pytest import active_fixtures, fixture_definitions
 from ..errors import WrongUse
 from ..model import Check
 from ..target import hosts, requests
@@ -109,7 +110,7 @@ class Collection:
 
     def _nearest(self, item: pytest.Item, name: str) -> Check | None:
         """Return the check that a name means to an item: that of the nearest declaration."""
-        definitions = item.session._fixturemanager.getfixturedefs(name, item)
+        definitions = fixture_definitions(item, name)
         declaration = declaration_of_fixture(definitions[-1].func) if definitions else None
         return None if declaration is None else self.check_of(declaration, name)
 
@@ -143,8 +144,8 @@ def own_host(item: pytest.Item) -> HostRef | None:
 
 def _host_by_request(item: pytest.Item) -> object:
     """Return the value of ``host`` if a fixture, or the test's body, has requested it by name."""
-    definition = getattr(getattr(item, "_request", None), "_fixture_defs", {}).get("host")
-    cached = getattr(definition, "cached_result", None)
+    definition = active_fixtures(item).get("host")
+    cached = None if definition is None else definition.cached_result
     return None if cached is None else cached[0]
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..arguments import make_check
+from ..compat.pytest import is_of_pytest
 from ..errors import WrongUse
 from ..model import Check
 from ..options import MAKE_SESSION, SESSION
@@ -158,7 +159,7 @@ def _record_site(
     # The call may be in a function or a class that the module runs while it is imported.
     frame: FrameType | None = caller
     while frame is not None and frame.f_code.co_name != "<module>":
-        if str(frame.f_globals.get("__name__")).partition(".")[0] in ("_pytest", "pluggy"):
+        if is_of_pytest(frame):
             return  # a test, a fixture or a hook runs: no module is being imported
         frame = frame.f_back
     if frame is None:

@@ -12,6 +12,8 @@ from weakref import WeakKeyDictionary
 
 import pytest
 
+from ..compat.pytest import active_fixtures, fixture_definitions, on_request
+
 
 class RequestedFixtures:
     """Records which fixtures each fixture has requested. A plugin of its own."""
@@ -26,14 +28,7 @@ class RequestedFixtures:
         self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
         requested = self._requested_by[fixturedef] = set(fixturedef.argnames)
-        get = request.getfixturevalue
-
-        def getfixturevalue(argname: str) -> Any:
-            requested.add(argname)
-            return get(argname)
-
-        # On the object that the fixture gets as ``request``: a factory may use it later, too.
-        request.getfixturevalue = getfixturevalue  # type: ignore[method-assign]
+        on_request(request, requested.add)
         return (yield)
 
     def of(self, item: pytest.Item) -> list[str]:
@@ -46,14 +41,12 @@ class RequestedFixtures:
 
     def _all(self, item: pytest.Item) -> tuple[list[str], list[pytest.FixtureDef[Any]]]:
         # Those of the item itself, and of the fixtures that were set up for it.
-        active = getattr(getattr(item, "_request", None), "_fixture_defs", {})
-        names = dict.fromkeys([*getattr(item, "fixturenames", ()), *active])
-        manager = item.session._fixturemanager
+        names = dict.fromkeys([*getattr(item, "fixturenames", ()), *active_fixtures(item)])
         definitions: list[pytest.FixtureDef[Any]] = []
         queue = list(names)
         while queue:
             name = queue.pop()
-            for definition in reversed(manager.getfixturedefs(name, item) or ()):
+            for definition in reversed(fixture_definitions(item, name)):
                 definitions.append(definition)
                 requested = self._requested_by.get(definition, set(definition.argnames))
                 new = requested - names.keys()

@@ -1,0 +1,112 @@
+"""pytest. Seen to work: 8.1.1 and 9.2.0."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+import pytest
+
+# --- fixtures -------------------------------------------------------------------------------------
+
+
+def fixture_definitions(item: pytest.Item, name: str) -> Sequence[pytest.FixtureDef[Any]]:
+    """Return the fixtures of a name that an item can see, the nearest one last.
+
+    Why: a mark names a check, which is a fixture, and the nearest one counts. In public, pytest
+    resolves a name only by setting the fixture up.
+    """
+    return item.session._fixturemanager.getfixturedefs(name, item) or ()
+
+
+def active_fixtures(item: pytest.Item) -> Mapping[str, pytest.FixtureDef[Any]]:
+    """Return the fixtures that an item has requested so far, by name.
+
+    Why: a fixture and a body may request checks by ``request.getfixturevalue``. In public, only the
+    request knows of it, and an item does not lead to its request.
+    """
+    if isinstance(item, pytest.Function):
+        return item._request._fixture_defs
+    # A plugin's own kind of item may have no fixtures.
+    return getattr(getattr(item, "_request", None), "_fixture_defs", {})
+
+
+def fixtures_being_set_up(request: pytest.FixtureRequest) -> list[pytest.FixtureDef[Any]]:
+    """Return the fixtures during whose set-up a request was made, the innermost first.
+
+    Why: a fixture that was already being set up when the session was made has passed our hook. In
+    public, a request knows the name of its own fixture only.
+    """
+    from _pytest.fixtures import SubRequest
+
+    found = []
+    while isinstance(request, SubRequest):
+        found.append(request._fixturedef)
+        request = request._parent_request
+    return found
+
+
+def on_request(request: pytest.FixtureRequest, heard: Callable[[str], None]) -> None:
+    """Have each name told that is requested by this ``request`` of a fixture that is set up now.
+
+    Why: pytest tells of a request only when it sets the fixture up, so not for the tests after the
+    first. The fixture gets this object as its ``request``, and may keep it, as in a factory.
+    """
+    get = request.getfixturevalue
+
+    def getfixturevalue(argname: str) -> Any:
+        heard(argname)
+        return get(argname)
+
+    request.getfixturevalue = getfixturevalue  # type: ignore[method-assign]
+
+
+def is_of_pytest(frame: FrameType) -> bool:
+    """Return whether a frame runs code of pytest's own.
+
+    Why: below one, a test, a fixture or a hook runs, and no module is being imported.
+    """
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in ("_pytest", "pluggy")
+
+
+# --- the body of a test ---------------------------------------------------------------------------
+
+
+@contextmanager
+def instead_of_body(item: pytest.Item, failure: BaseException) -> Iterator[None]:
+    """Have a failure raised where an item's body would run.
+
+    Why: only there pytest sees it for ``xfail`` and unittest for ``expectedFailure``, and other
+    plugins' parts in the call go on as for any failure. ``pytest_pyfunc_call`` is called for
+    functions only.
+    """
+
+    def fails(*args: object, **kwargs: object) -> NoReturn:
+        __tracebackhide__ = True
+        raise failure
+
+    if is_unittest(item):
+        # By the method itself: unittest runs it, and decides whether its failure was expected.
+        method: Any = item.obj  # type: ignore[attr-defined]
+        vars(fails).update(vars(method))
+        item.obj = fails  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            item.obj = method  # type: ignore[attr-defined]
+    else:
+        item.runtest = fails  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            del item.runtest
+
+
+def is_unittest(item: pytest.Item) -> bool:
+    """Return whether unittest runs an item. Public; here for `instead_of_body`."""
+    unittest = sys.modules.get("unittest")
+    cls = getattr(item, "cls", None)
+    return unittest is not None and isinstance(cls, type) and issubclass(cls, unittest.TestCase)

@@ -1,0 +1,157 @@
+"""Each private API of pytest that `compat.pytest` needs, by what it is needed for."""
+
+import inspect
+import unittest
+from typing import Any
+
+import pytest
+from support.private import needs
+
+from pytest_bgcheck.compat.pytest import (
+    active_fixtures,
+    fixture_definitions,
+    fixtures_being_set_up,
+    instead_of_body,
+    is_of_pytest,
+    is_unittest,
+    on_request,
+)
+
+
+def test_what_is_gone_is_named() -> None:
+    said = r"^pytest [\d.]+ no longer has x: see compat\.pytest\.is_unittest \(LookupError: y\)$"
+    with pytest.raises(pytest.fail.Exception, match=said), needs("pytest", "x", is_unittest):
+        raise LookupError("y")
+
+
+def test_the_definitions_of_a_fixture_are_known_before_it_is_requested(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makeconftest("import pytest\n@pytest.fixture\ndef it(): return 'outer'\n")
+    item = pytester.getitem("import pytest\n@pytest.fixture\ndef it(): pass\ndef test_func(): pass")
+    with needs("pytest", "FixtureManager.getfixturedefs(name, node)", fixture_definitions):
+        definitions = fixture_definitions(item, "it")
+        assert [d.baseid for d in definitions] == ["", item.nodeid.partition("::")[0]]
+        assert not fixture_definitions(item, "unknown")
+
+
+ASKING = """
+import pytest
+from pytest_bgcheck.compat import pytest as compat
+
+@pytest.fixture(scope="session")
+def asked(request):
+    return compat.fixtures_being_set_up(request)
+
+@pytest.fixture(scope="module")
+def middle(request):
+    return request.getfixturevalue("asked")
+
+@pytest.fixture
+def own(middle): return middle
+
+@pytest.fixture
+def late(): return "late"
+"""
+
+
+def test_the_fixtures_that_an_item_has_requested_are_known(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        ASKING + "def test(request, own):\n"
+        "    assert 'late' not in compat.active_fixtures(request.node)\n"
+        "    request.getfixturevalue('late')\n"
+        "    active = compat.active_fixtures(request.node)\n"
+        "    assert active['late'].cached_result[0] == 'late'\n"
+        "    assert {'own', 'middle', 'asked'} <= active.keys()\n"
+    )
+    with needs("pytest", "Function._request and FixtureRequest._fixture_defs", active_fixtures):
+        pytester.runpytest_inprocess().assert_outcomes(passed=1)
+
+
+def test_an_item_of_another_plugin_has_requested_nothing(pytester: pytest.Pytester) -> None:
+    class Item(pytest.Item):
+        def runtest(self) -> None:
+            pass
+
+    session = pytester.getitem("def test_func(): pass").session
+    assert active_fixtures(Item.from_parent(session, name="it")) == {}
+
+
+def test_the_fixtures_that_are_being_set_up_are_known(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        ASKING + "def test(request, own):\n"
+        "    assert [d.argname for d in own] == ['asked', 'middle']\n"
+        "    assert compat.fixtures_being_set_up(request) == []\n"
+    )
+    api = "fixtures.SubRequest with _fixturedef and _parent_request"
+    with needs("pytest", api, fixtures_being_set_up):
+        pytester.runpytest_inprocess().assert_outcomes(passed=1)
+
+
+def test_each_request_of_a_fixture_is_heard(pytester: pytest.Pytester) -> None:
+    heard: list[str] = []
+
+    class Plugin:
+        @pytest.hookimpl(wrapper=True)
+        def pytest_fixture_setup(self, fixturedef: Any, request: pytest.FixtureRequest) -> Any:
+            if fixturedef.argname == "middle":
+                on_request(request, heard.append)
+            return (yield)
+
+    pytester.makepyfile(ASKING + "def test(own): pass\n")
+    with needs("pytest", "one request for pytest_fixture_setup and the fixture", on_request):
+        pytester.runpytest_inprocess(plugins=[Plugin()]).assert_outcomes(passed=1)
+        assert heard[-1:] == ["asked"]  # pytest may go this way for arguments too
+
+
+def test_a_frame_below_a_test_is_of_pytest() -> None:
+    with needs("pytest", "its code in the packages _pytest and pluggy", is_of_pytest):
+        frame = inspect.currentframe()
+        assert frame is not None
+        assert not is_of_pytest(frame)
+        below = [is_of_pytest(info.frame) for info in inspect.getouterframes(frame)]
+        assert any(below)
+
+
+SUITE = """
+import unittest
+
+import pytest
+from pytest_bgcheck.compat import pytest as compat
+
+def test_function(): raise AssertionError("not instead")
+
+class TestClass:
+    def test_method(self): raise AssertionError("not instead")
+
+class Case(unittest.TestCase):
+    def test_case(self): raise AssertionError("not instead")
+
+    @unittest.expectedFailure
+    def test_expected(self): pass
+
+@pytest.mark.xfail(raises=LookupError, strict=True)
+def test_xfail(): pass
+"""
+
+
+def test_a_failure_is_raised_where_the_body_would_run(pytester: pytest.Pytester) -> None:
+    class Plugin:
+        @pytest.hookimpl(wrapper=True, tryfirst=True)
+        def pytest_runtest_call(self, item: pytest.Item) -> Any:
+            assert is_unittest(item) == ("Case" in item.nodeid)
+            with instead_of_body(item, LookupError("instead")):
+                return (yield)
+
+    pytester.makepyfile(SUITE)
+    api = "the call of item.runtest, and TestCaseFunction.obj for unittest's own"
+    with needs("pytest", api, instead_of_body):
+        result = pytester.runpytest_inprocess(plugins=[Plugin()])
+        result.assert_outcomes(failed=3, xfailed=2)
+        result.stdout.fnmatch_lines(["*LookupError: instead"])
+        result.stdout.no_fnmatch_line("*not instead")
+
+
+def test_unittest_is_told_apart(request: pytest.FixtureRequest) -> None:
+    assert not is_unittest(request.node)
+    assert issubclass(unittest.IsolatedAsyncioTestCase, unittest.TestCase)
