@@ -7,7 +7,7 @@ apart from the stderr of the other side. A line counts only if it is one of thos
 first to its last letter.
 
 Even so it is no proof: who takes a Refused or Gone for true asks a second time, with a request in
-which no check has a part. Pure; imports only errors and unexpected.
+which no check has a part. Pure; imports only errors and log.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 
 from ..errors import BadReply, Gone, Refused, TargetError, Unreachable
-from ..unexpected import OURS
+from ..log import OURS
 
 SSH = frozenset({"ssh", "safe-ssh"})
 

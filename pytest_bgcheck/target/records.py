@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from .. import unexpected
+from .. import log
 from ..ledger import RUN_ENDED
 from ..model import Check, Result, State
 from . import recovery, replies, requests
@@ -212,7 +212,7 @@ class Records:
 def internal(target: Target, error: Exception, records: Iterable[Record]) -> str:
     """Log an error of ours; return the line that tells it."""
     secrets = [value for record in records for _, value in record.spec.check.env]
-    return unexpected.tell(f"background checks on {target.label}", error, secrets)
+    return log.internal_error(f"background checks on {target.label}", error, secrets)
 
 
 def judged(result: Result, check: Check) -> Result:

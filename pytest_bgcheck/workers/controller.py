@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .. import unexpected
+from .. import log
 from ..events import EVENTS
 from ..run.book import Book
 from ..run.link import new_run
@@ -98,7 +98,7 @@ class Controller:
                 getattr(self, f"_heard_{message[0]}")(worker, *message[1:])
         except Exception as error:  # an error here would end execnet's receiver thread
             doing = f"the message {message[:1]!r} of {worker}"
-            self.book.unexpected.append(unexpected.tell(doing, error))
+            self.book.unexpected.append(log.internal_error(doing, error))
 
     def _heard_unexpected(self, worker: str, line: str) -> None:
         self.book.unexpected.append(f"{line} (worker {worker})")
@@ -206,7 +206,7 @@ class Controller:
             try:
                 ref = hosts.from_plain(facts)
             except Exception as error:  # the others are to be cleaned all the same
-                line = unexpected.tell(f"cleaning up {facts['label']}", error)
+                line = log.internal_error(f"cleaning up {facts['label']}", error)
                 self.book.troubles.append(f"{facts['label']}: {line}")
                 continue
             way = HostTransport(ref.backend, facts["sudo"], facts["sudo_user"])

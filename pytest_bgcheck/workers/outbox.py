@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .. import unexpected
+from .. import log
 from ..wire import plain
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Outbox:
                 self._bad(message, error)
 
     def _bad(self, message: tuple[Any, ...], error: Exception) -> None:
-        self._lost(unexpected.tell(f"the message {message[0]!r} was not sent", error))
+        self._lost(log.internal_error(f"the message {message[0]!r} was not sent", error))
 
     def flush(self) -> None:
         """Send what there is, and end."""
