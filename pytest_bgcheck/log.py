@@ -25,22 +25,26 @@ def internal_error(doing: str, error: BaseException, secrets: Iterable[str] = ()
     ``doing`` says what was being done. ``secrets``, and whatever stands in a request, are left out
     of both.
     """
+    hidden = list(secrets)
     # Not by exc_info: what formats that would not leave anything out.
     lines = "".join(traceback.format_exception(error)).splitlines()
-    shown = "\n".join(without_secrets(line, secrets) for line in lines)
+    shown = "\n".join(without_secrets(line, hidden) for line in lines)
     LOG.error("%s: internal error\n%s", doing, shown)
-    said = without_secrets(" ".join(str(error).split()), secrets)
+    said = " ".join(without_secrets(line, hidden) for line in str(error).split("\n"))
+    said = " ".join(said.split())
     name = type(error).__name__
     return f"internal error: {name}: {said}" if said else f"internal error: {name}"
 
 
 def without_secrets(line: str, secrets: Iterable[str]) -> str:
-    """Return a line without what stands in a request, and with `***` for each secret.
+    """Return a line without what stands in a request, and with ``***`` for each secret.
 
-    A secret of a letter or three is no secret, and its letters are in other words.
+    A secret of one to three letters is left in: its letters are in other words. Of one of several
+    lines each line is a secret.
     """
     line = line if OURS not in line else line.partition(OURS)[0] + "..."
-    for word in secrets:
-        if len(word) >= _SHORTEST_SECRET:
-            line = line.replace(word, "***")
+    parts = {part for secret in secrets for part in secret.splitlines()}
+    for part in sorted(parts, key=len, reverse=True):
+        if len(part) >= _SHORTEST_SECRET:
+            line = line.replace(part, "***")
     return line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "..."

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 
 from ..ledger import Ledger
+from ..log import internal_error
 from ..options import Settings
 from . import document, github, html, summary
 from .figures import Figures, Run
@@ -44,5 +45,5 @@ def write_all(
         except OSError as error:
             unwritten.append(f"{path}: {error.strerror or error}")
         except Exception as error:  # a report is not worth a run
-            unwritten.append(f"{path}: internal error: {error!r}")
+            unwritten.append(f"{path}: {internal_error(f'the report {path}', error)}")
     return unwritten

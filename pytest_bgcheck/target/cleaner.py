@@ -164,7 +164,9 @@ class Cleaner:
                     left_s = max(0.1, deadline - self._clock())
                     reply = ask(target.transport, nonce, request, left_s)
             except Exception as error:  # whatever it was, the target is to be cleaned
-                detail = f"{RUN_ENDED}, and its target could not be asked: {error}"
+                expected = isinstance(error, TargetError)
+                why = str(error) if expected else internal(target, error, records)
+                detail = f"{RUN_ENDED}, and its target could not be asked: {why}"
                 self._records.settle_all(records, State.CANCELLED, detail)
                 return
             self._records.take(target, records, reply)

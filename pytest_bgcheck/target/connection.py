@@ -117,6 +117,7 @@ class Connection:
                 stdout, stderr = _outputs(process, self._timeout_s, self._on_output)
             except subprocess.TimeoutExpired:
                 self.close()
+                # Without its cause: that one's text is the request.
                 raise Unreachable(f"no answer in {self._timeout_s:.0f} s") from None
             except BaseException:
                 self.close()
@@ -216,7 +217,7 @@ def _delegate(backend: Any) -> BaseBackend | None:
             ssh_identity_file=backend.ssh_identity_file,
         )
     except Exception as error:
-        raise causes.of_exception(error) from None
+        raise causes.of_exception(error) from error
     return None if host is None else host.backend
 
 
@@ -229,7 +230,7 @@ def _run(backend: BaseBackend, request: str) -> Answer:
     except Exception as error:
         cause = error.args[0] if error.args else None
         if not isinstance(cause, CommandResult):
-            raise causes.of_exception(error) from None
+            raise causes.of_exception(error) from error
         result = cause  # testinfra raises ssh's 255
     finally:
         _quiet.on = False
@@ -257,14 +258,14 @@ def _abandonable(function: Callable[[], ResultT], timeout_s: float) -> ResultT:
 
     try:
         threading.Thread(target=work, name="bgcheck-call", daemon=True).start()
-    except RuntimeError as no_thread:
-        raise Unreachable(str(no_thread)) from None
+    except RuntimeError as error:  # no more threads
+        raise Unreachable(str(error)) from error
     try:
-        result, error = box.get(timeout=timeout_s)
+        result, raised = box.get(timeout=timeout_s)
     except queue.Empty:
         raise Unreachable(f"no answer in {timeout_s:.0f} s") from None
-    if error is not None:
-        raise error
+    if raised is not None:
+        raise raised
     return result  # type: ignore[return-value]
 
 

@@ -58,7 +58,7 @@ def parse(nonce: str, data: bytes) -> Reply:
         reply = frame.read()
         expected = _number(lines[ends[0]].split()[-1].decode("ascii"))
     except (ValueError, IndexError, KeyError, TypeError, binascii.Error) as error:
-        raise BadReply(f"a reply that makes no sense: {error}") from None
+        raise BadReply(f"a reply that makes no sense: {error}") from error
     if frame.records != expected:
         raise BadReply(f"a reply with {frame.records} of {expected} records")
     return replace(reply, gone=encoding == "none")

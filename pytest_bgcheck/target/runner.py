@@ -255,7 +255,7 @@ class Runner:
             except TargetError as error:
                 foreign = foreign + 1 if isinstance(error, BadReply) else 0
                 if foreign >= recovery.FOREIGN_ANSWERS:
-                    raise Refused(f"what answers does not run /bin/sh: {error}") from None
+                    raise Refused(f"what answers does not run /bin/sh: {error}") from error
                 decision = recovery.after_failure(
                     failures, self._clock(), deadline(), self._jitter()
                 )

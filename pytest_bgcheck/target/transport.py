@@ -57,7 +57,7 @@ def ask(transport: Transport, nonce: str, request: str, timeout_s: float) -> rep
         try:
             return replies.parse(nonce, bytes(collector.data) if streams else answer.stdout)
         except BadReply as error:
-            raise _cause(answer, error, collector.begun) from None
+            raise _cause(answer, error, collector.begun) from error
 
     return _asked(transport, timeout_s, question, lambda: collector.begun)
 
@@ -102,7 +102,7 @@ def _asked(
         return question()
     except Refused as error:
         if begun():
-            raise Unreachable(str(error)) from None
+            raise Unreachable(str(error)) from error
         first = error
     nonce = secrets.token_hex(8)
     try:
@@ -110,12 +110,12 @@ def _asked(
         try:
             replies.parse(nonce, answer.stdout)
         except BadReply as bad:
-            raise _cause(answer, bad, begun=False) from None
+            raise _cause(answer, bad, begun=False) from bad
     except TargetError as second:
         if type(second) is type(first):
-            raise first from None
-        raise Unreachable(str(first)) from None
-    raise Unreachable(str(first))
+            raise first from first.__cause__
+        raise Unreachable(str(first)) from first
+    raise Unreachable(str(first)) from first
 
 
 def _cause(answer: Answer, error: BadReply, begun: bool) -> TargetError:

@@ -151,3 +151,16 @@ def test_a_subtest_that_is_skipped_says_nothing_of_its_test(pytester: pytest.Pyt
     outcomes = {test["test"].rpartition("::")[2]: test["outcome"] for test in document["tests"]}
     assert outcomes == {"test_good": "passed", "test_bad": "failed"}
     assert document["run"]["causes"] == ["1 test failed: test_it.py::Test::test_bad"]
+
+
+def test_a_report_that_fails_for_an_error_of_ours_costs_no_run_and_leaves_a_traceback(
+    pytester: pytest.Pytester,
+) -> None:
+    conftest = (
+        "from pytest_bgcheck.report import document\n"
+        "document.document = lambda *_: {'unwritable': object()}\n"
+    )
+    result = run(pytester, "--bgcheck-report=r.json", conftest=conftest, test_it="def test(): pass")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["report not written: *r.json: internal error: TypeError: *"])
+    result.stderr.fnmatch_lines(["the report *r.json: internal error", "Traceback *"])
