@@ -66,7 +66,16 @@ class Check:
 
     def differences(self, other: Check) -> list[str]:
         """Return the names of the arguments in which two checks differ."""
-        return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
+        names = {f.name: f.name.removesuffix("_s") for f in fields(self)}
+        if self.script is not None and other.script is not None:
+            names["argv"] = "args"
+            del names["command"]  # the script's path and its arguments, as they are shown
+        else:
+            names["argv"] = "command"
+        differing = [
+            name for field, name in names.items() if getattr(self, field) != getattr(other, field)
+        ]
+        return list(dict.fromkeys(differing))
 
     def terms(self, salt: str) -> str:
         """Return a digest of all that the check says, the same in every process that has the salt.

@@ -1,0 +1,29 @@
+"""The plain data of checks."""
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_bgcheck.model import Check, Script
+
+COMMAND = Check("c", ("/bin/sh", "-c", "true"), "true")
+SCRIPT = Check("c", ("a",), "x.sh a", script=Script("x.sh", b"true"))
+
+
+@pytest.mark.parametrize(
+    ("check", "other", "names"),
+    [
+        (COMMAND, COMMAND, []),
+        (COMMAND, replace(COMMAND, argv=("/bin/sh", "-c", "false"), command="false"), ["command"]),
+        (COMMAND, replace(COMMAND, timeout_s=1.0, grace_s=1.0), ["timeout", "grace"]),
+        (COMMAND, replace(COMMAND, retry_every_s=1.0, env=(("A", "b"),)), ["retry_every", "env"]),
+        (COMMAND, SCRIPT, ["command", "script"]),
+        (SCRIPT, replace(SCRIPT, argv=("b",), command="x.sh b"), ["args"]),
+        (SCRIPT, replace(SCRIPT, command="y.sh a", script=Script("y.sh", b"true")), ["script"]),
+    ],
+)
+def test_two_checks_differ_in_arguments_as_the_user_names_them(
+    check: Check, other: Check, names: list[str]
+) -> None:
+    assert check.differences(other) == names
+    assert other.differences(check) == names
