@@ -1,6 +1,6 @@
 """Command line and ini file, turned into frozen values once.
 
-A message says which of them was wrong. May import pytest and arguments.
+A message says which of them was wrong. Imports only pytest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from typing import Any
 
 import pytest
 
-from .arguments import LONGEST_S, UNAWAITED
+UNAWAITED = ("warn", "fail", "ignore")
+"""What a job can make of the run that nobody judged; the default first."""
+
+LONGEST_S = 10 * 86400.0
+"""The supervisor counts centiseconds modulo 11.5 days."""
 
 SESSION: pytest.StashKey[Any] = pytest.StashKey()
 """Where the plugin keeps its session on the config; here, so that declared fixtures find it."""

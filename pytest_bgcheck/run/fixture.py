@@ -4,16 +4,18 @@ work.
 
 from __future__ import annotations
 
-import datetime
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..arguments import make_check
+from ..arguments import CHECK, CheckArguments, make_check, refuse_unknown, show_arguments
 from ..errors import WrongUse
 from ..target.job import Job
 from .session import Session
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Bgcheck:
@@ -22,50 +24,33 @@ class Bgcheck:
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    @show_arguments(CHECK, CheckArguments)
     def start(
         self,
         command: str | Sequence[str | os.PathLike[str]] | None = None,
         *,
         name: str,
         host: Any = None,
-        script: str | os.PathLike[str] | None = None,
-        args: Sequence[str] | None = None,
-        timeout: float | datetime.timedelta | None = None,
-        rc: int | Iterable[int] | None = None,
-        retry_every: float | datetime.timedelta | None = None,
-        grace: float | datetime.timedelta | None = None,
-        sudo: bool | None = None,
-        sudo_user: str | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | os.PathLike[str] | None = None,
-        output_limit: int | None = None,
-        unawaited: str | None = None,
+        **arguments: Unpack[CheckArguments],
     ) -> Job:
         """Start a job in the background and return its handle at once.
 
-        ``host`` is a hostspec or a testinfra Host, by default the local one; the other arguments
-        are those of :func:`background_check`. The same name on the same host again gives the same
-        job. Raises :class:`WrongUse` for wrong arguments, and where they differ from those of the
-        job that is there.
+        The same name on the same host again gives the same job. Raises :class:`WrongUse` for wrong
+        arguments, and where they differ from those of the job that is there.
+
+        :param command: as for :func:`background_check`.
+        :param name: what ``bgcheck[...]`` and the mark find the job by.
+        :param host: a hostspec or a testinfra Host; default: the local one.
         """
         __tracebackhide__ = True  # pytest would show the arguments, and ``env`` may be secret
-        given = {
-            "script": script,
-            "args": args,
-            "timeout": timeout,
-            "rc": rc,
-            "retry_every": retry_every,
-            "grace": grace,
-            "sudo": sudo,
-            "sudo_user": sudo_user,
-            "env": env,
-            "cwd": cwd,
-            "output_limit": output_limit,
-            "unawaited": unawaited,
-        }
+        refuse_unknown("Bgcheck.start", CHECK, arguments)
         try:
             check = make_check(
-                name, command, given, timeout_s=self._session.settings.timeout_s, directory=Path()
+                name,
+                command,
+                arguments,
+                timeout_s=self._session.settings.timeout_s,
+                directory=Path(),
             )
         except WrongUse as error:
             raise WrongUse(f"background check {name!r}: {error}") from None

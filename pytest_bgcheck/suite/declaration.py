@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
@@ -14,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..arguments import make_check
+from ..arguments import CHECK, CheckArguments, make_check, refuse_unknown, show_arguments
 from ..compat.pytest import is_of_pytest
 from ..errors import WrongUse
 from ..model import Check
 from ..options import MAKE_SESSION, SESSION
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ..target.job import Job
 
 _KEY = "_pytest_bgcheck"
@@ -31,10 +32,11 @@ RESERVED = frozenset({"bgcheck", "host", "request", "_testinfra_host"})
 
 @dataclass(frozen=True, eq=False)
 class Declaration:
-    """The arguments of one ``background_check`` call, not looked at yet, and where it stands."""
+    """What a ``background_check`` call was given, not validated yet, and where the call stands."""
 
     command: object
-    given: Mapping[str, Any] = field(repr=False)
+    host: object
+    arguments: CheckArguments = field(repr=False)
     file: str
     line: int
 
@@ -45,76 +47,45 @@ class Declaration:
 
     def check(self, name: str, timeout_s: float) -> Check:
         """Return the check that is declared under a fixture's name. Raises WrongUse."""
-        directory = Path(self.file).parent
         try:
             if name in RESERVED:
                 raise WrongUse(f"name {name!r} is the name of a fixture that checks need")
             if not isinstance(name, str) or not name.isidentifier():
                 raise WrongUse(f"name must be an identifier, not {name!r}")
             return make_check(
-                name, self.command, self.given, timeout_s=timeout_s, directory=directory
+                name,
+                self.command,
+                self.arguments,
+                host=self.host,
+                timeout_s=timeout_s,
+                directory=Path(self.file).parent,
             )
         except WrongUse as error:
             raise WrongUse(f"{self.place(name)}: {error}") from None
 
 
+@show_arguments(CHECK, CheckArguments)
 def background_check(
     command: str | Sequence[str | os.PathLike[str]] | None = None,
     *,
     name: str | None = None,
-    script: str | os.PathLike[str] | None = None,
-    args: Sequence[str] | None = None,
-    timeout: float | datetime.timedelta | None = None,
-    rc: int | Iterable[int] | None = None,
-    retry_every: float | datetime.timedelta | None = None,
-    grace: float | datetime.timedelta | None = None,
     host: str | None = None,
-    sudo: bool | None = None,
-    sudo_user: str | None = None,
-    env: Mapping[str, str] | None = None,
-    cwd: str | os.PathLike[str] | None = None,
-    output_limit: int | None = None,
-    unawaited: str | None = None,
+    **arguments: Unpack[CheckArguments],
 ) -> Any:
     """Declare a check that runs in the background on its target, and a fixture of its name.
 
     Assign it at module level of a conftest or a test module; the check has the variable's name
-    unless ``name`` is given. The fixture's value is the :class:`Job` on the test's host.
+    unless ``name`` is given. The fixture's value is the :class:`Job` on the test's host. A wrong
+    value is a ``pytest.UsageError`` at collection, before anything is started.
 
     :param command: a string for the target's ``/bin/sh -c``, or a sequence: one argv, quoted.
-    :param script: instead of a command: a local file (relative to the declaring one), sent to the
-        target and run there by its ``#!`` line with ``args``.
-    :param timeout: seconds the job may run on the target; default: ini ``bgcheck_timeout``, 360.
-    :param rc: the exit code or codes that mean success; default 0.
-    :param retry_every: seconds: run the command again until its rc is accepted or the time is over.
-    :param grace: seconds between TERM and KILL when it is ended; default 5.
+    :param name: another name than the variable's.
     :param host: a testinfra hostspec such as ``"ssh://db1"``; default: the awaiting test's host.
-    :param sudo, sudo_user: run as another user; default: as the host's testinfra settings say.
-    :param env: environment to add. The values appear in no report and in no argv that stays.
-    :param cwd: the directory to run in; default: where ``host.run`` runs.
-    :param output_limit: bytes kept of stdout and of stderr (head and tail); default 1 MiB.
-    :param unawaited: ``"ignore"``, ``"warn"`` or ``"fail"``: what becomes of the run if no test
-        judged it; default: as the option ``--bgcheck-unawaited`` says.
-
-    A wrong argument is a ``pytest.UsageError`` at collection, before anything is started.
     """
-    given = {
-        "script": script,
-        "args": args,
-        "timeout": timeout,
-        "rc": rc,
-        "retry_every": retry_every,
-        "grace": grace,
-        "host": host,
-        "sudo": sudo,
-        "sudo_user": sudo_user,
-        "env": env,
-        "cwd": cwd,
-        "output_limit": output_limit,
-        "unawaited": unawaited,
-    }
+    __tracebackhide__ = True  # pytest would show the arguments, and ``env`` may be secret
+    refuse_unknown("background_check", CHECK, arguments)
     caller = sys._getframe(1)
-    declaration = Declaration(command, given, caller.f_code.co_filename, caller.f_lineno)
+    declaration = Declaration(command, host, arguments, caller.f_code.co_filename, caller.f_lineno)
 
     # An unpinned check requests host, so that testinfra parametrizes the test as usual. The scopes
     # are the widest possible: testinfra's host is a fixture of the module.
@@ -125,6 +96,7 @@ def background_check(
         return _job_of(request, declaration, host)
 
     function = unpinned if host is None else pinned
+    script = arguments.get("script")
     function.__doc__ = f"The background check {command if script is None else script!r}."
     fixture = pytest.fixture(scope="module" if host is None else "session", name=name)(function)
     # On the function for whoever finds it by name, on the fixture for whoever reads the module.

@@ -67,7 +67,7 @@ def _same_name_messages(checks: Sequence[tuple[str, Declaration]]) -> Iterator[s
 def _identity(site: DeclarationSite) -> tuple[str, int, str]:
     """Return what a declaration has in common with itself in a second import of its module."""
     declaration = site.declaration
-    arguments = (site.given_name, declaration.command, declaration.given)
+    arguments = (site.given_name, declaration.command, declaration.host, declaration.arguments)
     return declaration.file, declaration.line, repr(arguments)
 
 
@@ -77,8 +77,8 @@ def _message(site: DeclarationSite) -> str:
     if site.in_class is not None:
         return f"{place}: it must be declared at module level, not in the class {site.in_class}"
     declaration = site.declaration
-    argument = "script" if declaration.given["script"] is not None else "command"
-    value = declaration.given["script"] if argument == "script" else declaration.command
+    script = declaration.arguments.get("script")
+    argument, value = ("command", declaration.command) if script is None else ("script", script)
     text = f"{place}: {argument} {reprlib.repr(value)} would never run: "
     if variable is None:
         return text + "assign it to a variable of the module, as in webapp = background_check(...)"

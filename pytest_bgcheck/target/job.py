@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable
 
-from ..arguments import duration
 from ..errors import StillRunning
 from ..model import Output, Result, State
+from ..readers import read_seconds_or_0
 from .records import Record
 from .runner import Runner
 
@@ -73,7 +73,7 @@ class Job:
         return result
 
     def _ended(self, timeout: float | datetime.timedelta | None = None) -> Result:
-        limit = None if timeout is None else duration("timeout", timeout, above=None)
+        limit = None if timeout is None else read_seconds_or_0("timeout", timeout)
         record = self._record
         self._on_use(record, False)
         self._runner.want(record)

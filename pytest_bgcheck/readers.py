@@ -1,0 +1,145 @@
+"""What turns an argument's value into a validated one. A message says which argument was wrong.
+
+Each takes the argument's name and its value, and raises WrongUse. Imports errors and options.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping
+
+from .errors import WrongUse
+from .options import LONGEST_S, UNAWAITED
+
+
+def read_exit_codes(argument: str, value: object) -> frozenset[int]:
+    """Return accepted exit codes, given as one or as several."""
+    codes = (
+        value if isinstance(value, Iterable) and not isinstance(value, (str, bytes)) else [value]
+    )
+    result = set()
+    for code in codes:
+        if isinstance(code, bool) or not isinstance(code, int) or not 0 <= code <= 255:
+            raise WrongUse(
+                f"{argument} must be an exit code from 0 to 255 or several, not {value!r}"
+            )
+        result.add(code)
+    if not result:
+        raise WrongUse(f"{argument} must have at least one exit code, got {value!r}")
+    return frozenset(result)
+
+
+def read_seconds(argument: str, value: object, *, zero: bool = False) -> float:
+    """Return seconds, given as a number or a timedelta: more than 0, or also 0 if ``zero``."""
+    if isinstance(value, datetime.timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+        raise WrongUse(f"{argument} must be a number of seconds or a timedelta, not {value!r}")
+    if value < 0 or (value == 0 and not zero):
+        least = "0 or more" if zero else "more than 0"
+        raise WrongUse(f"{argument} must be {least} seconds, not {value!r}")
+    if value > LONGEST_S:
+        raise WrongUse(f"{argument} must be at most {LONGEST_S:g} seconds (10 days), not {value!r}")
+    return float(value) if zero else max(float(value), 0.01)
+
+
+def read_seconds_or_0(argument: str, value: object) -> float:
+    return read_seconds(argument, value, zero=True)
+
+
+def read_text(argument: str, value: object) -> str:
+    """Return a text that is not empty."""
+    if not isinstance(value, str):
+        raise WrongUse(f"{argument} must be a string, not {value!r}")
+    if not value.strip() or "\0" in value:
+        raise WrongUse(f"{argument} must be neither empty nor hold a NUL, got {value!r}")
+    return _encodable(argument, value)
+
+
+def read_directory(argument: str, value: object) -> str:
+    """Return the path of a directory on the target."""
+    return read_text(argument, _plain(value))
+
+
+def read_local_file(argument: str, value: object) -> str:
+    """Return the path of a file here. Whether it can be read is not looked at."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise WrongUse(f"{argument} must be the path of a local file, not {value!r}")
+    return os.fspath(value)
+
+
+def read_words(
+    argument: str, value: object, wanted: str = "a sequence of strings"
+) -> tuple[str, ...]:
+    """Return words of a command line; ``wanted`` says what the value may be."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise WrongUse(f"{argument} must be {wanted}, not {value!r}")
+    words = []
+    for word in map(_plain, value):
+        if not isinstance(word, str) or "\0" in word:
+            raise WrongUse(f"{argument} must be {wanted} without NUL, got {word!r} in it")
+        words.append(_encodable(argument, word))
+    return tuple(words)
+
+
+def read_argv(argument: str, value: object) -> tuple[str, ...]:
+    """Return a command that is given as a sequence: a program and its arguments."""
+    words = read_words(argument, value, "a string or a sequence of strings")
+    if not words or not words[0]:
+        raise WrongUse(f"{argument} must name a program, got {value!r}")
+    return words
+
+
+def read_bool(argument: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise WrongUse(f"{argument} must be True or False, not {value!r}")
+    return value
+
+
+def read_environment(argument: str, value: object) -> tuple[tuple[str, str], ...]:
+    """Return variables, sorted by name. No message shows a value: it may be a secret."""
+    if not isinstance(value, Mapping):
+        kind = type(value).__name__
+        raise WrongUse(f"{argument} must be a mapping of names to values, not a {kind}")
+    for name, text in value.items():
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise WrongUse(
+                f"{argument} must have names of letters, digits and underscores, got {name!r}"
+            )
+        if name == "PYTEST_BGCHECK_JOB":
+            raise WrongUse(f"{argument} must not set {name}: it marks the check's processes")
+        if not isinstance(text, str) or "\0" in text:
+            raise WrongUse(f"{argument}[{name!r}] must be a string without NUL")
+        _encodable(f"{argument}[{name!r}]", text)
+    return tuple(sorted(value.items()))
+
+
+def read_size(argument: str, value: object) -> int:
+    """Return a number of bytes."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise WrongUse(f"{argument} must be a positive number of bytes, not {value!r}")
+    return value
+
+
+def read_unawaited(argument: str, value: object) -> str:
+    if value not in UNAWAITED:
+        raise WrongUse(f"{argument} must be one of {', '.join(UNAWAITED)}, not {value!r}")
+    return str(value)
+
+
+def _encodable(argument: str, value: str) -> str:
+    """Return a text that has bytes: those of undecodable file names are surrogates, others not."""
+    try:
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        # The value may be a secret, and the error holds it.
+        raise WrongUse(f"{argument} holds characters that cannot be encoded") from None
+    return value
+
+
+def _plain(value: object) -> object:
+    """Return a path as a text, anything else as it is."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
