@@ -235,14 +235,15 @@ def _new_book(config: pytest.Config, settings: options.Settings, alone: bool = T
 
 @pytest.hookimpl(specname="pytest_runtestloop", wrapper=True, tryfirst=True)
 def pytest_runtestloop_around(session: pytest.Session) -> Generator[None, object, object]:
+    config = session.config
     # Not before: the modes that only look at what was collected never come here.
     ours = _look(session)  # once more: others may have added items when they were told of the list
     if ours is not None:
         ours.make_plan(session.items)
-        failed = session.testsfailed and not session.config.option.continue_on_collection_errors
+        failed = session.testsfailed and not config.getoption("continue_on_collection_errors")
         # xdist's workers run what they have collected all the same.
-        runs = not failed or hasattr(session.config, "workerinput")
-        if runs and not options.only_looks(session.config):
+        runs = not failed or hasattr(config, "workerinput")
+        if runs and not options.only_looks(config):
             _start(ours)
     return (yield)
 
@@ -301,11 +302,11 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     book = config.stash.get(BOOK, None)
-    if book is None or config.option.no_summary:
+    if book is None or config.getoption("no_summary"):
         return
     writer = config.get_terminal_writer()
-    width, tty = writer.fullwidth, writer._file.isatty()
-    lines = book.summary(width, config.option.verbose)
+    width, tty = writer.fullwidth, bool(terminalreporter.isatty)
+    lines = book.summary(width, config.get_verbosity())
     if len(lines) > 1:
         terminalreporter.write_sep("=", "background checks")
     for line, colour in lines:

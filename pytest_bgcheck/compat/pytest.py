@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import pytest
 
@@ -110,3 +110,64 @@ def is_unittest(item: pytest.Item) -> bool:
     unittest = sys.modules.get("unittest")
     cls = getattr(item, "cls", None)
     return unittest is not None and isinstance(cls, type) and issubclass(cls, unittest.TestCase)
+
+
+# --- the terminal ---------------------------------------------------------------------------------
+
+
+def terminal_file(config: pytest.Config) -> TextIO:
+    """Return the file that pytest's terminal writer writes to.
+
+    Why: the live line moves the cursor, which the writer would count as columns. The writer's own
+    ``write_raw`` came after 8.1.
+    """
+    file: TextIO = config.get_terminal_writer()._file
+    return file
+
+
+def capture_off(config: pytest.Config) -> AbstractContextManager[None]:
+    """Have what is written now reach the terminal, and not the output of the test that runs.
+
+    Why: as pytest's live log does it. In public, only a fixture (``capsys``) can switch it off.
+    """
+    manager = config.pluginmanager.get_plugin("capturemanager")
+    return nullcontext() if manager is None else manager.global_and_fixture_disabled()
+
+
+def end_line(reporter: pytest.TerminalReporter) -> None:
+    """Tell pytest that its line is over, so that it begins the next one with a file's name.
+
+    Why: ``ensure_newline`` would write a newline of its own.
+    """
+    reporter.currentfspath = None
+
+
+def begins_lines(reporter: pytest.TerminalReporter) -> bool:
+    """Return whether pytest begins a line when a test starts, and not when it ends."""
+    return reporter.showfspath or reporter.showlongtestinfo
+
+
+def begin_line(
+    reporter: pytest.TerminalReporter, nodeid: str, location: tuple[str, int | None, str]
+) -> None:
+    """Have pytest begin the line of a test once more, behind lines of ours."""
+    reporter.pytest_runtest_logstart(nodeid, location)
+
+
+# --- reports --------------------------------------------------------------------------------------
+
+
+def is_subtest(report: pytest.TestReport) -> bool:
+    """Return whether a report is of a subtest: of pytest 9, or of pytest-subtests.
+
+    Why: ``pytest.SubtestReport`` came with pytest 9, and pytest-subtests has another.
+    """
+    return hasattr(report, "context")
+
+
+def has_xfail(report: pytest.TestReport) -> bool:
+    """Return whether a failure of the test that has run was expected.
+
+    Why: the attribute is set by ``xfail``, and in no reference.
+    """
+    return hasattr(report, "wasxfail")

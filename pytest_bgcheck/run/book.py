@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from ..compat.pytest import has_xfail, is_subtest
 from ..ledger import JobEntry, Ledger
 from ..options import Settings, only_looks
 from ..plan import Durations, duration_key
@@ -44,8 +45,8 @@ class Book:
         self._announcer = Announcer(config, self.ledger)
         config.pluginmanager.register(self._announcer, "bgcheck-announcer")
         self._progress: Progress | None = None
-        reporter = config.pluginmanager.getplugin("terminalreporter")
-        if reporter is not None and config.option.verbose >= 0 and not self._idle:
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and config.get_verbosity() >= 0 and not self._idle:
             self._progress = Progress(config, reporter, self.ledger, alone)
             config.pluginmanager.register(self._progress, "bgcheck-progress")
 
@@ -63,9 +64,9 @@ class Book:
         if not start:  # xdist's own report of the test in which a worker crashed
             worker = report.node.gateway.id if hasattr(report, "node") else worker
             start = stop = time.time()
-        if report.skipped and hasattr(report, "context"):
+        if report.skipped and is_subtest(report):
             return  # a subtest: it says nothing of its test
-        when, outcome, expected = report.when or "", report.outcome, hasattr(report, "wasxfail")
+        when, outcome, expected = report.when or "", report.outcome, has_xfail(report)
         self.ledger.test(report.nodeid, worker, when, start, stop, outcome, expected)
 
     def idle(self) -> float:
@@ -116,7 +117,7 @@ class Book:
         lines = [f"report not written: {line}" for line in unwritten]
         if not self._shown:  # --no-summary; that the run is red must be said, and what is left
             lines += [*map(unjudged_failure_line, told.unjudged_failures), *self._wrong()]
-        reporter = config.pluginmanager.getplugin("terminalreporter")
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
         for line in lines:
             if reporter is None:
                 print(f"pytest-bgcheck: {line}", file=sys.stderr)

@@ -24,6 +24,7 @@ from typing import Any
 
 import pytest
 
+from ..compat.pytest import begin_line, begins_lines, capture_off, end_line, terminal_file
 from ..events import Event, JobEnded, JobStarted, WaitEnded
 from ..ledger import Ledger
 from ..report import live
@@ -44,15 +45,15 @@ class Progress:
     """A plugin of its own, beside the terminal's reporter. ``alone``: this is the only process."""
 
     def __init__(self, config: pytest.Config, reporter: Any, ledger: Ledger, alone: bool) -> None:
+        self._config = config
         self._reporter = reporter
         self._writer = config.get_terminal_writer()
-        self._file = self._writer._file
+        self._file = terminal_file(config)
         self._ledger = ledger
-        self._capture = config.pluginmanager.getplugin("capturemanager") if alone else None
         self._alone = alone
-        self._verbose = config.option.verbose > 0
+        self._verbose = config.get_verbosity() > 0
         dumb = os.environ.get("TERM", "dumb") == "dumb"
-        self._live = self._file.isatty() and not dumb  # the reporter's isatty was not always called
+        self._live = bool(reporter.isatty) and not dumb  # in pytest 8 it is no method
         self._lock = threading.RLock()
         self._unwritten: list[JobStarted | JobEnded] = []
         self._known: set[tuple[type[Event], str]] = set()
@@ -155,12 +156,8 @@ class Progress:
     @contextlib.contextmanager
     def _screen(self) -> Generator[None, None, None]:
         """Have the terminal for ourselves, and not what the test's output goes to."""
-        with self._lock:
-            if self._capture is None:
-                yield
-            else:
-                with self._capture.global_and_fixture_disabled():
-                    yield
+        with self._lock, capture_off(self._config) if self._alone else contextlib.nullcontext():
+            yield
 
     def _draw(self, text: str) -> None:
         try:
@@ -206,15 +203,15 @@ class Progress:
         self._erase()
         if writer.width_of_current_line:
             writer.line()
-        reporter.currentfspath = None
+        end_line(reporter)
         for text, markup in lines[:-1]:
             writer.line(text, **markup)
         # Where pytest begins its next line with a newline, that ends the last of ours.
         text, markup = lines[-1]
         writer.write(text, **markup)
-        begins = reporter.showfspath or reporter.showlongtestinfo
+        begins = begins_lines(reporter)
         if begins and self._test is not None:
-            reporter.pytest_runtest_logstart(*self._test)
+            begin_line(reporter, *self._test)
         elif not (begins and before_test):
             writer.line()
         writer.flush()

@@ -2,6 +2,7 @@
 
 import inspect
 import unittest
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,12 +10,19 @@ from support.private import needs
 
 from pytest_bgcheck.compat.pytest import (
     active_fixtures,
+    begin_line,
+    begins_lines,
+    capture_off,
+    end_line,
     fixture_definitions,
     fixtures_being_set_up,
+    has_xfail,
     instead_of_body,
     is_of_pytest,
+    is_subtest,
     is_unittest,
     on_request,
+    terminal_file,
 )
 
 
@@ -155,3 +163,101 @@ def test_a_failure_is_raised_where_the_body_would_run(pytester: pytest.Pytester)
 def test_unittest_is_told_apart(request: pytest.FixtureRequest) -> None:
     assert not is_unittest(request.node)
     assert issubclass(unittest.IsolatedAsyncioTestCase, unittest.TestCase)
+
+
+class Calls:
+    """Calls a function while a test runs."""
+
+    def __init__(self, function: Callable[[pytest.Config], None]) -> None:
+        self._function = function
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        self._function(item.config)
+
+
+def reporter_of(config: pytest.Config) -> "pytest.TerminalReporter":
+    reporter: pytest.TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
+    assert reporter is not None
+    return reporter
+
+
+@pytest.mark.parametrize("capture", ["fd", "sys", "no"])
+def test_what_is_written_during_a_test_reaches_the_terminal(
+    pytester: pytest.Pytester, capture: str
+) -> None:
+    pytester.makepyfile(
+        people="import pytest\n"
+        "from pytest_bgcheck.compat.pytest import capture_off\n"
+        "@pytest.hookimpl(tryfirst=True)\n"
+        "def pytest_runtest_call(item):\n"
+        "    with capture_off(item.config): print('for people')\n"
+    )
+    pytester.makepyfile("def test(): print('of the test'); assert False")
+    with needs("pytest", "CaptureManager.global_and_fixture_disabled", capture_off):
+        result = pytester.runpytest_subprocess(f"--capture={capture}", "-p", "people")
+        # In the report of the failure it would stand beside what the test has printed.
+        head = result.stdout.str().partition("= FAILURES =")[0]
+        assert "for people" in head
+        assert ("of the test" in head) == (capture == "no")
+
+
+def test_without_capture_there_is_nothing_to_switch_off(pytester: pytest.Pytester) -> None:
+    with capture_off(pytester.parseconfig("-p", "no:capture")):
+        pass
+
+
+def test_the_file_of_the_terminal_is_known(pytester: pytest.Pytester) -> None:
+    def write(config: pytest.Config) -> None:
+        with capture_off(config):
+            terminal_file(config).write("\nraw\n")
+
+    pytester.makepyfile("def test(): pass")
+    with needs("pytest", "TerminalWriter._file", terminal_file):
+        result = pytester.runpytest_inprocess(plugins=[Calls(write)])
+        assert "raw" in result.outlines
+
+
+@pytest.mark.parametrize(("option", "begins"), [("-v", True), ("-vv", True), ("-q", False)])
+def test_a_test_has_its_line_back(pytester: pytest.Pytester, option: str, begins: bool) -> None:
+    def write(config: pytest.Config) -> None:
+        reporter = reporter_of(config)
+        assert begins_lines(reporter) is begins
+        with capture_off(config):
+            config.get_terminal_writer().line()
+            end_line(reporter)
+            config.get_terminal_writer().write("ours")
+            if begins:  # with a newline
+                begin_line(reporter, "test_it.py::test", ("test_it.py", 0, "test"))
+            else:
+                config.get_terminal_writer().line()
+
+    pytester.makepyfile(test_it="def test(): pass")
+    api = "TerminalReporter.currentfspath, showfspath, showlongtestinfo or pytest_runtest_logstart"
+    with needs("pytest", api, begin_line):
+        lines = pytester.runpytest_inprocess(option, plugins=[Calls(write)]).outlines
+        behind = lines[lines.index("ours") + 1]
+        assert behind.startswith("test_it.py::test PASSED" if begins else ".")
+
+
+def test_the_reports_of_subtests_and_of_xfail_are_told_apart(pytester: pytest.Pytester) -> None:
+    reports: list[pytest.TestReport] = []
+
+    class Plugin:
+        def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+            reports.append(report)
+
+    pytester.makepyfile(
+        "import unittest, pytest\n"
+        "class Case(unittest.TestCase):\n"
+        "    def test(self):\n"
+        "        with self.subTest('one'): self.skipTest('not now')\n"
+        "@pytest.mark.xfail\ndef test_xfail(): assert False\n"
+        "def test(): pass\n"
+    )
+    pytester.runpytest_inprocess(plugins=[Plugin()])
+    with needs("pytest", "TestReport.wasxfail", has_xfail):
+        assert [r.nodeid.partition("::")[2] for r in reports if has_xfail(r)] == ["test_xfail"]
+    with needs("pytest", "SubtestReport.context", is_subtest):
+        found = {r.nodeid.partition("::")[2] for r in reports if is_subtest(r)}
+        assert found == ({"Case::test"} if hasattr(pytest, "Subtests") else set())
