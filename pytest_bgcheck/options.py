@@ -6,7 +6,7 @@ A message says which of them was wrong. Imports only pytest.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,6 @@ SESSION: pytest.StashKey[Any] = pytest.StashKey()
 MAKE_SESSION: pytest.StashKey[Callable[[], Any]] = pytest.StashKey()
 """How to make it if only a running test turns out to need it."""
 
-DEFAULT_TIMEOUT_S = 360.0
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -39,85 +37,127 @@ class Settings:
     forks: int
     plan: bool
     keep: bool
-    reports: tuple[Path, ...] = ()
-    github_summary: bool = True
-    junit_properties: bool = True
+    reports: tuple[Path, ...]
+    github_summary: bool
+    junit_properties: bool
+
+
+@dataclass(frozen=True)
+class Option:
+    """A row: an option, the field of `Settings` that it becomes, its default, and what reads it.
+
+    ``read`` raises ValueError that says what is wrong with what was given. ``command_line`` and
+    ``ini`` are pytest's own keywords for the option, None where there is no such option.
+    """
+
+    name: str
+    field: str
+    default: object
+    read: Callable[[Any], object]
+    command_line: Mapping[str, Any] | None
+    ini: Mapping[str, Any] | None
+    help: str
+
+    def value(self, config: pytest.Config) -> object:
+        """Return the value, the command line's first. Raises UsageError that names the option."""
+        given, origin = None, ""
+        if self.command_line is not None:
+            given, origin = config.getoption(f"bgcheck_{self.name}"), f"--bgcheck-{self.name}"
+        if given is None and self.ini is not None:
+            given, origin = config.getini(f"bgcheck_{self.name}"), f"ini option bgcheck_{self.name}"
+            given = None if given == "" else given
+        if given is None:
+            return self.default
+        try:
+            return self.read(given)
+        except ValueError as error:
+            raise pytest.UsageError(f"{origin}: {error}") from None
+
+
+def _number(kind: type[float] | type[int]) -> Callable[[str], float]:
+    def read(given: str) -> float:
+        try:
+            number = kind(given)
+        except ValueError:
+            raise ValueError(f"{given!r} is no number") from None
+        if not 0 < number <= LONGEST_S:
+            raise ValueError(f"{given!r} is out of range")
+        return number
+
+    return read
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def read(given: str) -> str:
+        if given not in choices:
+            raise ValueError(f"{given!r} is none of {', '.join(choices)}")
+        return given
+
+    return read
+
+
+def _directory(given: str) -> str:
+    if not given.startswith("/") or "\0" in given:
+        raise ValueError(f"{given!r} is no absolute path")
+    return given
+
+
+def _reports(given: Sequence[str]) -> tuple[Path, ...]:
+    paths = tuple(Path(path) for path in given)
+    for path in paths:
+        if path.suffix not in (".json", ".html"):
+            raise ValueError(f"{path.name!r} is neither .json nor .html")
+        if path.suffix == ".html" and importlib.util.find_spec("jinja2") is None:
+            raise ValueError(f"{path.name} needs jinja2: pip install 'pytest-bgcheck[report]'")
+    return paths
+
+
+_FLAG = {"action": "store_true"}
+_SWITCH = {"type": "bool", "default": True}
+
+OPTIONS = (
+    Option("timeout", "timeout_s", 360.0, _number(float), {"metavar": "SECONDS"}, {},
+           "seconds a check may run on its target if it does not say (default: 360)"),
+    Option("order", "order", "last", _choice("last", "keep"), {"metavar": "last|keep"}, {},
+           "tests that await checks: 'last', behind the others (default), or 'keep'"),
+    Option("unawaited", "unawaited", UNAWAITED[0], _choice(*UNAWAITED),
+           {"metavar": "|".join(UNAWAITED)}, {},
+           "a check that no test judged, though one that requests it has run, fails the run if it"
+           " did not succeed ('warn', default), in any case ('fail') or never ('ignore')"),
+    Option("dir", "dir", "", _directory, {"metavar": "DIR"}, {},
+           "directory for the run's files on the targets (default: their TMPDIR or /tmp)"),
+    Option("forks", "forks", 32, _number(int), {"metavar": "N"}, {},
+           "hosts spoken to at once to start and to clean up (default: 32)"),
+    Option("plan", "plan", False, bool, _FLAG, None,
+           "show checks, hosts and awaiting tests; start nothing"),
+    Option("report", "reports", (), _reports, {"action": "append", "metavar": "PATH"}, None,
+           "write a report of the run, .json or .html by its ending; repeatable;"
+           " .html needs pytest-bgcheck[report]"),
+    Option("github_summary", "github_summary", True, bool, None, _SWITCH,
+           "on GitHub, add to the step's summary and annotate checks that did not succeed"),
+    Option("junit_properties", "junit_properties", True, bool, None, _SWITCH,
+           "tell in the JUnit report, as properties of each test, what its checks did"),
+    Option("keep", "keep", False, bool, _FLAG, None, "leave the run's files on the targets"),
+)  # fmt: skip
 
 
 def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("bgcheck", "background checks on the targets")
-
-    def both(stem: str, help: str, **kwargs: Any) -> None:
-        group.addoption(f"--bgcheck-{stem}", dest=f"bgcheck_{stem}", help=help, **kwargs)
-        parser.addini(f"bgcheck_{stem}", help)
-
-    both("timeout", "seconds a check may run on its target if it does not say (default: 360)",
-         metavar="SECONDS")  # fmt: skip
-    both("order", "tests that await checks: 'last', behind the others (default), or 'keep'",
-         metavar="last|keep")  # fmt: skip
-    both("unawaited", "a check that no test judged, though one that requests it has run, fails the"
-         " run if it did not succeed ('warn', default), in any case ('fail') or never ('ignore')",
-         metavar="|".join(UNAWAITED))  # fmt: skip
-    both("dir", "directory for the run's files on the targets (default: their TMPDIR or /tmp)",
-         metavar="DIR")  # fmt: skip
-    both("forks", "hosts spoken to at once to start and to clean up (default: 32)", metavar="N")
-    group.addoption("--bgcheck-plan", action="store_true", dest="bgcheck_plan",
-                    help="show checks, hosts and awaiting tests; start nothing")  # fmt: skip
-    group.addoption("--bgcheck-report", action="append", dest="bgcheck_report", metavar="PATH",
-                    help="write a report of the run, .json or .html by its ending; repeatable;"
-                    " .html needs pytest-bgcheck[report]")  # fmt: skip
-    parser.addini("bgcheck_github_summary", "on GitHub, add to the step's summary and annotate"
-                  " checks that did not succeed", type="bool", default=True)  # fmt: skip
-    parser.addini("bgcheck_junit_properties", "tell in the JUnit report, as properties of each"
-                  " test, what its checks did", type="bool", default=True)  # fmt: skip
-    group.addoption("--bgcheck-keep", action="store_true", dest="bgcheck_keep",
-                    help="leave the run's files on the targets")  # fmt: skip
+    for option in OPTIONS:
+        dest = f"bgcheck_{option.name}"
+        if option.command_line is not None:
+            words = f"--bgcheck-{option.name}"
+            group.addoption(words, dest=dest, help=option.help, **option.command_line)
+        if option.ini is not None:
+            parser.addini(dest, option.help, **option.ini)
 
 
 def from_config(config: pytest.Config) -> Settings:
     """Read the session's options. Raises pytest.UsageError that names the option."""
-
-    def value(stem: str) -> tuple[str | None, str]:
-        given = config.getoption(f"bgcheck_{stem}")
-        if given is not None:
-            return given, f"--bgcheck-{stem}"
-        return config.getini(f"bgcheck_{stem}") or None, f"ini option bgcheck_{stem}"
-
-    def choice(stem: str, *choices: str) -> str:
-        given, origin = value(stem)
-        if given is None:
-            return choices[0]
-        if given not in choices:
-            raise pytest.UsageError(f"{origin}: {given!r} is none of {', '.join(choices)}")
-        return given
-
-    def number(stem: str, default: float, read: type[int] | type[float]) -> float:
-        given, origin = value(stem)
-        if given is None:
-            return default
-        try:
-            result = read(given)
-        except ValueError:
-            raise pytest.UsageError(f"{origin}: {given!r} is no number") from None
-        if not 0 < result <= LONGEST_S:
-            raise pytest.UsageError(f"{origin}: {given!r} is out of range")
-        return result
-
-    directory, origin = value("dir")
-    if directory is not None and (not directory.startswith("/") or "\0" in directory):
-        raise pytest.UsageError(f"{origin}: {directory!r} is no absolute path")
-    return Settings(
-        timeout_s=number("timeout", DEFAULT_TIMEOUT_S, float),
-        order=choice("order", "last", "keep"),
-        unawaited=choice("unawaited", *UNAWAITED),
-        dir=directory or "",
-        forks=int(number("forks", 32, int)),
-        plan=config.getoption("bgcheck_plan"),
-        keep=config.getoption("bgcheck_keep"),
-        reports=_reports(config),
-        github_summary=config.getini("bgcheck_github_summary"),
-        junit_properties=config.getini("bgcheck_junit_properties"),
-    )
+    values: dict[str, Any] = {option.field: option.value(config) for option in OPTIONS}
+    directory = config.invocation_params.dir
+    values["reports"] = tuple(directory / path for path in values["reports"])
+    return Settings(**values)
 
 
 def only_looks(config: pytest.Config) -> bool:
@@ -132,16 +172,3 @@ def keeps_order(config: pytest.Config) -> bool:
     ``--stepwise`` skips, in the next run, what stood before the test that failed: as collected.
     """
     return any(config.getoption(mode, False) for mode in ("stepwise", "failedfirst", "newfirst"))
-
-
-def _reports(config: pytest.Config) -> tuple[Path, ...]:
-    given = config.getoption("bgcheck_report") or ()
-    paths = [config.invocation_params.dir / path for path in given]
-    for path in paths:
-        if path.suffix not in (".json", ".html"):
-            raise pytest.UsageError(f"--bgcheck-report: {path.name!r} is neither .json nor .html")
-        if path.suffix == ".html" and importlib.util.find_spec("jinja2") is None:
-            raise pytest.UsageError(
-                f"--bgcheck-report: {path.name} needs jinja2: pip install 'pytest-bgcheck[report]'"
-            )
-    return tuple(paths)

@@ -1,0 +1,90 @@
+"""The tables of the reference, and what help shows, say what the code does."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from pytest_bgcheck import background_check, plugin
+from pytest_bgcheck.arguments import CHECK, MARK, Argument
+from pytest_bgcheck.model import Check
+from pytest_bgcheck.options import OPTIONS, UNAWAITED, Option
+
+TEXT = Path(__file__).parents[1].joinpath("docs/reference.md").read_text("utf-8")
+
+
+def table(heading: str) -> list[list[str]]:
+    """Return the cells of the table whose first column has this heading."""
+    found = re.search(rf"^\| {heading} \|.*\n\|---.*\n((?:\|.*\n)+)", TEXT, re.M)
+    assert found is not None
+    lines = found[1].replace(r"\|", "/").splitlines()
+    return [[cell.strip().replace("/", "|") for cell in line.split("|")[1:-1]] for line in lines]
+
+
+def default_in(text: str) -> int | None:
+    """Return the number that a text calls a default, in bytes if it is a size."""
+    found = re.search(r"default[^;.]*? (\d+)( MiB)?", text)
+    return found and int(found[1]) << (20 if found[2] else 0)
+
+
+def test_the_reference_has_each_argument_of_a_declaration() -> None:
+    named = [name for cell, _ in table("argument") for name in re.findall(r"`(\w+)`", cell)]
+    assert sorted(named) == sorted(inspect.signature(background_check).parameters)
+
+
+def test_each_default_of_an_argument_is_that_of_its_field() -> None:
+    check = Check("c", ("true",), "true")
+    assert check.rc == {0}
+    defaults = {"timeout": check.timeout_s, "rc": 0, "grace": check.grace_s,
+                "output_limit": check.output_limit}  # fmt: skip
+    reference = {cell.strip("`"): default_in(text) for cell, text in table("argument")}
+    help = {row.name: default_in(row.doc) for row in CHECK}
+    for told in (reference, help):
+        assert {name: default for name, default in told.items() if default is not None} == defaults
+
+
+def test_the_reference_has_each_option() -> None:
+    def cells(option: Option) -> tuple[str, str]:
+        command_line = ini = ""
+        if option.command_line is not None:
+            metavar = option.command_line.get("metavar")
+            command_line = f"`--bgcheck-{option.name}{f'={metavar}' if metavar else ''}`"
+        if option.ini is not None:
+            ini = f"`bgcheck_{option.name}`"
+        return command_line, ini
+
+    assert {(line, ini) for line, ini, _ in table("command line")} == set(map(cells, OPTIONS))
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_each_default_of_an_option_is_told(option: Option) -> None:
+    name = re.compile(rf"bgcheck[-_]{option.name}\b")
+    (shown,) = [text for line, ini, text in table("command line") if name.search(line + ini)]
+    if isinstance(option.default, bool):
+        assert shown.startswith("true") == option.default
+    elif isinstance(option.default, (int, float)):
+        assert shown.split()[0] == f"{option.default:g}"
+        assert default_in(option.help) == option.default
+    elif option.default and isinstance(option.default, str):
+        assert shown == f"`{option.default}`"
+        assert re.search(rf"'{option.default}'[^']*\bdefault\)", option.help)
+
+
+def test_the_default_timeout_of_a_check_is_the_options() -> None:
+    (timeout,) = [option for option in OPTIONS if option.name == "timeout"]
+    assert Check("c", ("true",), "true").timeout_s == timeout.default
+
+
+def test_the_reference_has_each_way_to_treat_an_unawaited_job() -> None:
+    (text,) = [text for cell, text in table("argument") if cell == "`unawaited`"]
+    assert set(re.findall(r'`"(\w+)"`', text)) == set(UNAWAITED)
+    assert set(re.findall(r"^\| `(\w+)`(?:, the default)? \| ", TEXT, re.M)) >= set(UNAWAITED)
+    assert f"| `{UNAWAITED[0]}`, the default |" in TEXT
+
+
+@pytest.mark.parametrize("row", MARK, ids=lambda row: row.name)
+def test_what_the_mark_takes_is_explained(row: Argument) -> None:
+    assert f"`{row.name}=" in TEXT
+    assert f"{row.name}=..." in plugin.MARK
+    assert f" {row.name}: " in plugin.MARK
