@@ -201,7 +201,7 @@ class Result:
         __tracebackhide__ = True
         why = self.why_not_whole(stream)
         if why:
-            raise OutputCut(f"{stream} {why}; {stream}_kept is what was kept")
+            raise OutputCut(f"{stream} {why}; {stream}_kept holds what was kept")
         kept: Output = getattr(self, f"{stream}_kept")
         return kept
 
@@ -213,12 +213,12 @@ class Result:
         """
         kept: Output = getattr(self, f"{stream}_kept")
         if kept.missing:
-            return f"is not whole: {kept.missing}"
+            return f"is incomplete: {kept.missing}"
         if kept.cut:
             head, tail = len(kept.head), len(kept.tail)
             return (
-                f"was cut: of its {kept.size:,} bytes the first {head:,} and the last {tail:,} are"
-                " here (a larger output_limit= of the check keeps more)"
+                f"was cut: only the first {head:,} and the last {tail:,} of its {kept.size:,} bytes"
+                " were kept (a larger output_limit= of the check keeps more)"
             )
         unheard = self.state in (State.LOST, State.UNREACHABLE, State.CANCELLED)
         if unheard and not self.attempts and not kept.size:

@@ -166,7 +166,7 @@ def causes(ledger: Ledger, run: Run, failures: Sequence[UnjudgedFailure]) -> lis
     known = run.exit_status in STOPPED or (run.exit_status == 1 and lines)
     if not known:
         why = OTHER_STATUSES.get(
-            run.exit_status, "an error in collection, an option or another plugin"
+            run.exit_status, "perhaps an error in collection, an option or another plugin"
         )
         lines.insert(0, f"pytest's exit status is {run.exit_status}: {why}")
     return lines
@@ -177,7 +177,7 @@ def outcome(job: JobEntry) -> str:
     if job.state is State.CANCELLED and job.result and job.result.detail == RUN_ENDED:
         if job.started_at is None:
             return "its start was not confirmed"
-        return "it still ran when the tests were over"
+        return "it was still running when the tests were over"
     facts = [str(job.state)]
     if job.result is not None and job.result.rc is not None:
         facts.append(f"rc {job.result.rc}")
@@ -191,7 +191,7 @@ def unjudged_failure_line(failure: UnjudgedFailure) -> str:
     job = failure.job
     return (
         f"background check {job.name!r} on {job.host} was judged by no test ({outcome(job)}),"
-        f" though {failure.test} requests it and has run: this makes the run fail"
+        f" though {failure.test} requests it and has run, so the run fails"
         f" (unawaited={failure.unawaited}); await it by @pytest.mark.bgcheck({job.name!r}), or read"
         " its rc"
     )

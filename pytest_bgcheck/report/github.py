@@ -34,7 +34,7 @@ def markdown(figures: Figures) -> str:
     blocks = [f"### {mark} Background checks", _plain(headline(figures))]
     if figures.causes:
         causes = [f"- {_plain(cause)}" for cause in figures.causes[:MOST_ROWS]]
-        blocks.append("\n".join(["Why the run is red:", "", *causes]))
+        blocks.append("\n".join(["Why the run failed:", "", *causes]))
     if figures.bad:
         rows = [HEADS, tuple("---" for _ in HEADS)]
         rows += [tuple(map(_plain, cells(job))) for job in figures.bad[:MOST_ROWS]]
@@ -57,7 +57,7 @@ def _plain(text: str) -> str:
 
 def commands(figures: Figures) -> list[str]:
     """Return a workflow command for each job that did not succeed and that no test tolerated, and
-    for each that makes the run red because nobody judged it. In a green run they only warn."""
+    for each that makes the run fail because no test judged it. In a green run they only warn."""
     kind = "error" if figures.causes else "warning"
     failed = [job for job in figures.bad if job not in figures.tolerated]
     failed += [failure.job for failure in figures.unjudged_failures if failure.job not in failed]

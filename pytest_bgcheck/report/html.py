@@ -166,7 +166,7 @@ def _facts(document: Document, job: JobPart) -> list[str]:
         "started": job["started_at"],
         "ended": job["ended_at"],
         "first awaited": job["first_awaited_at"],
-        "verdict seen": job["verdict_seen_at"],
+        "end known to a test": job["verdict_seen_at"],
     }
     known = [
         f"{word} at {duration(max(0.0, at - zero))}"
@@ -177,7 +177,7 @@ def _facts(document: Document, job: JobPart) -> list[str]:
     accepted = ", ".join(map(str, job["accepted_rc"]))
     lines.append(f"limit {duration(job['limit_s'])}, accepted rc {accepted}")
     if job["attempts"] > 1:
-        lines.append(f"{job['attempts']} attempts; the output is that of the last one")
+        lines.append(f"{job['attempts']} attempts; this is the output of the last one")
     for wait in job["awaited_by"][:MOST_TESTS]:
         where = f" on {wait['worker']}" if wait["worker"] else ""
         lines.append(f"{wait['test']}{where} waited {duration(wait['waited_s'])}")

@@ -20,19 +20,19 @@ def count(number: int, noun: str) -> str:
 
 
 def headline(figures: Figures) -> str:
-    """Return the line that says what the background was worth."""
+    """Return the line that says how much the checks did, and how little the tests waited."""
     bad = f", {len(figures.bad)} did not succeed" if figures.bad else ""
     critical = figures.longest_critical_job
-    path = "the tests"
+    path = "only tests"
     if critical is not None:
         took = critical.duration_s
         if took is None and critical.ended_at and critical.started_at:
             took = critical.ended_at - critical.started_at
-        path = f"{critical.name} on {critical.host}" + (f" {duration(took)}" if took else "")
+        path = f"{critical.name} on {critical.host}" + (f", {duration(took)}" if took else "")
     return (
         f"{count(figures.jobs, 'background check')} on {count(figures.hosts, 'host')}{bad}:"
-        f" {duration(figures.checks_s)} of checks in {duration(figures.wall_s)};"
-        f" tests waited {duration(figures.waited_s)}; critical path {path}"
+        f" {duration(figures.checks_s)} of checks in a run of {duration(figures.wall_s)};"
+        f" tests waited {duration(figures.waited_s)}; critical path: {path}"
     )
 
 
@@ -51,16 +51,16 @@ def output_cut_line(job: JobEntry) -> str:
         sizes.append(f"{stream} ({output.missing or bytes_of(output.size)})")
         larger = larger or not output.missing
     more = "; a larger output_limit= keeps more" if larger else ""
-    return (
-        f"background check {job.name!r} on {job.host} has its output cut: {', '.join(sizes)}{more}"
-    )
+    where = f"background check {job.name!r} on {job.host}"
+    return f"the output of {where} was cut: {', '.join(sizes)}{more}"
 
 
 def unjudged_lines(figures: Figures) -> list[str]:
     """Return a line for each job that no test judged and that does not make the run fail; after an
     interrupt only their number."""
     if figures.stopped and figures.unjudged:
-        return [f"{count(len(figures.unjudged), 'background check')} judged by no test"]
+        verb = "was" if len(figures.unjudged) == 1 else "were"
+        return [f"{count(len(figures.unjudged), 'background check')} {verb} judged by no test"]
     failures = {failure.job.key for failure in figures.unjudged_failures}
     return [
         f"background check {job.name!r} on {job.host} was judged by no test ({outcome(job)})"
@@ -72,7 +72,7 @@ def unjudged_lines(figures: Figures) -> list[str]:
 def output_note_lines(jobs: Iterable[JobEntry]) -> list[str]:
     """Return a line for each job that succeeded, but with something to be said of its output."""
     return [
-        f"background check {job.name!r} on {job.host} succeeded: {job.result.detail}"
+        f"background check {job.name!r} on {job.host} succeeded; note: {job.result.detail}"
         for job in jobs
         if job.state is State.SUCCEEDED and job.result is not None and job.result.detail
     ]

@@ -14,11 +14,12 @@ TAIL_LINES = 20
 TAIL_CHARACTERS = 4000
 
 HINTS = {
-    126: "126: the command was found but could not be executed (its mode, its #! line, noexec?)",
-    127: "127: a command was not found on the target (its PATH, its #! line?)",
+    126: "126: the command was found but could not be executed; look at its mode, its #! line and a"
+    " noexec mount",
+    127: "127: a command was not found on the target; look at its PATH and at the #! line",
     137: "137: killed by SIGKILL, perhaps because the target ran out of memory",
-    139: "139: killed by SIGSEGV, it crashed",
-    143: "143: ended by SIGTERM, not by this plugin",
+    139: "139: killed by SIGSEGV: it crashed",
+    143: "143: ended by SIGTERM, but not by this plugin",
     255: "255: often ssh's own exit code, if the check itself uses ssh",
 }
 
@@ -31,7 +32,7 @@ def hint_for(rc: int) -> str:
         name = signal.Signals(rc - 128).name
     except ValueError:
         return ""
-    return f"{rc}: 128 + {rc - 128}, as after the signal {name}"
+    return f"{rc}: 128 + {rc - 128}, probably ended by the signal {name}"
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,8 @@ def bytes_of(size: int) -> str:
 
 
 AWAITS_NOTHING = (
-    "the mark 'bgcheck' without names awaits the checks whose fixtures the test requests; this one"
-    " requests none"
+    "this test awaits nothing: its mark 'bgcheck' has no names, and it requests no check's fixture;"
+    " name a check in the mark, or request its fixture"
 )
 
 
@@ -121,7 +122,7 @@ def unknown(name: str, known: Iterable[str]) -> str:
     names = sorted(set(known))
     text = f"no background check {name!r} was declared or started for this test"
     if not names:
-        return f"{text}; there is none at all"
+        return f"{text}; it knows no checks"
     near = difflib.get_close_matches(name, names, n=1)
     guess = f"; did you mean {near[0]!r}?" if near else ""
     return f"{text}{guess}\nknown checks: {', '.join(names)}"
@@ -132,8 +133,8 @@ def unseen(name: str, places: Iterable[str]) -> str:
     return (
         f"background check {name!r} is not visible to this test; it is declared in"
         f" {', '.join(places)}\n"
-        "a test sees the checks of its module, of its conftests and of plugins; the nearest fixture"
-        " of a name counts"
+        "a test sees the checks of its own module, of its conftests and of plugins; of several with"
+        " one name it sees the nearest"
     )
 
 
@@ -154,14 +155,14 @@ def _block(verdict: Verdict) -> list[str]:
     check, result = verdict.check, verdict.result
     lines = [headline(verdict), f"  command: {one_line(check.command)}"]
     if result is None:
-        lines.append(f"  it may run for {duration(check.timeout_s)} and goes on")
+        lines.append(f"  its limit is {duration(check.timeout_s)}; it goes on")
         return lines
     if verdict.waited_s is not None:
         lines.append(f"  this test waited {duration(verdict.waited_s)} for it")
     if result.state is State.TIMED_OUT:
         lines.append(f"  its limit on the target: timeout={check.timeout_s:g}")
     if result.attempts > 1:
-        lines.append(f"  attempts: {result.attempts}; the output is that of the last one")
+        lines.append(f"  attempts: {result.attempts}; this is the output of the last one")
     if result.attempts or result.state in (State.TIMED_OUT, State.CANCELLED, State.LOST):
         lines += _stream("stdout", result.stdout_kept)
         lines += _stream("stderr", result.stderr_kept)
@@ -173,7 +174,7 @@ def _block(verdict: Verdict) -> list[str]:
     if hint:
         lines.append(f"  hint: {hint}")
     if verdict.kept:
-        lines.append(f"  the target's files: {verdict.kept}")
+        lines.append(f"  its files were kept: {verdict.kept}")
     elif result.attempts:
         lines.append("  --bgcheck-keep leaves the whole output on the target")
     return lines

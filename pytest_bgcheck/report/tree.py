@@ -59,10 +59,10 @@ def _expected(
     if known:
         longest, job = max(known, key=lambda pair: pair[0])
         line += (
-            f"; by earlier runs the last is ready after {duration(longest)}"
+            f"; by earlier runs, the last would be ready after {duration(longest)}"
             f" ({job.check.name} on {label(job.host)})"
         )
     new = [job.check.timeout_s for seconds, job in jobs if seconds is None]
     if new:
-        line += f"; {len(new)} never ran here, with limits of up to {duration(max(new))}"
+        line += f"; {len(new)} have never run here, with limits of up to {duration(max(new))}"
     return line

@@ -58,7 +58,7 @@ def test_the_critical_path_is_the_tests_where_no_test_waited() -> None:
     told.test("t1", 0, 5)
     told.test("t2", 5, 9, [key])
     assert path_of(told) == ["t1", "t2"]
-    assert summary.headline(figures_of(told, 9)).endswith("critical path the tests")
+    assert summary.headline(figures_of(told, 9)).endswith("critical path: only tests")
 
 
 def test_the_critical_path_goes_on_before_a_job_that_a_test_started() -> None:
@@ -84,8 +84,8 @@ def test_a_good_run_is_one_line() -> None:
     told.job("webapp", "web1", 0, 1890)
     told.test("t", 498, 571, [slow])
     assert summary.headline(figures_of(told, 581)) == (
-        "2 background checks on 2 hosts: 41 min 0 s of checks in 9 min 41 s;"
-        " tests waited 1 min 12 s; critical path raid_scrub on db2 9 min 30 s"
+        "2 background checks on 2 hosts: 41 min 0 s of checks in a run of 9 min 41 s;"
+        " tests waited 1 min 12 s; critical path: raid_scrub on db2, 9 min 30 s"
     )
 
 
@@ -168,7 +168,10 @@ def test_all_reports_round_the_same_figures() -> None:
         (2, "the run was interrupted"),
         (3, "pytest had an internal error"),
         (6, "pytest's exit status is 6: more warnings than --max-warnings allows"),
-        (42, "pytest's exit status is 42: an error in collection, an option or another plugin"),
+        (
+            42,
+            "pytest's exit status is 42: perhaps an error in collection, an option or another",
+        ),
     ],
 )
 def test_a_red_run_says_why(exit_status: int, first: str) -> None:
@@ -183,4 +186,4 @@ def test_a_red_run_says_why(exit_status: int, first: str) -> None:
 
 def test_a_red_run_without_a_failed_test_says_so() -> None:
     (cause,) = figures(LedgerBuilder().ledger, Run(ZERO, ZERO + 9, 1)).causes
-    assert cause.startswith("pytest's exit status is 1: an error in collection")
+    assert cause.startswith("pytest's exit status is 1: perhaps an error in collection")

@@ -150,7 +150,7 @@ def test_all_reports_agree_with_the_exit_status_and_say_what_made_it_red(
     assert f"exit status {status}" in page
     for told in causes:
         assert told.startswith(cause)
-        assert f"Red: {html.escape(told, quote=False)}" in html.unescape(page)
+        assert f"<li>{html.escape(told, quote=False)}</li>" in html.unescape(page)
         assert f"\n- {github._plain(told)}\n" in text
 
 

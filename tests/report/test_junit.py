@@ -127,8 +127,8 @@ def test_all_reports_of_a_run_have_the_same_numbers_and_causes(
     line = next(line for line in result.outlines if re.match(r"\d+ background checks", line))
     assert line.startswith(
         f"4 background checks on 1 host, 3 did not succeed: {duration(told['checks_s'])} of checks"
-        f" in {duration(told['wall_s'])}; tests waited {duration(told['waited_s'])};"
-        " critical path "
+        f" in a run of {duration(told['wall_s'])}; tests waited {duration(told['waited_s'])};"
+        " critical path: "
     )
     page = pytester.path.joinpath("r.html").read_text("utf-8")
     assert f'<p class="lead">{html.escape(line)}</p>' in page
@@ -150,7 +150,7 @@ def test_all_reports_of_a_run_have_the_same_numbers_and_causes(
     )
     assert job_d in result.outlines
     assert "'d' on local was judged by no test (failed, rc 5)" in job_d
-    assert [f"Red: {line}<" in html.unescape(page) for line in (tests, job_d)] == [True, True]
+    assert [f"<li>{line}<" in html.unescape(page) for line in (tests, job_d)] == [True, True]
     assert [job["check"] for job in jobs if job["id"] in told["unjudged"]] == ["d"]
     assert [job["check"] for job in jobs if not job["judged"]] == ["d"]
 

@@ -66,7 +66,7 @@ def test_any_code_is_good_only_if_the_command_ended_by_itself() -> None:
 @pytest.mark.parametrize(
     ("rc", "hint"),
     [(1, None), (126, "could not be executed"), (127, "not found"), (137, "out of memory"),
-     (134, "as after the signal SIGABRT"), (255, "ssh's own")],
+     (134, "by the signal SIGABRT"), (255, "ssh's own")],
 )  # fmt: skip
 def test_an_exit_code_has_the_hint_of_its_convention(rc: int, hint: str | None) -> None:
     text = verdict(State.FAILED, rc)

@@ -101,7 +101,7 @@ def test_after_an_interrupt_only_the_number_is_told(exit_status: int) -> None:
     told.test("t", 0, 2)
     numbers = figures_of(told, exit_status, "fail")
     assert numbers.unjudged_failures == []
-    assert summary.unjudged_lines(numbers) == ["2 background checks judged by no test"]
+    assert summary.unjudged_lines(numbers) == ["2 background checks were judged by no test"]
 
 
 # --- in a run -------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def test_a_run_is_red_for_what_nobody_judged(pytester: pytest.Pytester, args: li
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     lines = [line for line in result.outlines if "judged by no test" in line]
     start = "background check {!r} on local was judged by no test ({})"
-    red = [line for line in lines if "this makes the run fail" in line]
+    red = [line for line in lines if "so the run fails" in line]
     assert sorted(line.split(", though ")[0] for line in red) == sorted(
         start.format(*pair) for pair in RED.items()
     )
@@ -169,7 +169,7 @@ def test_a_run_is_red_for_what_nobody_judged(pytester: pytest.Pytester, args: li
         start.format(*pair) for pair in ONLY_TOLD.items()
     )
     (line,) = (line for line in red if "'strict'" in line)
-    assert ", though test_it.py::test_strict[local] requests it and has run: " in line
+    assert ", though test_it.py::test_strict[local] requests it and has run, " in line
     assert " (unawaited=fail); await it by @pytest.mark.bgcheck('strict')" in line
     document = json.loads(pytester.path.joinpath("r.json").read_text())
     assert document["run"]["exit_status"] == 1
@@ -199,7 +199,7 @@ def test_only_a_test_that_has_used_a_job_is_accused(pytester: pytest.Pytester) -
     assert sorted(line.partition("; await")[0] for line in lines) == [
         "background check 'job_of_a' on local was judged by no test (failed, rc 3)",
         "background check 'shared_job' on local was judged by no test (failed, rc 4), though"
-        " test_b.py::test_dynamic requests it and has run: this makes the run fail"
+        " test_b.py::test_dynamic requests it and has run, so the run fails"
         " (unawaited=warn)",
         "background check 'test_skipped_too' on local was judged by no test (failed, rc 5)",
     ]
@@ -222,7 +222,7 @@ def test_a_session_that_is_made_for_a_fixture_knows_who_uses_that(
     )
     result.assert_outcomes(passed=1, skipped=2)
     assert result.ret == 1
-    (line,) = (line for line in result.outlines if "this makes the run fail" in line)
+    (line,) = (line for line in result.outlines if "so the run fails" in line)
     assert line.startswith("background check 'c' on local was judged by no test (failed, rc 3),")
     assert ", though test_it.py::test_ran requests it " in line
 
@@ -278,8 +278,8 @@ def test_a_job_that_still_ran_is_told_and_ended(pytester: pytest.Pytester, args:
     result.assert_outcomes(passed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
-        ["background check 'c' on local was judged by no test (it still ran when the tests were"
-         " over), though test_it.py::test* requests it and has run: *"]
+        ["background check 'c' on local was judged by no test (it was still running when"
+         " the tests were over), though test_it.py::test* requests it and has run, *"]
     )  # fmt: skip
 
 

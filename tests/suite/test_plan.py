@@ -36,7 +36,7 @@ def test_the_plan_is_a_tree(pytester: pytest.Pytester, args: list[str]) -> None:
         "  <Check c> timeout=360: touch ran",
         "",
         "3 background checks on 1 host would be started, awaited by 2 tests;"
-        " 3 never ran here, with limits of up to 6 min 0 s",
+        " 3 have never run here, with limits of up to 6 min 0 s",
         "",
     ]
 
@@ -46,7 +46,8 @@ def test_the_plan_knows_earlier_runs(pytester: pytest.Pytester) -> None:
     plan = pytester.runpytest_subprocess("--bgcheck-plan")
     (line,) = (line for line in plan.outlines if "would be started" in line)
     assert re.search(
-        r"by earlier runs the last is ready after 0\.\d+ s \(a on local\); 2 never", line
+        r"by earlier runs, the last would be ready after 0\.\d+ s \(a on local\); 2 have never",
+        line,
     )
 
 
