@@ -18,33 +18,38 @@ LOG = logging.getLogger("pytest_bgcheck")
 _SHORTEST_SECRET = 4
 _LONGEST_LINE = 1000
 
+_secrets: frozenset[str] = frozenset()
 
-def internal_error(doing: str, error: BaseException, secrets: Iterable[str] = ()) -> str:
+
+def hide(secrets: Iterable[str]) -> None:
+    """Have these shown nowhere in the log of this process: the values of checks' ``env``.
+
+    One of one to three letters is no secret: its letters are in other words. Of one of several
+    lines each line is a secret.
+    """
+    global _secrets
+    lines = {line for secret in secrets for line in secret.splitlines()}
+    if not lines <= _secrets:
+        _secrets |= {line for line in lines if len(line) >= _SHORTEST_SECRET}
+
+
+def internal_error(doing: str, error: BaseException) -> str:
     """Log an error that nobody has expected; return a line for people that says what went wrong.
 
-    ``doing`` says what was being done. ``secrets``, and whatever stands in a request, are left out
-    of both.
+    ``doing`` says what was being done. Secrets, and whatever stands in a request, are left out of
+    both.
     """
-    hidden = list(secrets)
     # Not by exc_info: what formats that would not leave anything out.
     lines = "".join(traceback.format_exception(error)).splitlines()
-    shown = "\n".join(without_secrets(line, hidden) for line in lines)
-    LOG.error("%s: internal error\n%s", doing, shown)
-    said = " ".join(without_secrets(line, hidden) for line in str(error).split("\n"))
-    said = " ".join(said.split())
+    LOG.error("%s: internal error\n%s", doing, "\n".join(map(without_secrets, lines)))
+    said = " ".join(" ".join(map(without_secrets, str(error).splitlines())).split())
     name = type(error).__name__
     return f"internal error: {name}: {said}" if said else f"internal error: {name}"
 
 
-def without_secrets(line: str, secrets: Iterable[str]) -> str:
-    """Return a line without what stands in a request, and with ``***`` for each secret.
-
-    A secret of one to three letters is left in: its letters are in other words. Of one of several
-    lines each line is a secret.
-    """
+def without_secrets(line: str) -> str:
+    """Return a line with ``***`` for each secret, and without what stands in a request."""
     line = line if OURS not in line else line.partition(OURS)[0] + "..."
-    parts = {part for secret in secrets for part in secret.splitlines()}
-    for part in sorted(parts, key=len, reverse=True):
-        if len(part) >= _SHORTEST_SECRET:
-            line = line.replace(part, "***")
+    for secret in sorted(_secrets, key=len, reverse=True):
+        line = line.replace(secret, "***")
     return line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "..."

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pytest_bgcheck.log import OURS, internal_error
+from pytest_bgcheck import log
+from pytest_bgcheck.log import OURS, hide, internal_error
 
 
 def test_an_internal_error_has_its_traceback_and_its_cause_in_the_log(
@@ -24,12 +25,17 @@ def test_an_internal_error_has_its_traceback_and_its_cause_in_the_log(
     assert "test_log.py" in message
 
 
+@pytest.fixture(autouse=True)
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "_secrets", frozenset())
+
+
 @pytest.mark.parametrize("secret", ["hunter2", "first line\nsecond line", "hunter2 and more"])
 def test_an_internal_error_is_logged_and_told_without_secrets(
     caplog: pytest.LogCaptureFixture, secret: str
 ) -> None:
-    error = RuntimeError(f"it said {secret}!")
-    line = internal_error("asking", error, ["hunter2", secret])
+    hide(["hunter2", secret])
+    line = internal_error("asking", RuntimeError(f"it said {secret}!"))
     for shown in (line, caplog.text):
         assert "***" in shown
         assert not any(part in shown for part in secret.split("\n"))

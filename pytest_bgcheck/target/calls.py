@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from ..errors import Unreachable
 from . import requests
 from .records import Record, Target
-from .transport import ask
+from .transport import Call, ask
 
 QUESTION_CALL_S = 20.0
 
@@ -25,9 +25,9 @@ class Calls:
     def __init__(self, run: str, base: str, forks: int, shell: str) -> None:
         self.run = run
         self.base = base
-        self.shell = shell
+        self._shell = shell
         # Not a generator: those must not be advanced by two threads at once.
-        self.nonces: Iterator[str] = iter(lambda: secrets.token_hex(8), "")
+        self._nonces: Iterator[str] = iter(lambda: secrets.token_hex(8), "")
         self._at_once = forks
         self._forks = threading.Semaphore(forks)
 
@@ -41,30 +41,55 @@ class Calls:
             if mine:
                 self._forks.release()
 
-    def start_requests(
-        self, records: Sequence[Record]
-    ) -> Iterator[tuple[str, str, tuple[requests.Spec, ...]]]:
-        """Yield requests that start some jobs, each with its nonce and the jobs it starts."""
+    def starts(
+        self, target: Target, records: Sequence[Record]
+    ) -> Iterator[tuple[Call, list[Record]]]:
+        """Yield calls that start some jobs, each with the jobs it starts."""
+        by_id = {record.spec.id: record for record in records}
         specs = [record.spec for record in records]
-        return requests.start_requests(self.run, self.base, specs, self.nonces, self.shell)
+        for nonce, request, started in requests.start_requests(
+            self.run, self.base, specs, self._nonces, self._shell
+        ):
+            call = Call("start", target.label, nonce, request, len(started))
+            yield call, [by_id[spec.id] for spec in started]
 
-    def wait_request(
-        self, target: Target, records: Sequence[Record], expire_s: int, stream: bool
-    ) -> tuple[str, str]:
-        """Return the nonce of a wait and its request; send its jobs ahead if they are too many."""
+    def wait(self, target: Target, records: Sequence[Record], expire_s: int, stream: bool) -> Call:
+        """Return the call that waits for some jobs; send them ahead if they are too many."""
         assert target.directory is not None
         specs = [record.spec for record in records]
-        nonce, kept = next(self.nonces), ""
+        nonce, kept = next(self._nonces), ""
         for number, part in requests.keep_requests(
-            target.directory, nonce, specs, self.nonces, self.shell
+            target.directory, nonce, specs, self._nonces, self._shell
         ):
-            reply = ask(target.transport, number, part, QUESTION_CALL_S)
+            keep = Call("keep", target.label, number, part, len(specs))
+            reply = ask(target.transport, keep, QUESTION_CALL_S)
             if reply.refused:
                 raise Unreachable("; ".join(reply.refused.values()))
             kept = nonce
-        return nonce, requests.await_request(
-            target.directory, nonce, expire_s, specs, self.shell, stream, kept
+        request = requests.await_request(
+            target.directory, nonce, expire_s, specs, self._shell, stream, kept
         )
+        return Call("await", target.label, nonce, request, len(specs))
+
+    def cancel(self, record: Record) -> Call:
+        assert record.target.directory is not None
+        nonce = next(self._nonces)
+        directory, specs = record.target.directory, [record.spec]
+        request = requests.cancel_request(directory, nonce, specs, self._shell)
+        return Call("cancel", record.target.label, nonce, request, 1)
+
+    def tail(self, record: Record) -> Call:
+        assert record.target.directory is not None
+        nonce = next(self._nonces)
+        directory, specs = record.target.directory, [record.spec]
+        request = requests.tail_request(directory, nonce, specs, self._shell)
+        return Call("tail", record.target.label, nonce, request, 1)
+
+    def clean(self, target: Target, keep: bool) -> Call:
+        nonce = next(self._nonces)
+        where = self.base if target.directory is None else target.directory
+        request = requests.clean_request(where, nonce, self.run, keep, self._shell)
+        return Call("clean", target.label, nonce, request)
 
     def place(self, target: Target) -> str:
         """Return where the run's files are on a target, as far as that is known."""

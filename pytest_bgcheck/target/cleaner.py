@@ -117,23 +117,20 @@ class Cleaner:
         try:
             with changed:
                 changed.wait_for(lambda: target.starting == 0, left_s() / 2)
-            directory = target.directory
-            if directory is None and not target.asked:
+            known = target.directory is not None
+            if not known and not target.asked:
                 return
             self._ask_last(target, [r for r in ask_about if not r.state.final], left_s() / 3)
             for failures in itertools.count(1):
-                nonce = next(calls.nonces)
-                where = calls.base if directory is None else directory
-                request = requests.clean_request(where, nonce, calls.run, keep, calls.shell)
                 try:
                     with calls.turn(CLEAN_TURN_S):
-                        reply = ask(target.transport, nonce, request, left_s())
+                        reply = ask(target.transport, calls.clean(target, keep), left_s())
                     break
                 except (Unreachable, BadReply):
                     decision = recovery.after_failure(
                         failures, self._clock(), deadline, self._jitter()
                     )
-                    never = directory is None and failures >= recovery.CLEAN_TRIES
+                    never = not known and failures >= recovery.CLEAN_TRIES
                     if never or isinstance(decision, recovery.GiveUp):
                         raise
                     time.sleep(decision.after_s)
@@ -148,7 +145,7 @@ class Cleaner:
             if target.directory is not None or not isinstance(error, Refused):
                 troubles[target] = f"{error}; {calls.place(target)} may be left there"
         except Exception as error:
-            said = internal(target, error, ())
+            said = internal(target, error)
             troubles[target] = f"{said}; {calls.place(target)} may be left there"
         finally:
             _let_go(target)
@@ -159,13 +156,13 @@ class Cleaner:
         deadline = self._clock() + patience_s
         while records and target.directory is not None:
             try:
-                nonce, request = self._calls.wait_request(target, records, 0, False)
+                call = self._calls.wait(target, records, 0, False)
                 with self._calls.turn(CLEAN_TURN_S):
                     left_s = max(0.1, deadline - self._clock())
-                    reply = ask(target.transport, nonce, request, left_s)
+                    reply = ask(target.transport, call, left_s)
             except Exception as error:  # whatever it was, the target is to be cleaned
                 expected = isinstance(error, TargetError)
-                why = str(error) if expected else internal(target, error, records)
+                why = str(error) if expected else internal(target, error)
                 detail = f"{RUN_ENDED}, and its target could not be asked: {why}"
                 self._records.settle_all(records, State.CANCELLED, detail)
                 return
@@ -180,4 +177,4 @@ def _let_go(target: Target) -> None:
     try:
         target.transport.close()
     except Exception as error:  # the others must be let go of too
-        internal(target, error, target.running.values())
+        internal(target, error)

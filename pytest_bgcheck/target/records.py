@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from .. import log
 from ..ledger import RUN_ENDED
+from ..log import LOG, hide, internal_error
 from ..model import Check, Result, State
 from . import recovery, replies, requests
 from .transport import Transport
@@ -97,6 +97,7 @@ class Records:
             return list(self._by_target.values())
 
     def add(self, record: Record) -> None:
+        hide(value for _, value in record.spec.check.env)
         with self.changed:
             self._by_target[record.target, record.spec.id] = record
 
@@ -113,6 +114,7 @@ class Records:
         with self.changed:
             record.state, record.started_s = State.RUNNING, started_s
             record.target.running[record.spec.id] = record
+            _log_state(record)
             self._tell(self._on_start, record)
 
     def want(self, record: Record) -> None:
@@ -129,6 +131,7 @@ class Records:
                 record.result, record.state = result, result.state
                 record.target.running.pop(record.spec.id, None)
                 self.changed.notify_all()
+                _log_state(record)
                 self._tell(self._on_end, record)
 
     def settle_all(self, records: Iterable[Record], state: State, detail: str) -> None:
@@ -160,7 +163,7 @@ class Records:
         try:
             callback(record)
         except Exception as error:
-            self._on_unexpected(internal(record.target, error, [record]))
+            self._on_unexpected(internal(record.target, error))
 
     def wait_for(
         self, ready: Callable[[], bool], targets: Iterable[Target], timeout_s: float | None
@@ -209,10 +212,15 @@ class Records:
         return unattended
 
 
-def internal(target: Target, error: Exception, records: Iterable[Record]) -> str:
+def _log_state(record: Record) -> None:
+    # Without the result's detail, which may quote what a target said.
+    spec = record.spec
+    LOG.debug("job %s (%s) on %s: %s", spec.id, spec.check.name, record.target.label, record.state)
+
+
+def internal(target: Target, error: Exception) -> str:
     """Log an error of ours; return the line that tells it."""
-    secrets = [value for record in records for _, value in record.spec.check.env]
-    return log.internal_error(f"background checks on {target.label}", error, secrets)
+    return internal_error(f"background checks on {target.label}", error)
 
 
 def judged(result: Result, check: Check) -> Result:

@@ -39,6 +39,21 @@ class Reply:
     left: int = 0
     gone: bool = False
 
+    def counts(self) -> str:
+        """Return how much the reply tells, for the log."""
+        told = {
+            "started": len(self.started) - len(self.attached),
+            "attached": len(self.attached),
+            "refused": len(self.refused),
+            "ended": sum(report.result is not None for report in self.reports),
+            "running": sum(report.running_s is not None for report in self.reports),
+            "gone": sum(report.gone for report in self.reports),
+            "processes left": self.left,
+        }
+        words = [f"{count} {word}" for word, count in told.items() if count]
+        words += ["the run's directory is gone"] if self.gone else []
+        return ", ".join(words) or "nothing to tell"
+
 
 def parse(nonce: str, data: bytes) -> Reply:
     """Parse the reply to the request with this nonce.
@@ -92,6 +107,7 @@ class Stream:
         self._data = bytearray(b"\n")
         self._looked = 0
         self._begun = False
+        self.size = 0
         self.complete = False
 
     @property
@@ -114,6 +130,7 @@ class Stream:
                 self._forget()
                 return
             frame = bytes(self._data[:end])
+            self.size += len(frame)
             del self._data[:end]
             self._data[:0] = b"\n"
             self._looked = 0

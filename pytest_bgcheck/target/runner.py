@@ -22,7 +22,7 @@ from . import recovery, replies, requests
 from .calls import QUESTION_CALL_S, Calls
 from .cleaner import Cleaner
 from .records import Record, Records, Target, internal, judged
-from .transport import ask, ask_stream
+from .transport import Call, ask, ask_stream
 
 SETTLE_S = 3.0
 """How long the end waits for starts that are under way, when nobody needs them."""
@@ -140,8 +140,8 @@ class Runner:
     def _peek(self, target: Target, records: Sequence[Record]) -> None:
         """Take the results of those jobs that have ended already."""
         try:
-            nonce, request = self._calls.wait_request(target, records, 0, False)
-            reply = ask(target.transport, nonce, request, QUESTION_CALL_S)
+            call = self._calls.wait(target, records, 0, False)
+            reply = ask(target.transport, call, QUESTION_CALL_S)
         except TargetError as error:
             target.trouble = str(error)  # the waiter asks again
             return
@@ -163,7 +163,7 @@ class Runner:
         def failed(error: Exception) -> None:
             with self.records.changed:
                 concerned = records or list(target.running.values())
-                detail = internal(target, error, concerned)
+                detail = internal(target, error)
                 for record in concerned:
                     self.records.settle(record, Result(State.UNREACHABLE, detail=detail))
                 if work == self._wait:
@@ -182,18 +182,13 @@ class Runner:
             over()
 
     def _start(self, target: Target, records: Sequence[Record]) -> None:
-        by_id = {record.spec.id: record for record in records}
-        batches = self._calls.start_requests(records)
-        for nonce, request, specs in batches:
-            batch = [by_id[spec.id] for spec in specs]
-            if not self._start_batch(target, nonce, request, batch):
+        for call, batch in self._calls.starts(target, records):
+            if not self._start_batch(target, call, batch):
                 rest = [r for r in records if r.state is State.PENDING]
                 self.records.give_up(rest, target.trouble)
                 break
 
-    def _start_batch(
-        self, target: Target, nonce: str, request: str, records: Sequence[Record]
-    ) -> bool:
+    def _start_batch(self, target: Target, call: Call, records: Sequence[Record]) -> bool:
         """Make one start request come true, or return False."""
         if target.identity in self._dead:
             target.trouble = f"{self._dead[target.identity]} (it was given up before)"
@@ -205,7 +200,7 @@ class Runner:
         def start() -> replies.Reply:
             with self._calls.turn(START_TURN_S):
                 patience = recovery.start_patience(self._clock(), deadline, len(records))
-                reply = ask(target.transport, nonce, request, patience)
+                reply = ask(target.transport, call, patience)
             told = {*reply.started, *reply.refused}
             if "*" not in told and not all(r.spec.id in told for r in records):
                 raise BadReply("a reply that leaves out jobs")
@@ -291,7 +286,7 @@ class Runner:
                 else:
                     # A bug of ours: perhaps in what has just come. The others must not pay for it.
                     bugs += 1
-                    target.trouble = internal(target, error, records)
+                    target.trouble = internal(target, error)
                     if bugs >= INTERNAL_ERRORS:
                         self.records.give_up(records, target.trouble)
                         continue
@@ -322,7 +317,7 @@ class Runner:
         if self._in_child:
             expire = min(expire, CHILD_CALL_S)
         stream = target.transport.streams
-        nonce, request = self._calls.wait_request(target, records, expire, stream)
+        call = self._calls.wait(target, records, expire, stream)
 
         def take(reply: replies.Reply) -> None:
             with self.records.changed:
@@ -330,9 +325,9 @@ class Runner:
                     self.records.take(target, records, reply)
 
         if stream:
-            ask_stream(target.transport, nonce, request, patience, take)
+            ask_stream(target.transport, call, patience, take)
         else:
-            take(ask(target.transport, nonce, request, patience))
+            take(ask(target.transport, call, patience))
 
     def _expire(self, target: Target, failing: bool) -> None:
         """Give up the jobs whose last possible second is long over."""
@@ -357,20 +352,14 @@ class Runner:
 
     def cancel(self, record: Record) -> None:
         """End a running job on its target. Raises a TargetError if the target cannot be asked."""
-        directory = self._started(record)
-        if directory is not None:
-            nonce = next(self._calls.nonces)
-            request = requests.cancel_request(directory, nonce, [record.spec], self._calls.shell)
-            ask(record.target.transport, nonce, request, QUESTION_CALL_S)
+        if self._runs(record):
+            ask(record.target.transport, self._calls.cancel(record), QUESTION_CALL_S)
 
     def look(self, record: Record) -> Result:
         """Return how a job stands: its result, or what it has written so far."""
-        directory = self._started(record)
-        if directory is None:
+        if not self._runs(record):
             return record.result or Result(record.state)
-        nonce = next(self._calls.nonces)
-        request = requests.tail_request(directory, nonce, [record.spec], self._calls.shell)
-        reply = ask(record.target.transport, nonce, request, QUESTION_CALL_S)
+        reply = ask(record.target.transport, self._calls.tail(record), QUESTION_CALL_S)
         for report in reply.reports:
             if report.result is not None:
                 return judged(report.result, record.spec.check)
@@ -380,11 +369,11 @@ class Runner:
                 )
         return Result(State.LOST, detail="its directory on the target is gone")
 
-    def _started(self, record: Record) -> bytes | None:
-        """Wait until a job was started; return its run's directory, None if it does not run."""
+    def _runs(self, record: Record) -> bool:
+        """Wait until a job was started; return whether it runs."""
         self.attend(record.target)
         self.wait_for(lambda: record.state is not State.PENDING, (), None)
-        return record.target.directory if record.state is State.RUNNING else None
+        return record.state is State.RUNNING
 
     # --- forked children ----------------------------------------------------------------------
 

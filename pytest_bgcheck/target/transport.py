@@ -6,12 +6,16 @@ two ways to ask by it. Knows no testinfra.
 
 from __future__ import annotations
 
+import logging
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from ..errors import BadReply, Refused, TargetError, Unreachable
+from ..log import LOG, without_secrets
 from . import causes, replies, requests
 
 
@@ -45,43 +49,62 @@ class Transport(Protocol):
         """End the calls that are under way; later calls raise Unreachable."""
 
 
-def ask(transport: Transport, nonce: str, request: str, timeout_s: float) -> replies.Reply:
+PRESENCE_S = 10.0
+"""How long the question whether a target is there may take."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that is ready to be asked.
+
+    ``kind`` (start, await, ...), ``host`` and ``jobs``, how many it names, are for the log.
+    """
+
+    kind: str
+    host: str
+    nonce: str
+    request: str = field(repr=False)
+    jobs: int = 0
+
+
+def ask(transport: Transport, call: Call, timeout_s: float) -> replies.Reply:
     """Call, and return the parsed reply. Raises a TargetError."""
-    collector = replies.Collector(nonce)
+    collector = replies.Collector(call.nonce)
 
     def question() -> replies.Reply:
         streams = transport.streams
-        answer = transport.call(request, timeout_s, collector.feed if streams else None)
+        answer = transport.call(call.request, timeout_s, collector.feed if streams else None)
         if not streams:
             collector.feed(answer.stdout)
         try:
-            return replies.parse(nonce, bytes(collector.data) if streams else answer.stdout)
+            return replies.parse(call.nonce, bytes(collector.data) if streams else answer.stdout)
         except BadReply as error:
             raise _cause(answer, error, collector.begun) from error
 
-    return _asked(transport, timeout_s, question, lambda: collector.begun)
+    with _logged(call, timeout_s) as heard:
+        reply = _asked(transport, call, timeout_s, question, lambda: collector.begun)
+        heard(reply, len(collector.data))
+    return reply
 
 
 def ask_stream(
-    transport: Transport,
-    nonce: str,
-    request: str,
-    timeout_s: float,
-    deliver: Callable[[replies.Reply], None],
+    transport: Transport, call: Call, timeout_s: float, deliver: Callable[[replies.Reply], None]
 ) -> None:
     """Call, and deliver each reply of the stream as it comes. Raises a TargetError."""
-    stream = replies.Stream(nonce)
+    stream = replies.Stream(call.nonce)
 
     def on_output(data: bytes) -> None:
         for reply in stream.feed(data):
+            heard(reply, stream.size)
             deliver(reply)
 
     def question() -> None:
-        answer = transport.call(request, timeout_s, on_output)
+        answer = transport.call(call.request, timeout_s, on_output)
         if not stream.complete:
             raise _cause(answer, BadReply("a reply without an end"), stream.begun)
 
-    _asked(transport, timeout_s, question, lambda: stream.begun)
+    with _logged(call, timeout_s) as heard:
+        _asked(transport, call, timeout_s, question, lambda: stream.begun)
 
 
 ReplyT = TypeVar("ReplyT")
@@ -89,6 +112,7 @@ ReplyT = TypeVar("ReplyT")
 
 def _asked(
     transport: Transport,
+    call: Call,
     timeout_s: float,
     question: Callable[[], ReplyT],
     begun: Callable[[], bool],
@@ -105,12 +129,15 @@ def _asked(
             raise Unreachable(str(error)) from error
         first = error
     nonce = secrets.token_hex(8)
+    presence = Call("presence", call.host, nonce, requests.presence_request(nonce))
+    presence_s = min(timeout_s, PRESENCE_S)
     try:
-        answer = transport.call(requests.presence_request(nonce), min(timeout_s, PRESENCE_S))
-        try:
-            replies.parse(nonce, answer.stdout)
-        except BadReply as bad:
-            raise _cause(answer, bad, begun=False) from bad
+        with _logged(presence, presence_s) as heard:
+            answer = transport.call(presence.request, presence_s)
+            try:
+                heard(replies.parse(nonce, answer.stdout), len(answer.stdout))
+            except BadReply as bad:
+                raise _cause(answer, bad, begun=False) from bad
     except TargetError as second:
         if type(second) is type(first):
             raise first from first.__cause__
@@ -125,5 +152,29 @@ def _cause(answer: Answer, error: BadReply, begun: bool) -> TargetError:
     )
 
 
-PRESENCE_S = 10.0
-"""How long the question whether a target is there may take."""
+# --- the log --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _logged(call: Call, timeout_s: float) -> Iterator[Callable[[replies.Reply, int], None]]:
+    """Log a call, and the error that it ends with; yield what logs a reply of some bytes."""
+    name = f"{call.kind} on {call.host}"
+    begun = time.monotonic()
+    LOG.debug(
+        "%s: asked, %d jobs, %d bytes, %.1f s at most",
+        name, call.jobs, len(call.request), timeout_s,
+    )  # fmt: skip
+
+    def heard(reply: replies.Reply, size: int) -> None:
+        if LOG.isEnabledFor(logging.DEBUG):
+            took_s = time.monotonic() - begun
+            LOG.debug("%s: %s, %d bytes after %.3f s", name, reply.counts(), size, took_s)
+
+    try:
+        yield heard
+    except Exception as error:
+        if LOG.isEnabledFor(logging.DEBUG):
+            took_s = time.monotonic() - begun
+            said = without_secrets(str(error))
+            LOG.debug("%s: %s after %.3f s: %s", name, type(error).__name__, took_s, said)
+        raise

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from pytest_bgcheck.errors import TargetError, Unreachable
 from pytest_bgcheck.target.replies import mark_of
-from pytest_bgcheck.target.transport import Answer
+from pytest_bgcheck.target.transport import Answer, Call
 
 Step = TargetError | str | bytes | Callable[[str], str]
 
@@ -59,6 +59,11 @@ class Scripted:
 
     def close(self) -> None:
         self.closed = True
+
+
+def question(request: str) -> Call:
+    """Return the call that asks a request whose nonce is all zeros."""
+    return Call("question", "host", "0" * 16, request)
 
 
 def words_of(request: str) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.real_targets import Counting, RealRun, target
-from support.scripted_transport import Scripted, Step, ended, frame, started
+from support.scripted_transport import Scripted, Step, ended, frame, question, started
 
 from pytest_bgcheck import State
 from pytest_bgcheck.arguments import make_check
@@ -350,7 +350,7 @@ def test_an_error_that_quotes_our_request_does_not_show_it() -> None:
     call = transport.call
     transport.call = lambda *args: replace(call(*args), rc=1, stderr=said)  # type: ignore[method-assign]
     with pytest.raises(BadReply) as caught:
-        ask(transport, "0" * 16, request, 1)
+        ask(transport, question(request), 1)
     assert str(caught.value).endswith("it said: csh: cannot parse: /bin/sh -c 'x'...")
 
 

@@ -13,6 +13,7 @@ import testinfra
 from support.machines import SSHServer
 from support.machines.machine import wait_until
 from support.machines.processes import with_argument
+from support.scripted_transport import question
 
 from pytest_bgcheck.errors import Unreachable
 from pytest_bgcheck.target.host_transport import HostTransport
@@ -125,7 +126,7 @@ def test_where_nothing_can_be_opened_a_call_is_told_as_unreachable(
     try:
         # The lowest free one comes first: none below it is free.
         with pytest.raises(Unreachable, match="Too many open files"):
-            ask(calls, "0" * 16, "true", 20)
+            ask(calls, question("true"), 20)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         for descriptor in taken:

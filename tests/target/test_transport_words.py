@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.machines import SSHServer
 from support.machines.machine import wait_until
 from support.machines.processes import kill_tree, with_argument
-from support.scripted_transport import Scripted, Step, ended, started
+from support.scripted_transport import Scripted, Step, ended, question, started
 
 from pytest_bgcheck import State
 from pytest_bgcheck.arguments import make_check
@@ -208,7 +208,7 @@ def test_a_reply_that_began_and_ends_in_such_words_is_a_cut_line() -> None:
             return Answer(1, answer.stdout, WORDS[0].encode(), "docker")
 
     with pytest.raises(Unreachable, match="broke off"):
-        ask(Cut(present=["NONCE begin hex\n"]), "0" * 16, presence_request("0" * 16), 1)
+        ask(Cut(present=["NONCE begin hex\n"]), question(presence_request("0" * 16)), 1)
 
 
 # --- over a real ssh ------------------------------------------------------------------------------
@@ -232,13 +232,13 @@ def test_a_cut_connection_is_no_refusal_whatever_was_printed_on_it(
     words.write_text("\n".join(WORDS) + "\n")
     caught: list[TargetError] = []
 
-    def call() -> None:
+    def wait() -> None:
         try:
-            ask(transport, "0" * 16, f"cat {words}; cat {words} >&2; sleep 31.0273", 30)
+            ask(transport, question(f"cat {words}; cat {words} >&2; sleep 31.0273"), 30)
         except TargetError as error:
             caught.append(error)
 
-    calling = threading.Thread(target=call)
+    calling = threading.Thread(target=wait)
     calling.start()
     assert wait_until(lambda: bool(with_argument("sleep\x0031.0273")), 20)
     server.go_down()
@@ -264,6 +264,6 @@ def test_ssh_that_is_refused_says_so_and_leaves_no_log(
     )
     transport = HostTransport(host.backend, None, None)
     with pytest.raises(Refused, match="Permission denied"):
-        ask(transport, "0" * 16, "true", 20)
+        ask(transport, question("true"), 20)
     transport.close()
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
