@@ -24,7 +24,6 @@ from ..events import (
     JobWanted,
     WaitBegan,
     WaitEnded,
-    job_key,
 )  # fmt: skip
 from ..ledger import RUN_ENDED
 from ..model import Check, Result, State
@@ -70,17 +69,17 @@ class Session:
             forks=settings.forks,
             on_start=self._on_start,
             on_end=self._on_end,
-            on_want=lambda record: self.link.tell(JobWanted(_key(record))),
+            on_want=lambda record: self.link.tell(JobWanted(record.key)),
             on_unexpected=lambda line: self.link.unexpected(line),
         )
         self.judging = Judging(lambda event: self.link.tell(event))
-        self.jobs: dict[str, list[Job]] = {}
         self.planned: list[PlannedJob[HostRef]] = []
         self.troubles: list[str] = []
         self.started = False
         self.on_fork: Callable[[], None] = lambda: None
         self._called: dict[tuple[str, str], Check] = {}
-        self._called_jobs: dict[str, list[Job]] = {}
+        self._called_jobs: dict[str, list[Record]] = {}
+        self._handles: dict[Record, Job] = {}
         self._targets: dict[tuple[HostRef, bool | None, str | None], Target] = {}
         self._elsewhere: dict[str, tuple[bytes, dict[str, str]]] = {}
         self._joined: set[HostRef] = set()
@@ -93,14 +92,14 @@ class Session:
         target, spec = record.target, record.spec
         assert target.directory is not None
         self.link.started(target.key, target.directory, spec.id, spec.terms)
-        self.link.tell(JobStarted(_key(record), self.link.worker, time.time()))
+        self.link.tell(JobStarted(record.key, self.link.worker, time.time()))
 
     def _on_end(self, record: Record) -> None:
         assert record.result is not None
         # That this session has ended, or that it asked wrongly, is not the job's end.
         if record.result.detail not in (RUN_ENDED, OTHER_TERMS):
-            now = self._ended_at[_key(record)] = time.time()
-            self.link.tell(JobEnded.of(_key(record), record.result, now))
+            now = self._ended_at[record.key] = time.time()
+            self.link.tell(JobEnded.of(record.key, record.result, now))
 
     def order(self, items: list[pytest.Item]) -> None:
         """Move the items that await behind the others, unless the order is to be kept."""
@@ -127,13 +126,13 @@ class Session:
         new = set(refs) - self._joined
         self._joined |= new
         share = [job for job in self.planned if job.host in new]
-        jobs = self._submit([(job.check, job.host, True) for job in share])
-        for planned_job, job in zip(share, jobs, strict=True):
+        records = self._submit([(job.check, job.host, True) for job in share])
+        for job, record in zip(share, records, strict=True):
             # Also those that are to await it: they may come to their end without.
-            for test in [*planned_job.requested_by, *planned_job.awaited_by]:
-                self.link.tell(JobRequested(_key(job._record), test))
+            for test in [*job.requested_by, *job.awaited_by]:
+                self.link.tell(JobRequested(record.key, test))
 
-    def _submit(self, wanted: Sequence[tuple[Check, HostRef, bool]]) -> list[Job]:
+    def _submit(self, wanted: Sequence[tuple[Check, HostRef, bool]]) -> list[Record]:
         """Return the jobs of checks on hosts, declared or not; start those that are not known."""
         specs = []
         now = time.time()
@@ -144,15 +143,7 @@ class Session:
             specs.append((Spec(id, check, terms), target))
             if (target, id) not in self.runner.records:
                 self.link.tell(JobPlanned.of(id, target.key, check, target.label, now))
-        result = []
-        for record in self.runner.submit(specs):
-            jobs = self.jobs.setdefault(record.spec.check.name, [])
-            job = next((job for job in jobs if job._record is record), None)
-            if job is None:
-                job = Job(self.runner, record, self._on_use)
-                jobs.append(job)
-            result.append(job)
-        return result
+        return self.runner.submit(specs)
 
     def _target(self, ref: HostRef, sudo: bool | None, sudo_user: str | None) -> Target:
         key = (ref, sudo, sudo_user)
@@ -192,34 +183,35 @@ class Session:
             ref = hosts.pinned(check.host, self.config)
         else:
             ref = hosts.host_ref(host)
-        return self._used(self._job(check, ref))
+        return self._handle(self._job(check, ref))
 
-    def _used(self, job: Job) -> Job:
-        """Return a job that is handed out to a test."""
-        if self.started:
-            self.judging.use(_key(job._record))
-        return job
+    def _handle(self, record: Record) -> Job:
+        """Return a job as tests see it: the same object each time."""
+        self._on_use(record, False)
+        if record not in self._handles:
+            self._handles[record] = Job(self.runner, record, self._on_use)
+        return self._handles[record]
 
     def _on_use(self, record: Record, verdict: bool) -> None:
         """A handle is used, perhaps to read the job's verdict."""
-        self.judging.use(_key(record))
-        if verdict:
-            self.judging.judge(_key(record))
+        if self.started:
+            self.judging.use(record.key)
+            if verdict:
+                self.judging.judge(record.key)
 
-    def _job(self, check: Check, ref: HostRef, declared: bool = True) -> Job:
+    def _job(self, check: Check, ref: HostRef, declared: bool = True) -> Record:
         if not self.started:
             return self._idle(check, ref)
         # A test wants one; the host's others are not far, and come with the same call.
         self._join([ref])
         return self._submit([(check, ref, declared)])[0]
 
-    def _idle(self, check: Check, ref: HostRef) -> Job:
-        """Return a handle for a mode of pytest that sets fixtures up and runs no test."""
+    def _idle(self, check: Check, ref: HostRef) -> Record:
+        """Return a job for a mode of pytest that sets fixtures up and runs no test."""
         way = HostTransport(ref.backend, check.sudo, check.sudo_user)
         result = Result(State.NOT_STARTED, detail="nothing is started in this mode of pytest")
         target = Target(ref.label, ref.identity, way)
-        record = Record(Spec("", check), target, result.state, result)
-        return Job(self.runner, record, lambda record, verdict: None)
+        return Record(Spec("", check), target, result.state, result)
 
     def start(self, check: Check, host: Any) -> Job:
         """Start a check that is not declared, once for its name and host."""
@@ -232,11 +224,11 @@ class Session:
                 f" with another {', '.join(different)}"
             )
         check_size(check, f"background check {check.name!r}")
-        job = self._job(check, ref, declared=False)
-        jobs = self._called_jobs.setdefault(check.name, [])
-        if job not in jobs:
-            jobs.append(job)
-        return self._used(job)
+        record = self._job(check, ref, declared=False)
+        records = self._called_jobs.setdefault(check.name, [])
+        if record not in records:
+            records.append(record)
+        return self._handle(record)
 
     def _ref(self, host: Any) -> HostRef:
         if host is None:
@@ -247,30 +239,32 @@ class Session:
         """Return a job by name, and by host where several have it. Raises KeyError."""
         if self.started:
             self._join(job.host for job in self.planned if job.check.name == name)
-        jobs = self.jobs.get(name, [])
-        if not jobs:
-            planned = {job.check.name for job in self.planned}
-            raise KeyError(text.unknown(name, {*self.jobs, *planned}))
-        places = sorted({job.host for job in jobs})
+        every = list(self.runner.records.values())
+        records = [record for record in every if record.spec.check.name == name]
+        if not records:
+            known = {record.spec.check.name for record in every}
+            raise KeyError(text.unknown(name, known | {job.check.name for job in self.planned}))
+        places = sorted({record.target.label for record in records})
         if host is not None and host in places:
-            jobs = [job for job in jobs if job.host == host]
+            records = [record for record in records if record.target.label == host]
         elif host is not None:
             identity = self._ref(host).identity
-            jobs = [job for job in jobs if job._record.target.identity == identity]
-        if not jobs:
-            known = ", ".join(places)
-            raise KeyError(f"background check {name!r} has no job on {host}, but on: {known}")
-        if len({job.host for job in jobs}) > 1:
+            records = [record for record in records if record.target.identity == identity]
+        if not records:
+            raise KeyError(
+                f"background check {name!r} has no job on {host}, but on: {', '.join(places)}"
+            )
+        if len({record.target.label for record in records}) > 1:
             raise KeyError(
                 f"background check {name!r} has a job on each of: {', '.join(places)};"
                 f" name one, as in bgcheck[{name!r}, {places[0]!r}]"
             )
-        if len(jobs) > 1:
+        if len(records) > 1:
             raise KeyError(
-                f"{len(jobs)} background checks with the name {name!r} run on {jobs[0].host}:"
-                " a test reaches its own by its fixture, or by the mark"
+                f"{len(records)} background checks with the name {name!r} run on"
+                f" {records[0].target.label}: a test reaches its own by its fixture, or by the mark"
             )
-        return self._used(jobs[0])
+        return self._handle(records[0])
 
     def await_item(
         self, item: pytest.Item, already: Mapping[str, Awaited]
@@ -290,9 +284,10 @@ class Session:
                 pytest.fail(text.AWAITS_NOTHING, pytrace=False)
             return checks.awaited
         keys = []
-        for record in (job._record for jobs in units.values() for job in jobs):
+        for record in (record for records in units.values() for record in records):
+            self._on_use(record, False)
             self.runner.want(record)
-            keys.append(_key(record))
+            keys.append(record.key)
         worker, began = self.link.worker, time.time()
         self.link.tell(WaitBegan(worker, item.nodeid, tuple(keys), began))
         try:
@@ -315,16 +310,16 @@ class Session:
     def _tell_report(
         self,
         item: pytest.Item,
-        units: Mapping[str, list[Job]],
+        units: Mapping[str, list[Record]],
         awaited: Mapping[str, Awaited],
         began: float,
         over: float,
     ) -> None:
         """Say in the test's own report what its checks did."""
         verdicts = [
-            self._verdict(job, awaited[name], began, over)
-            for name, jobs in units.items()
-            for job in jobs
+            self._verdict(record, awaited[name], began, over)
+            for name, records in units.items()
+            for record in records
         ]
         if self.settings.junit_properties:
             # A rerun tells anew.
@@ -334,19 +329,19 @@ class Session:
             item.add_report_section("call", title, content)
 
     def _await(
-        self, units: Mapping[str, list[Job]], awaited: Mapping[str, Awaited], began: float
+        self, units: Mapping[str, list[Record]], awaited: Mapping[str, Awaited], began: float
     ) -> None:
         """Wait until all jobs of all names are good, or those of one name are not."""
         __tracebackhide__ = True
         begun = time.monotonic()
-        targets = {job._record.target for jobs in units.values() for job in jobs}
+        targets = {record.target for records in units.values() for record in records}
         limits = {
             name: math.inf if terms.timeout_s is None else begun + terms.timeout_s
             for name, terms in awaited.items()
         }
 
         def ended(name: str) -> bool:
-            return all(job.done() for job in units[name])
+            return all(record.result is not None for record in units[name])
 
         left = set(units)
         while left:
@@ -356,8 +351,10 @@ class Session:
             self.runner.wait_for(lambda left=left: any(map(ended, left)), targets, patience)  # type: ignore[misc]
             now = time.monotonic()
             verdicts = {
-                name: [self._verdict(job, awaited[name], began, time.time()) for job in jobs]
-                for name, jobs in units.items()
+                name: [
+                    self._verdict(record, awaited[name], began, time.time()) for record in records
+                ]
+                for name, records in units.items()
             }
             over = [name for name in units if ended(name) or limits[name] <= now]
             bad = [v for name in over for v in verdicts[name] if not v.good]
@@ -369,7 +366,7 @@ class Session:
                 pytest.fail(text.failure(bad, rest), pytrace=False)
             left = {name for name in left if not ended(name)}
 
-    def _awaited_jobs(self, item: pytest.Item, checks: ItemChecks, name: str) -> list[Job]:
+    def _awaited_jobs(self, item: pytest.Item, checks: ItemChecks, name: str) -> list[Record]:
         __tracebackhide__ = True
         if name in checks.declared:
             check, refs = checks.declared[name]
@@ -378,8 +375,8 @@ class Session:
                 pytest.fail(f"the host of background check {name!r} is not known", pytrace=False)
             return [self._job(check, ref) for ref in refs or [own] if ref is not None]
         # Of the declared ones only those that the test can see, whatever else runs in this process.
-        jobs = self._called_jobs.get(name, [])
-        if not jobs:
+        records = self._called_jobs.get(name, [])
+        if not records:
             places = self.collection.where_declared(name)
             if places:
                 pytest.fail(text.unseen(name, places), pytrace=False)
@@ -389,17 +386,18 @@ class Session:
             own = own_host(item)
         except WrongUse:
             own = None  # none on which one of ours can be
-        return [job for job in jobs if own and job._record.target.identity == own.identity] or jobs
+        return [
+            record for record in records if own and record.target.identity == own.identity
+        ] or records
 
-    def _verdict(self, job: Job, awaited: Awaited, began: float, now: float) -> text.Verdict:
-        record = job._record
-        waited_s = self._waited_s(_key(record), began, now)
+    def _verdict(self, record: Record, awaited: Awaited, began: float, now: float) -> text.Verdict:
+        waited_s = self._waited_s(record.key, began, now)
         check = record.spec.check
         accepted = check.rc if awaited.rc is None else (awaited.rc or None)
-        kept = ""
+        host, kept = record.target.label, ""
         if self.settings.keep and record.target.directory:
-            kept = f"{record.target.path}/{job.id}/ on {job.host}"
-        return text.Verdict(check, job.host, record.state, record.result, accepted, waited_s, kept)
+            kept = f"{record.target.path}/{record.spec.id}/ on {host}"
+        return text.Verdict(check, host, record.state, record.result, accepted, waited_s, kept)
 
     # --- forked children ----------------------------------------------------------------------
 
@@ -459,8 +457,3 @@ class Session:
             for target in self._targets.values()
             if target.directory
         ]
-
-
-def _key(record: Record) -> str:
-    """Return a job's key in the ledger."""
-    return job_key(record.spec.id, record.target.key)

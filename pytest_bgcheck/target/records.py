@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from ..events import job_key
 from ..ledger import RUN_ENDED
 from ..log import LOG, hide, internal_error
 from ..model import Check, Result, State
@@ -26,6 +27,11 @@ class Record:
     result: Result | None = None
     started_s: float | None = None
     wanted: bool = False
+
+    @property
+    def key(self) -> str:
+        """The job's key in the ledger: the same in all processes of the run."""
+        return job_key(self.spec.id, self.target.key)
 
     @property
     def deadline_s(self) -> float:

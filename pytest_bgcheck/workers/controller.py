@@ -247,10 +247,9 @@ class Controller:
         return records
 
     def _heard_at_the_end(self, record: Record) -> None:
-        from ..events import JobEnded, job_key
+        from ..events import JobEnded
         from ..ledger import RUN_ENDED
 
         assert record.result is not None
         if record.result.detail != RUN_ENDED:
-            key = job_key(record.spec.id, record.target.key)
-            self.book.ledger.tell(JobEnded.of(key, record.result, time.time()))
+            self.book.ledger.tell(JobEnded.of(record.key, record.result, time.time()))
