@@ -22,6 +22,7 @@ from .run.awaiting import Awaiting
 if TYPE_CHECKING:
     from .run.book import Book
     from .run.fixture import Bgcheck
+    from .run.link import Link
     from .run.session import Session
     from .workers.controller import Controller
 
@@ -68,9 +69,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     process = os.getpid()
 
     def make() -> Session:
+        """Make the session for a running test, where nothing that was collected needs one."""
         if os.getpid() != process:
             pytest.fail(FIRST_IN_CHILD, pytrace=False)  # nobody would clean up after it
-        return _late_session(session)
+        ours = _new_session(session)
+        _register(ours)
+        if not options.only_looks(session.config):
+            _start(ours)
+        return ours
 
     session.config.stash[MAKE_SESSION] = make
 
@@ -126,7 +132,7 @@ def pytest_collection_modifyitems(config: pytest.Config) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     # The final list: whatever orders, cuts or adds items has done so, by the order it remembers.
     # First, since xdist and the terminal tell of the list here.
-    ours = _look(session)
+    ours = _collect_wants(session)
     if ours is not None:
         ours.order(session.items)
         session.config.stash[ITEMS] = list(session.items)
@@ -134,33 +140,38 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             _warn(session.items)
 
 
-def _look(session: pytest.Session) -> Session | None:
+def _collect_wants(session: pytest.Session) -> Session | None:
     """Find out what the items want. Raises pytest.UsageError."""
     config, items = session.config, session.items
     ours = _session(config)
     if ITEMS not in config.stash or CONTROLLER in config.stash or config.stash[ITEMS] == items:
         return ours  # collection has failed, is the workers' own, or is known
-    settings = options.from_config(config)
     config.stash[ITEMS] = list(items)
     if ours is None:
         if not _used(config, items):
+            settings = options.from_config(config)
             if settings.reports and not hasattr(config, "workerinput") and BOOK not in config.stash:
                 _new_book(config, settings)
             return None
-        from .run.session import Session
-
-        ours = Session(session, settings, _link(config, settings))
+        ours = _new_session(session)
     try:
         ours.collection.collect(items)
     except pytest.UsageError as error:
         ours.link.wrong_use(str(error))
         raise
     if config.stash[SESSION] is None:
-        _keep(ours)
+        _register(ours)
     return ours
 
 
-def _keep(ours: Session) -> None:
+def _new_session(session: pytest.Session) -> Session:
+    from .run.session import Session
+
+    settings = options.from_config(session.config)
+    return Session(session, settings, _link(session.config, settings))
+
+
+def _register(ours: Session) -> None:
     """Make a session the one of this pytest session."""
     from .run import forked
 
@@ -177,19 +188,6 @@ def _in_child(config: pytest.Config) -> None:
     for name in ("book", "announcer", "progress"):
         if config.pluginmanager.has_plugin(f"bgcheck-{name}"):
             config.pluginmanager.unregister(name=f"bgcheck-{name}")
-
-
-def _late_session(session: pytest.Session) -> Session:
-    """Make the session that nothing of what was collected needs, for a test that needs it now."""
-    from .run.session import Session
-
-    config = session.config
-    settings = options.from_config(config)
-    ours = Session(session, settings, _link(config, settings))
-    _keep(ours)
-    if not options.only_looks(config):
-        _start(ours)
-    return ours
 
 
 def _start(ours: Session) -> None:
@@ -212,17 +210,17 @@ def _warn(items: Sequence[pytest.Item]) -> None:
                 raise pytest.UsageError(str(error)) from None
 
 
-def _link(config: pytest.Config, settings: options.Settings) -> Any:
+def _link(config: pytest.Config, settings: options.Settings) -> Link:
     """Return the link of this session to the run's book, which is here unless this is a worker."""
     workerinput = getattr(config, "workerinput", {})
     if "bgcheck" in workerinput:
         from .workers.worker import WorkerLink
 
         return WorkerLink(workerinput)
-    from .run.link import Alone
+    from .run.link import LocalLink
 
     book = config.stash.get(BOOK, None) or _new_book(config, settings)
-    return Alone(book.ledger, book.durations(), book.idle, book.unexpected.append)
+    return LocalLink(book.ledger, book.durations(), book.idle, book.unexpected.append)
 
 
 def _new_book(config: pytest.Config, settings: options.Settings, alone: bool = True) -> Book:
@@ -236,8 +234,9 @@ def _new_book(config: pytest.Config, settings: options.Settings, alone: bool = T
 @pytest.hookimpl(specname="pytest_runtestloop", wrapper=True, tryfirst=True)
 def pytest_runtestloop_around(session: pytest.Session) -> Generator[None, object, object]:
     config = session.config
-    # Not before: the modes that only look at what was collected never come here.
-    ours = _look(session)  # once more: others may have added items when they were told of the list
+    # Once more: others may have added items when they were told of the list. And not before: the
+    # modes that only look at what was collected never come here.
+    ours = _collect_wants(session)
     if ours is not None:
         ours.make_plan(session.items)
         failed = session.testsfailed and not config.getoption("continue_on_collection_errors")

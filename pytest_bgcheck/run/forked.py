@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import fcntl
 import io
-import math
 import os
 import pickle
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -55,7 +54,7 @@ class Mail:
             yield message
 
 
-class ChildLink:
+class ChildLink(Link):
     """A child's link to the run's ledger: by its parent's. See `pytest_bgcheck.run.link.Link`."""
 
     def __init__(self, link: Link, mail: Mail | None) -> None:
@@ -79,18 +78,6 @@ class ChildLink:
 
     def started(self, key: str, directory: bytes, id: str, terms: str) -> None:
         self._write("started", key, directory, id, terms)
-
-    def waiting(self, tests: Sequence[str]) -> None:
-        pass
-
-    def wrong_use(self, message: str) -> None:
-        pass
-
-    def listen(self, session: Listener) -> None:
-        pass
-
-    def idle(self) -> float:
-        return math.inf  # the terminal is the parent's
 
     def leave(self, session: Listener) -> None:
         """End a child that comes as far as the end of pytest."""

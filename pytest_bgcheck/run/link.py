@@ -34,8 +34,8 @@ class Listener(Protocol):
         """End all jobs, and clean the targets of these keys, None for all."""
 
 
-class Link(Protocol):
-    """The way from a session to the run's ledger.
+class Link:
+    """The way from a session to the run's ledger; what a link has no use for does nothing here.
 
     ``run`` and ``salt`` are the run's own; ``worker`` is an xdist worker's id or empty; ``share``:
     this is the i-th of n sessions that share out the starts; ``durations`` are those of earlier
@@ -50,9 +50,11 @@ class Link(Protocol):
 
     def tell(self, event: Event) -> None:
         """Pass an event on to the ledger. Does not wait."""
+        raise NotImplementedError
 
     def unexpected(self, line: str) -> None:
         """Say that something could not be told: the run must not be green by that."""
+        raise NotImplementedError
 
     def target(self, key: str, plain: Mapping[str, Any]) -> None:
         """Say that there may be files of the run on a target."""
@@ -71,13 +73,14 @@ class Link(Protocol):
 
     def idle(self) -> float:
         """Use the time in which a test waits; return in how many seconds to call again."""
-        return math.inf
+        return math.inf  # the terminal is another process'
 
     def leave(self, session: Listener) -> None:
         """End a session whose tests have run."""
+        raise NotImplementedError
 
 
-class Alone:
+class LocalLink(Link):
     """The link of the only process of a run."""
 
     worker = ""
@@ -87,29 +90,23 @@ class Alone:
         self,
         ledger: Ledger,
         durations: Durations,
-        idle: Callable[[], float] = lambda: math.inf,
-        unexpected: Callable[[str], None] = lambda line: None,
+        idle: Callable[[], float],
+        unexpected: Callable[[str], None],
     ) -> None:
         self.run, self.salt = new_run()
-        self.idle = idle
-        self.unexpected = unexpected
         self.durations = durations
-        self.tell = ledger.tell
+        self._ledger = ledger
+        self._idle = idle
+        self._unexpected = unexpected
 
-    def target(self, key: str, plain: Mapping[str, Any]) -> None:
-        pass
+    def tell(self, event: Event) -> None:
+        self._ledger.tell(event)
 
-    def started(self, key: str, directory: bytes, id: str, terms: str) -> None:
-        pass
+    def unexpected(self, line: str) -> None:
+        self._unexpected(line)
 
-    def waiting(self, tests: Sequence[str]) -> None:
-        pass
-
-    def wrong_use(self, message: str) -> None:
-        pass
-
-    def listen(self, session: Listener) -> None:
-        pass
+    def idle(self) -> float:
+        return self._idle()
 
     def leave(self, session: Listener) -> None:
         session.close()

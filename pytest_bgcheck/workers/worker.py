@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import queue
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..events import Event
-from ..run.link import Listener
+from ..run.link import Link, Listener
 from ..target.place import here
 from ..wire import plain
 from .outbox import FLUSH_S, Outbox
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     pass
 
 
-class WorkerLink:
+class WorkerLink(Link):
     """A worker's link to the ledger on the controller. See `pytest_bgcheck.run.link.Link`."""
 
     def __init__(self, workerinput: Mapping[str, Any]) -> None:
@@ -70,9 +69,6 @@ class WorkerLink:
                     self._answers.put(keys)
 
         self._channel.setcallback(heard)
-
-    def idle(self) -> float:
-        return math.inf  # the controller shows how the run stands
 
     def leave(self, session: Listener) -> None:
         """End a session whose tests have run. The controller cleans, unless it cannot reach this
