@@ -73,9 +73,11 @@ def _await(item: pytest.Item, already: Mapping[str, Awaited]) -> Mapping[str, Aw
     __tracebackhide__ = True
     if _skipped(item):
         return already
+    from .verdicts import await_item
+
     ours: Session = item.config.stash[SESSION] or item.config.stash[MAKE_SESSION]()
     try:
-        return ours.await_item(item, already)
+        return await_item(ours, item, already)
     except WrongUse as error:
         pytest.fail(str(error), pytrace=False)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..arguments import CHECK, CheckArguments, make_check, refuse_unknown, show_arguments
 from ..errors import WrongUse
 from ..target.job import Job
+from .lookup import find
 from .session import Session
 
 if TYPE_CHECKING:
@@ -63,4 +64,4 @@ class Bgcheck:
         name, the hosts.
         """
         name, host = (key, None) if isinstance(key, str) else key
-        return self._session.find(name, host)
+        return self._session.handle(find(self._session, name, host))

@@ -1,12 +1,11 @@
-"""What one pytest session knows while it runs: its jobs, and what became of them.
+"""What one pytest session knows while it runs: its jobs.
 
-Between the hooks (plugin) and the threads (runner): it turns declarations and hosts into jobs, and
-jobs into verdicts. Imported on first use.
+Between the hooks (plugin) and the threads (runner): it turns declarations and hosts into jobs.
+Inside of the run a job is the runner's record; a test gets its handle. Imported on first use.
 """
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from ..arguments import Awaited
 from ..errors import WrongUse
 from ..events import (
     JobEnded,
@@ -22,24 +20,13 @@ from ..events import (
     JobRequested,
     JobStarted,
     JobWanted,
-    WaitBegan,
-    WaitEnded,
 )  # fmt: skip
 from ..ledger import RUN_ENDED
 from ..model import Check, Result, State
 from ..options import Settings, keeps_order
 from ..plan import PlannedJob
-from ..report import text, tree
-from ..report.item import PREFIX, properties, sections
-from ..suite.collection import (
-    ITEM_CHECKS,
-    Collection,
-    ItemChecks,
-    check_size,
-    in_order,
-    own_host,
-    planned_jobs,
-)
+from ..report import tree
+from ..suite.collection import ITEM_CHECKS, Collection, check_size, in_order, planned_jobs
 from ..suite.declaration import Declaration
 from ..suite.fixtures import RequestedFixtures
 from ..target import connection, hosts
@@ -76,14 +63,14 @@ class Session:
         self.planned: list[PlannedJob[HostRef]] = []
         self.troubles: list[str] = []
         self.started = False
+        self.ended_at: dict[str, float] = {}
         self.on_fork: Callable[[], None] = lambda: None
-        self._called: dict[tuple[str, str], Check] = {}
-        self._called_jobs: dict[str, list[Record]] = {}
+        self.called: dict[str, list[Record]] = {}
+        self._called_as: dict[tuple[str, str], Check] = {}
         self._handles: dict[Record, Job] = {}
         self._targets: dict[tuple[HostRef, bool | None, str | None], Target] = {}
         self._elsewhere: dict[str, tuple[bytes, dict[str, str]]] = {}
         self._joined: set[HostRef] = set()
-        self._ended_at: dict[str, float] = {}
         self._lock = threading.Lock()
         self._abrupt = False
         self._unsilence: Callable[[], None] | None = None
@@ -98,7 +85,7 @@ class Session:
         assert record.result is not None
         # That this session has ended, or that it asked wrongly, is not the job's end.
         if record.result.detail not in (RUN_ENDED, OTHER_TERMS):
-            now = self._ended_at[record.key] = time.time()
+            now = self.ended_at[record.key] = time.time()
             self.link.tell(JobEnded.of(record.key, record.result, now))
 
     def order(self, items: list[pytest.Item]) -> None:
@@ -120,6 +107,11 @@ class Session:
         index, count = self.link.share
         refs = list(dict.fromkeys(job.host for job in self.planned))
         self._join(refs[index::count])
+
+    def start_named(self, name: str) -> None:
+        """Start the planned jobs of a name, on all hosts, unless they were started before."""
+        if self.started:
+            self._join(job.host for job in self.planned if job.check.name == name)
 
     def _join(self, refs: Iterable[HostRef]) -> None:
         """Start, or attach to, all planned jobs of some hosts."""
@@ -183,23 +175,24 @@ class Session:
             ref = hosts.pinned(check.host, self.config)
         else:
             ref = hosts.host_ref(host)
-        return self._handle(self._job(check, ref))
+        return self.handle(self.record(check, ref))
 
-    def _handle(self, record: Record) -> Job:
+    def handle(self, record: Record) -> Job:
         """Return a job as tests see it: the same object each time."""
-        self._on_use(record, False)
+        self.use(record, False)
         if record not in self._handles:
-            self._handles[record] = Job(self.runner, record, self._on_use)
+            self._handles[record] = Job(self.runner, record, self.use)
         return self._handles[record]
 
-    def _on_use(self, record: Record, verdict: bool) -> None:
-        """A handle is used, perhaps to read the job's verdict."""
+    def use(self, record: Record, verdict: bool) -> None:
+        """Take note that a test uses a job, and perhaps reads its verdict."""
         if self.started:
             self.judging.use(record.key)
             if verdict:
                 self.judging.judge(record.key)
 
-    def _job(self, check: Check, ref: HostRef, declared: bool = True) -> Record:
+    def record(self, check: Check, ref: HostRef, declared: bool = True) -> Record:
+        """Return the job of a check on a host; start it unless it is known."""
         if not self.started:
             return self._idle(check, ref)
         # A test wants one; the host's others are not far, and come with the same call.
@@ -215,8 +208,8 @@ class Session:
 
     def start(self, check: Check, host: Any) -> Job:
         """Start a check that is not declared, once for its name and host."""
-        ref = self._ref(check.host if host is None else host)
-        known = self._called.setdefault((check.name, ref.identity), check)
+        ref = self.host(check.host if host is None else host)
+        known = self._called_as.setdefault((check.name, ref.identity), check)
         different = check.differences(known)
         if different:
             raise WrongUse(
@@ -224,180 +217,21 @@ class Session:
                 f" with another {', '.join(different)}"
             )
         check_size(check, f"background check {check.name!r}")
-        record = self._job(check, ref, declared=False)
-        records = self._called_jobs.setdefault(check.name, [])
+        record = self.record(check, ref, declared=False)
+        records = self.called.setdefault(check.name, [])
         if record not in records:
             records.append(record)
-        return self._handle(record)
+        return self.handle(record)
 
-    def _ref(self, host: Any) -> HostRef:
+    def host(self, host: Any) -> HostRef:
+        """Return the host that a call names: None is the local one."""
         if host is None:
             return hosts.resolve(["local://"], self.config)[0]
         return hosts.pinned(host, self.config) if isinstance(host, str) else hosts.host_ref(host)
 
-    def find(self, name: str, host: str | None = None) -> Job:
-        """Return a job by name, and by host where several have it. Raises KeyError."""
-        if self.started:
-            self._join(job.host for job in self.planned if job.check.name == name)
-        every = list(self.runner.records.values())
-        records = [record for record in every if record.spec.check.name == name]
-        if not records:
-            known = {record.spec.check.name for record in every}
-            raise KeyError(text.unknown(name, known | {job.check.name for job in self.planned}))
-        places = sorted({record.target.label for record in records})
-        if host is not None and host in places:
-            records = [record for record in records if record.target.label == host]
-        elif host is not None:
-            identity = self._ref(host).identity
-            records = [record for record in records if record.target.identity == identity]
-        if not records:
-            raise KeyError(
-                f"background check {name!r} has no job on {host}, but on: {', '.join(places)}"
-            )
-        if len({record.target.label for record in records}) > 1:
-            raise KeyError(
-                f"background check {name!r} has a job on each of: {', '.join(places)};"
-                f" name one, as in bgcheck[{name!r}, {places[0]!r}]"
-            )
-        if len(records) > 1:
-            raise KeyError(
-                f"{len(records)} background checks with the name {name!r} run on"
-                f" {records[0].target.label}: a test reaches its own by its fixture, or by the mark"
-            )
-        return self._handle(records[0])
-
-    def await_item(
-        self, item: pytest.Item, already: Mapping[str, Awaited]
-    ) -> Mapping[str, Awaited]:
-        """Wait for the jobs that an item awaits by now; fail the test unless all are good.
-
-        Returns all, by name. Those ``already`` awaited on the same terms are left out. Raises
-        WrongUse.
-        """
-        __tracebackhide__ = True
-        checks = self.collection.checks_of(item, self.requested_fixtures.of(item))
-        names = [name for name, terms in checks.awaited.items() if already.get(name) != terms]
-        units = {name: self._awaited_jobs(item, checks, name) for name in names}
-        if not units:
-            own = any(mark.name == "bgcheck" for mark in item.own_markers)
-            if own and not checks.awaited:
-                pytest.fail(text.AWAITS_NOTHING, pytrace=False)
-            return checks.awaited
-        keys = []
-        for record in (record for records in units.values() for record in records):
-            self._on_use(record, False)
-            self.runner.want(record)
-            keys.append(record.key)
-        worker, began = self.link.worker, time.time()
-        self.link.tell(WaitBegan(worker, item.nodeid, tuple(keys), began))
-        try:
-            self._await(units, checks.awaited, began)
-        finally:
-            over = time.time()
-            waited = {key: self._waited_s(key, began, over) for key in keys}
-            self.link.tell(WaitEnded(worker, item.nodeid, over, waited))
-            self._tell_report(item, units, checks.awaited, began, over)
-        return checks.awaited
-
     def tell_requests(self, item: pytest.Item) -> None:
         """Tell which jobs an item has used by fixtures, whichever test these were set up for."""
         self.judging.used(item.nodeid, self.requested_fixtures.definitions(item))
-
-    def _waited_s(self, key: str, began: float, now: float) -> float:
-        """Return how long a test has waited for a job: until its end, if it has ended."""
-        return max(0.0, min(now, self._ended_at.get(key, now)) - began)
-
-    def _tell_report(
-        self,
-        item: pytest.Item,
-        units: Mapping[str, list[Record]],
-        awaited: Mapping[str, Awaited],
-        began: float,
-        over: float,
-    ) -> None:
-        """Say in the test's own report what its checks did."""
-        verdicts = [
-            self._verdict(record, awaited[name], began, over)
-            for name, records in units.items()
-            for record in records
-        ]
-        if self.settings.junit_properties:
-            # A rerun tells anew.
-            old = [p for p in item.user_properties if not p[0].startswith(PREFIX)]
-            item.user_properties[:] = [*old, *properties(verdicts)]
-        for title, content in sections(verdicts):
-            item.add_report_section("call", title, content)
-
-    def _await(
-        self, units: Mapping[str, list[Record]], awaited: Mapping[str, Awaited], began: float
-    ) -> None:
-        """Wait until all jobs of all names are good, or those of one name are not."""
-        __tracebackhide__ = True
-        begun = time.monotonic()
-        targets = {record.target for records in units.values() for record in records}
-        limits = {
-            name: math.inf if terms.timeout_s is None else begun + terms.timeout_s
-            for name, terms in awaited.items()
-        }
-
-        def ended(name: str) -> bool:
-            return all(record.result is not None for record in units[name])
-
-        left = set(units)
-        while left:
-            soonest = min(limits[name] for name in left)
-            wake = min(soonest, time.monotonic() + self.link.idle())
-            patience = None if wake == math.inf else max(0.0, wake - time.monotonic())
-            self.runner.wait_for(lambda left=left: any(map(ended, left)), targets, patience)  # type: ignore[misc]
-            now = time.monotonic()
-            verdicts = {
-                name: [
-                    self._verdict(record, awaited[name], began, time.time()) for record in records
-                ]
-                for name, records in units.items()
-            }
-            over = [name for name in units if ended(name) or limits[name] <= now]
-            bad = [v for name in over for v in verdicts[name] if not v.good]
-            if bad:
-                if all(v.result is not None and v.result.detail == RUN_ENDED for v in bad):
-                    # Nothing has failed: -x or Ctrl-C has ended the wait, and nobody knows its end.
-                    pytest.skip("the run was stopped while this test awaited its checks")
-                rest = [v for vs in verdicts.values() for v in vs if v not in bad]
-                pytest.fail(text.failure(bad, rest), pytrace=False)
-            left = {name for name in left if not ended(name)}
-
-    def _awaited_jobs(self, item: pytest.Item, checks: ItemChecks, name: str) -> list[Record]:
-        __tracebackhide__ = True
-        if name in checks.declared:
-            check, refs = checks.declared[name]
-            own = None if refs else own_host(item)
-            if not refs and own is None:
-                pytest.fail(f"the host of background check {name!r} is not known", pytrace=False)
-            return [self._job(check, ref) for ref in refs or [own] if ref is not None]
-        # Of the declared ones only those that the test can see, whatever else runs in this process.
-        records = self._called_jobs.get(name, [])
-        if not records:
-            places = self.collection.where_declared(name)
-            if places:
-                pytest.fail(text.unseen(name, places), pytrace=False)
-            known = {*self._called_jobs, *self.collection.names_seen_by(item)}
-            pytest.fail(text.unknown(name, known), pytrace=False)
-        try:
-            own = own_host(item)
-        except WrongUse:
-            own = None  # none on which one of ours can be
-        return [
-            record for record in records if own and record.target.identity == own.identity
-        ] or records
-
-    def _verdict(self, record: Record, awaited: Awaited, began: float, now: float) -> text.Verdict:
-        waited_s = self._waited_s(record.key, began, now)
-        check = record.spec.check
-        accepted = check.rc if awaited.rc is None else (awaited.rc or None)
-        host, kept = record.target.label, ""
-        if self.settings.keep and record.target.directory:
-            kept = f"{record.target.path}/{record.spec.id}/ on {host}"
-        return text.Verdict(check, host, record.state, record.result, accepted, waited_s, kept)
 
     # --- forked children ----------------------------------------------------------------------
 

@@ -1,0 +1,68 @@
+"""Finds the jobs that a name means: to a call of the ``bgcheck`` fixture, or to a test's mark."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..errors import WrongUse
+from ..report import text
+from ..suite.collection import ItemChecks, own_host
+from ..target.records import Record
+from .session import Session
+
+
+def find(session: Session, name: str, host: str | None = None) -> Record:
+    """Return a job by name, and by host where several have it. Raises KeyError."""
+    session.start_named(name)
+    every = list(session.runner.records.values())
+    records = [record for record in every if record.spec.check.name == name]
+    if not records:
+        known = {record.spec.check.name for record in every}
+        raise KeyError(text.unknown(name, known | {job.check.name for job in session.planned}))
+    places = sorted({record.target.label for record in records})
+    if host is not None and host in places:
+        records = [record for record in records if record.target.label == host]
+    elif host is not None:
+        identity = session.host(host).identity
+        records = [record for record in records if record.target.identity == identity]
+    if not records:
+        raise KeyError(
+            f"background check {name!r} has no job on {host}, but on: {', '.join(places)}"
+        )
+    if len({record.target.label for record in records}) > 1:
+        raise KeyError(
+            f"background check {name!r} has a job on each of: {', '.join(places)};"
+            f" name one, as in bgcheck[{name!r}, {places[0]!r}]"
+        )
+    if len(records) > 1:
+        raise KeyError(
+            f"{len(records)} background checks with the name {name!r} run on"
+            f" {records[0].target.label}: a test reaches its own by its fixture, or by the mark"
+        )
+    return records[0]
+
+
+def awaited(session: Session, item: pytest.Item, checks: ItemChecks, name: str) -> list[Record]:
+    """Return the jobs that a name means in an item's mark; fail the test if there are none."""
+    __tracebackhide__ = True
+    if name in checks.declared:
+        check, refs = checks.declared[name]
+        own = None if refs else own_host(item)
+        if not refs and own is None:
+            pytest.fail(f"the host of background check {name!r} is not known", pytrace=False)
+        return [session.record(check, ref) for ref in refs or [own] if ref is not None]
+    # Of the declared ones only those that the test can see, whatever else runs in this process.
+    records = session.called.get(name, [])
+    if not records:
+        places = session.collection.where_declared(name)
+        if places:
+            pytest.fail(text.unseen(name, places), pytrace=False)
+        known = {*session.called, *session.collection.names_seen_by(item)}
+        pytest.fail(text.unknown(name, known), pytrace=False)
+    try:
+        own = own_host(item)
+    except WrongUse:
+        own = None  # none on which one of ours can be
+    return [
+        record for record in records if own and record.target.identity == own.identity
+    ] or records

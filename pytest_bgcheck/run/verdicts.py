@@ -1,0 +1,134 @@
+"""One test's wait for its checks, and the verdicts that it finds: good, or the test fails.
+
+When a test waits is decided in `awaiting`. Imported on first use.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+
+import pytest
+
+from ..arguments import Awaited
+from ..events import WaitBegan, WaitEnded
+from ..ledger import RUN_ENDED
+from ..report import text
+from ..report.item import PREFIX, properties, sections
+from ..target.records import Record
+from . import lookup
+from .session import Session
+
+
+def await_item(
+    session: Session, item: pytest.Item, already: Mapping[str, Awaited]
+) -> Mapping[str, Awaited]:
+    """Wait for the jobs that an item awaits by now; fail the test unless all are good.
+
+    Returns all, by name. Those ``already`` awaited on the same terms are left out. Raises
+    WrongUse.
+    """
+    __tracebackhide__ = True
+    checks = session.collection.checks_of(item, session.requested_fixtures.of(item))
+    names = [name for name, terms in checks.awaited.items() if already.get(name) != terms]
+    jobs = {name: lookup.awaited(session, item, checks, name) for name in names}
+    if jobs:
+        _Wait(session, jobs, checks.awaited).run(item)
+    elif not checks.awaited and any(mark.name == "bgcheck" for mark in item.own_markers):
+        pytest.fail(text.AWAITS_NOTHING, pytrace=False)
+    return checks.awaited
+
+
+class _Wait:
+    """A test's wait for some jobs, by name, on the terms of its marks."""
+
+    def __init__(
+        self, session: Session, jobs: Mapping[str, list[Record]], terms: Mapping[str, Awaited]
+    ) -> None:
+        self._session = session
+        self._jobs = jobs
+        self._terms = terms
+        self._began_at = time.time()
+
+    def run(self, item: pytest.Item) -> None:
+        __tracebackhide__ = True
+        session, test, worker = self._session, item.nodeid, self._session.link.worker
+        keys = []
+        for record in (record for records in self._jobs.values() for record in records):
+            session.use(record, False)
+            session.runner.want(record)
+            keys.append(record.key)
+        session.link.tell(WaitBegan(worker, test, tuple(keys), self._began_at))
+        try:
+            self._until_good_or_bad()
+        finally:
+            over_at = time.time()
+            waited = {key: self._waited_s(key, over_at) for key in keys}
+            session.link.tell(WaitEnded(worker, test, over_at, waited))
+            self._tell_report(item, over_at)
+
+    def _until_good_or_bad(self) -> None:
+        """Wait until all jobs of all names are good, or those of one name are not."""
+        __tracebackhide__ = True
+        session = self._session
+        begun_s = time.monotonic()
+        targets = {record.target for records in self._jobs.values() for record in records}
+        limits_s = {
+            name: math.inf if terms.timeout_s is None else begun_s + terms.timeout_s
+            for name, terms in self._terms.items()
+        }
+
+        def ended(name: str) -> bool:
+            return all(record.result is not None for record in self._jobs[name])
+
+        left = set(self._jobs)
+        while left:
+            soonest_s = min(limits_s[name] for name in left)
+            wake_s = min(soonest_s, time.monotonic() + session.link.idle())
+            patience_s = None if wake_s == math.inf else max(0.0, wake_s - time.monotonic())
+            session.runner.wait_for(
+                lambda left=left: any(map(ended, left)),  # type: ignore[misc]
+                targets,
+                patience_s,
+            )
+            now_s = time.monotonic()
+            verdicts = self._verdicts(time.time())
+            over = [name for name in self._jobs if ended(name) or limits_s[name] <= now_s]
+            bad = [v for name in over for v in verdicts[name] if not v.good]
+            if bad:
+                if all(v.result is not None and v.result.detail == RUN_ENDED for v in bad):
+                    # Nothing has failed: -x or Ctrl-C has ended the wait, and nobody knows its end.
+                    pytest.skip("the run was stopped while this test awaited its checks")
+                rest = [v for vs in verdicts.values() for v in vs if v not in bad]
+                pytest.fail(text.failure(bad, rest), pytrace=False)
+            left = {name for name in left if not ended(name)}
+
+    def _tell_report(self, item: pytest.Item, over_at: float) -> None:
+        """Say in the test's own report what its checks did."""
+        verdicts = [v for vs in self._verdicts(over_at).values() for v in vs]
+        if self._session.settings.junit_properties:
+            # A rerun tells anew.
+            old = [p for p in item.user_properties if not p[0].startswith(PREFIX)]
+            item.user_properties[:] = [*old, *properties(verdicts)]
+        for title, content in sections(verdicts):
+            item.add_report_section("call", title, content)
+
+    def _verdicts(self, now: float) -> dict[str, list[text.Verdict]]:
+        return {
+            name: [self._verdict(record, self._terms[name], now) for record in records]
+            for name, records in self._jobs.items()
+        }
+
+    def _verdict(self, record: Record, terms: Awaited, now: float) -> text.Verdict:
+        waited_s = self._waited_s(record.key, now)
+        check = record.spec.check
+        accepted = check.rc if terms.rc is None else (terms.rc or None)
+        host, kept = record.target.label, ""
+        if self._session.settings.keep and record.target.directory:
+            kept = f"{record.target.path}/{record.spec.id}/ on {host}"
+        return text.Verdict(check, host, record.state, record.result, accepted, waited_s, kept)
+
+    def _waited_s(self, key: str, now: float) -> float:
+        """Return how long the test has waited for a job: until its end, if it has ended."""
+        return max(0.0, min(now, self._session.ended_at.get(key, now)) - self._began_at)
