@@ -172,7 +172,7 @@ class Ledger:
                 entry.outcome = outcome
 
     def close(self, at: float) -> None:
-        """End the book: waits that nobody ended, and jobs that the run's end has cancelled."""
+        """End the ledger: waits that nobody ended, and jobs that the run's end has cancelled."""
         with self._lock:
             for worker in {w.worker for job in self.jobs.values() for w in job.waits}:
                 self.worker_gone(worker, at)

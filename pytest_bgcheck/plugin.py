@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import os
 import sys
-import textwrap
 import time
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import options, signals
+from . import options
 from .options import MAKE_SESSION, SESSION
 from .run.awaiting import Awaiting
 
 if TYPE_CHECKING:
-    from .run.book import Book
     from .run.fixture import Bgcheck
     from .run.link import Link
     from .run.session import Session
+    from .run.whole_run import WholeRun
     from .workers.controller import Controller
 
 MARK = (
@@ -37,7 +36,7 @@ FIRST_IN_CHILD = (
     " a test, or request 'bgcheck' or a check's fixture as an argument"
 )
 
-BOOK: pytest.StashKey[Book] = pytest.StashKey()
+WHOLE_RUN: pytest.StashKey[WholeRun] = pytest.StashKey()
 ITEMS: pytest.StashKey[list[pytest.Item] | None] = pytest.StashKey()
 STARTED: pytest.StashKey[float] = pytest.StashKey()
 CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
@@ -150,8 +149,9 @@ def _collect_wants(session: pytest.Session) -> Session | None:
     if ours is None:
         if not _used(config, items):
             settings = options.from_config(config)
-            if settings.reports and not hasattr(config, "workerinput") and BOOK not in config.stash:
-                _new_book(config, settings)
+            known = hasattr(config, "workerinput") or WHOLE_RUN in config.stash
+            if settings.reports and not known:
+                _new_whole_run(config, settings)
             return None
         ours = _new_session(session)
     try:
@@ -183,18 +183,18 @@ def _register(ours: Session) -> None:
 
 def _in_child(config: pytest.Config) -> None:
     """Leave to its parent, in a forked child, what there is once in a run."""
-    if BOOK in config.stash:
-        del config.stash[BOOK]
-    for name in ("book", "announcer", "progress"):
+    if WHOLE_RUN in config.stash:
+        del config.stash[WHOLE_RUN]
+    for name in ("outcomes", "announcer", "progress"):
         if config.pluginmanager.has_plugin(f"bgcheck-{name}"):
             config.pluginmanager.unregister(name=f"bgcheck-{name}")
 
 
 def _start(ours: Session) -> None:
     """Start the planned jobs, and whatever is asked for from now on."""
-    book = ours.config.stash.get(BOOK, None)
-    if book is not None:
-        book.open()
+    whole_run = ours.config.stash.get(WHOLE_RUN, None)
+    if whole_run is not None:
+        whole_run.termination.install()
     ours.start_planned()
 
 
@@ -211,7 +211,7 @@ def _warn(items: Sequence[pytest.Item]) -> None:
 
 
 def _link(config: pytest.Config, settings: options.Settings) -> Link:
-    """Return the link of this session to the run's book, which is here unless this is a worker."""
+    """Return the session's link to the run's ledger, which is here unless this is a worker."""
     workerinput = getattr(config, "workerinput", {})
     if "bgcheck" in workerinput:
         from .workers.worker import WorkerLink
@@ -219,16 +219,17 @@ def _link(config: pytest.Config, settings: options.Settings) -> Link:
         return WorkerLink(workerinput)
     from .run.link import LocalLink
 
-    book = config.stash.get(BOOK, None) or _new_book(config, settings)
-    return LocalLink(book.ledger, book.durations(), book.idle, book.unexpected.append)
+    run = config.stash.get(WHOLE_RUN, None) or _new_whole_run(config, settings)
+    return LocalLink(run.ledger, run.durations(), run.idle, run.unexpected.append)
 
 
-def _new_book(config: pytest.Config, settings: options.Settings, alone: bool = True) -> Book:
-    from .run.book import Book
+def _new_whole_run(
+    config: pytest.Config, settings: options.Settings, only_process: bool = True
+) -> WholeRun:
+    from .run.whole_run import WholeRun
 
-    book = config.stash[BOOK] = Book(config, settings, config.stash[STARTED], alone)
-    config.pluginmanager.register(book, "bgcheck-book")
-    return book
+    config.stash[WHOLE_RUN] = WholeRun(config, settings, config.stash[STARTED], only_process)
+    return config.stash[WHOLE_RUN]
 
 
 @pytest.hookimpl(specname="pytest_runtestloop", wrapper=True, tryfirst=True)
@@ -274,45 +275,31 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     try:
         return (yield)
     finally:
-        with signals.held():
-            _end(session, controller)
+        # Not before: the fixtures of the session have only just ended, and may have needed it.
+        ours, whole_run = _session(session.config), stash.get(WHOLE_RUN, None)
+        if ours is not None or whole_run is not None:
+            from .run import ending
 
-
-def _end(session: pytest.Session, controller: Controller | None) -> None:
-    # Not before: the fixtures of the session have only just ended, and may have needed it.
-    ours, book = _session(session.config), session.config.stash.get(BOOK, None)
-    if ours is not None:
-        from .run import forked
-
-        forked.hear_children(ours)
-        ours.link.leave(ours)
-    if controller is not None:
-        controller.clean(ask=session.exitstatus != pytest.ExitCode.INTERRUPTED)
-    elif ours is not None and book is not None:
-        book.troubles += ours.troubles
-        book.kept += ours.kept() if ours.settings.keep else []
-    if signals.in_a_hurry():
-        session.exitstatus = pytest.ExitCode.INTERRUPTED
-    if book is not None:
-        book.close(session)
+            ending.finish(session, ours, whole_run, controller)
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    book = config.stash.get(BOOK, None)
-    if book is None or config.getoption("no_summary"):
-        return
-    writer = config.get_terminal_writer()
-    width, tty = writer.fullwidth, bool(terminalreporter.isatty)
-    lines = book.summary(width, config.get_verbosity())
-    if len(lines) > 1:
-        terminalreporter.write_sep("=", "background checks")
-    for line, colour in lines:
-        # A log keeps its lines whole.
-        pieces = textwrap.wrap(line, width, subsequent_indent="  ") if len(line) > width else []
-        for piece in pieces if tty and pieces else [line]:
-            terminalreporter.write_line(piece, **({colour: True} if colour else {}))
+    whole_run = config.stash.get(WHOLE_RUN, None)
+    if whole_run is not None and not config.getoption("no_summary"):
+        from .run import summary
+
+        summary.write(whole_run, terminalreporter, config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    whole_run = config.stash.get(WHOLE_RUN, None)
+    if whole_run is not None:
+        from .run import ending
+
+        ending.unconfigure(config, whole_run, config.stash.get(CONTROLLER, None))
 
 
 # --- the xdist controller -------------------------------------------------------------------------
@@ -322,9 +309,9 @@ def pytest_terminal_summary(
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     from .workers.controller import Controller
 
-    book = _new_book(config, options.from_config(config), alone=False)
-    book.open()
-    controller = config.stash[CONTROLLER] = Controller(config, book)
+    whole_run = _new_whole_run(config, options.from_config(config), only_process=False)
+    whole_run.termination.install()
+    controller = config.stash[CONTROLLER] = Controller(config, whole_run)
     config.pluginmanager.register(controller, "bgcheck-controller")
 
 

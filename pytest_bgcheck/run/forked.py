@@ -21,7 +21,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..events import Event
-from .link import Link, Listener
+from .link import Link
 from .session import Session
 
 
@@ -79,10 +79,6 @@ class ChildLink(Link):
     def started(self, key: str, directory: bytes, id: str, terms: str) -> None:
         self._write("started", key, directory, id, terms)
 
-    def leave(self, session: Listener) -> None:
-        """End a child that comes as far as the end of pytest."""
-        session.give_up()
-
 
 _watched: WeakKeyDictionary[Session, Mail | None] = WeakKeyDictionary()
 
@@ -92,10 +88,15 @@ def watch(session: Session) -> None:
     _watched[session] = None
 
 
-def hear_children(session: Session) -> None:
-    """At the end: pass on what forked children have seen, and clean what they have used."""
+def is_child(session: Session) -> bool:
+    """Return whether this process was forked from the one that has made the session."""
+    return isinstance(session.link, ChildLink)
+
+
+def take_over(session: Session) -> None:
+    """At the end: pass on what forked children have seen, and know the targets they have used."""
     mail = _watched.pop(session, None)
-    if mail is None or isinstance(session.link, ChildLink):
+    if mail is None:
         return
     for kind, *rest in mail.read():
         if kind == "event":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..events import Event
@@ -18,20 +18,14 @@ from ..plan import Durations
 class Listener(Protocol):
     """What a link tells a session, from any thread."""
 
-    troubles: list[str]
-    """After its end: what may be left on targets."""
-
     def started_elsewhere(self, key: str, directory: bytes, terms: Mapping[str, str]) -> None:
         """Another session has started these jobs (by id, with their terms) on a target."""
 
-    def give_up(self) -> None:
+    def stop(self) -> None:
         """The run is being stopped: wait for no job any more."""
 
-    def nobody_waits(self) -> None:
-        """No test of the run is left."""
-
-    def close(self, keys: Iterable[str] | None = None) -> None:
-        """End all jobs, and clean the targets of these keys, None for all."""
+    def tests_are_over(self) -> None:
+        """No worker has a test left."""
 
 
 class Link:
@@ -75,9 +69,12 @@ class Link:
         """Use the time in which a test waits; return in how many seconds to call again."""
         return math.inf  # the terminal is another process'
 
-    def leave(self, session: Listener) -> None:
-        """End a session whose tests have run."""
-        raise NotImplementedError
+    def to_clean(self) -> Sequence[str] | None:
+        """Say that no test is left here. Return which targets this session cleans: None for all."""
+        return None
+
+    def leave(self, cleaned: Sequence[str], not_cleaned_up: Sequence[str]) -> None:
+        """Say, as the last word, which targets were cleaned, and what may be left there."""
 
 
 class LocalLink(Link):
@@ -107,9 +104,6 @@ class LocalLink(Link):
 
     def idle(self) -> float:
         return self._idle()
-
-    def leave(self, session: Listener) -> None:
-        session.close()
 
 
 def new_run() -> tuple[str, str]:

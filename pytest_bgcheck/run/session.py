@@ -61,10 +61,10 @@ class Session:
         )
         self.judging = Judging(lambda event: self.link.tell(event))
         self.planned: list[PlannedJob[HostRef]] = []
-        self.troubles: list[str] = []
         self.started = False
         self.ended_at: dict[str, float] = {}
         self.on_fork: Callable[[], None] = lambda: None
+        self.restore_log: Callable[[], None] = lambda: None
         self.called: dict[str, list[Record]] = {}
         self._called_as: dict[tuple[str, str], Check] = {}
         self._handles: dict[Record, Job] = {}
@@ -73,7 +73,6 @@ class Session:
         self._joined: set[HostRef] = set()
         self._lock = threading.Lock()
         self._abrupt = False
-        self._unsilence: Callable[[], None] | None = None
 
     def _on_start(self, record: Record) -> None:
         target, spec = record.target, record.spec
@@ -102,7 +101,7 @@ class Session:
         a host. Another share's jobs are started by whoever wants one before that session does."""
         self.started = True
         self.config.pluginmanager.register(self.judging, "bgcheck-judging")
-        self._unsilence = connection.silence()
+        self.restore_log = connection.silence()
         self.link.listen(self)
         index, count = self.link.share
         refs = list(dict.fromkeys(job.host for job in self.planned))
@@ -252,42 +251,16 @@ class Session:
 
     # --- the end ------------------------------------------------------------------------------
 
-    def close(self, keys: Iterable[str] | None = None) -> None:
-        """End all jobs and leave nothing on the targets: on those of these keys, None for all. The
-        others are let go of, and left to another session."""
-        if not self.started:
-            return
-        targets = set(self._targets.values())
-        mine = {target for target in targets if keys is None or target.key in keys}
-        # The others count on this session's share, though xdist may have had no test for it.
-        self.runner.settle_starts(targets - mine)
-        self.runner.stop(targets - mine)
-        self.troubles = self.runner.close(mine, keep=self.settings.keep, ask_about=self._unheard())
-        if self._unsilence is not None:
-            self._unsilence()
+    def targets(self) -> list[Target]:
+        with self._lock:
+            return list(self._targets.values())
 
-    def _unheard(self) -> list[Record]:
-        """Return the jobs of which the end of the run tells how they stood, if it knows."""
-        if self.pytest_session.exitstatus == pytest.ExitCode.INTERRUPTED:
-            return []
-        return [record for record in self.runner.records.values() if record.result is None]
-
-    def give_up(self) -> None:
+    def stop(self) -> None:
         """Wait for no job any more, and have no further test run: the run is being stopped."""
         if self.started:
-            with self._lock:
-                targets = list(self._targets.values())
             self.pytest_session.shouldstop = "the run is being stopped"
-            self.runner.stop(targets)
+            self.runner.stop(self.targets())
 
-    def nobody_waits(self) -> None:
-        """No test of the run is left: wait for no start for long."""
+    def tests_are_over(self) -> None:
+        """No worker has a test left: wait for no start for long."""
         self.runner.hurry()
-
-    def kept(self) -> list[str]:
-        """Return where files were left, a line for each target."""
-        return [
-            f"{target.label}: {target.path}"
-            for target in self._targets.values()
-            if target.directory
-        ]

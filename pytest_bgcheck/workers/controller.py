@@ -14,7 +14,6 @@ Imports nothing of xdist.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -24,24 +23,24 @@ import pytest
 
 from .. import log
 from ..events import EVENTS
-from ..run.book import Book
 from ..run.link import new_run
+from ..run.whole_run import WholeRun
 from ..target.place import here
 from ..wire import plain
 from .outbox import Outbox
 
 if TYPE_CHECKING:
-    from ..target.records import Record, Target
+    from ..target.records import Target
 
 
 class Controller:
     """The controller's part of a run: a plugin of its own."""
 
-    def __init__(self, config: pytest.Config, book: Book) -> None:
-        self.book = book
+    def __init__(self, config: pytest.Config, whole_run: WholeRun) -> None:
+        self._whole_run = whole_run
         self.waiting: dict[str, None] = {}
         self._config = config
-        self._run, self._salt = new_run()
+        self.run, self._salt = new_run()
         self._lock = threading.RLock()
         self._outboxes: dict[str, Outbox] = {}
         self._shares: dict[str, int] = {}
@@ -51,8 +50,7 @@ class Controller:
         self._places: dict[str, str] = {}
         self._stopped = False
         self._ending: set[str] = set()
-        self._over_at: float | None = None
-        self._ended = False
+        self.over_at: float | None = None
         self._wrong_use = ""
 
     # --- workers come and go --------------------------------------------------------------------
@@ -67,16 +65,16 @@ class Controller:
             channel = node.gateway.newchannel()
             node.workerinput["bgcheck_channel"] = channel
             told = {
-                "run": self._run,
+                "run": self.run,
                 "salt": self._salt,
                 "share": share,
                 "count": node.workerinput["workercount"],
                 "place": here(),
-                "durations": {k: list(v) for k, v in self.book.durations().items()},
+                "durations": {k: list(v) for k, v in self._whole_run.durations().items()},
                 "started": {key: (where, dict(t)) for key, (where, t) in self._started.items()},
             }
             node.workerinput["bgcheck"] = plain(told)
-            self._outboxes[worker] = Outbox(channel, self.book.unexpected.append)
+            self._outboxes[worker] = Outbox(channel, self._whole_run.unexpected.append)
         channel.setcallback(lambda message: self._heard(worker, message))
 
     def pytest_testnodedown(self, node: Any) -> None:
@@ -86,7 +84,7 @@ class Controller:
             self._places.pop(worker, None)
             self._outboxes.pop(worker, None)
             self._look_for_the_end()
-        self.book.ledger.worker_gone(worker, time.time())
+        self._whole_run.ledger.worker_gone(worker, time.time())
         if self._wrong_use:
             # xdist would know nothing but that a worker has ended before its time.
             raise pytest.UsageError(self._wrong_use)
@@ -98,10 +96,10 @@ class Controller:
                 getattr(self, f"_heard_{message[0]}")(worker, *message[1:])
         except Exception as error:  # an error here would end execnet's receiver thread
             doing = f"the message {message[:1]!r} of {worker}"
-            self.book.unexpected.append(log.internal_error(doing, error))
+            self._whole_run.unexpected.append(log.internal_error(doing, error))
 
     def _heard_unexpected(self, worker: str, line: str) -> None:
-        self.book.unexpected.append(f"{line} (worker {worker})")
+        self._whole_run.unexpected.append(f"{line} (worker {worker})")
 
     def _heard_waiting(self, worker: str, tests: Sequence[str]) -> None:
         self.waiting.update(dict.fromkeys(tests))
@@ -110,7 +108,7 @@ class Controller:
         self._wrong_use = message
 
     def _heard_event(self, worker: str, event: object) -> None:
-        self.book.ledger.tell(EVENTS.read(event))
+        self._whole_run.ledger.tell(EVENTS.read(event))
 
     def _heard_target(self, worker: str, key: str, plain: Mapping[str, Any]) -> None:
         self._targets.setdefault(key, plain)
@@ -132,8 +130,8 @@ class Controller:
 
     def _look_for_the_end(self) -> None:
         """Once no worker has a test left, say so: nobody waits for starts any more."""
-        if self._over_at is None and self._shares and self._ending.issuperset(self._shares):
-            self._over_at = time.monotonic()
+        if self.over_at is None and self._shares and self._ending.issuperset(self._shares):
+            self.over_at = time.monotonic()
             for outbox in self._outboxes.values():
                 outbox.put("over")
 
@@ -146,7 +144,7 @@ class Controller:
 
     def _heard_cleaned(self, worker: str, keys: Sequence[str], troubles: Sequence[str]) -> None:
         self._cleaned.update(keys)
-        self.book.troubles += troubles
+        self._whole_run.not_cleaned_up += troubles
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -167,39 +165,30 @@ class Controller:
                 for outbox in self._outboxes.values():
                     outbox.put("stop")
 
-    def pytest_unconfigure(self) -> None:
-        # pytest ends without pytest_sessionfinish if xdist could not start all its workers; those
-        # that it could may have started jobs.
-        if not self._ended:
-            manager = getattr(self._config.pluginmanager.getplugin("dsession"), "nodemanager", None)
-            if manager is not None:
-                manager.teardown_nodes()
-            self.clean()
-            for line in self.book.troubles:
-                print(f"pytest-bgcheck: not cleaned up: {line}", file=sys.stderr)
+    def shut_down(self) -> None:
+        """End the workers that run, where xdist could not start all of them."""
+        manager = getattr(self._config.pluginmanager.getplugin("dsession"), "nodemanager", None)
+        if manager is not None:
+            manager.teardown_nodes()
 
-    def clean(self, *, ask: bool = False) -> None:
-        """End all jobs and leave nothing on the targets: one call a host, whoever had it.
-
-        ``ask`` before how those jobs stand that nobody judged and of whose end nobody has heard.
-        """
-        self._ended = True
+    def targets(self) -> list[Target]:
+        """Return all targets of the workers that can be reached from here; say where others are
+        that may not have been cleaned."""
         if not self._targets:
-            return
-        from ..target import connection, hosts
+            return []
+        from ..target import hosts
         from ..target.calls import place
-        from ..target.cleaner import CLEAN_S
         from ..target.host_transport import HostTransport
         from ..target.records import Target
-        from ..target.runner import Runner
 
-        settings = self.book.settings
         targets = []
+        not_cleaned_up, base = self._whole_run.not_cleaned_up, self._whole_run.settings.dir
         for key, facts in self._targets.items():
+            directory = self._started.get(key, (None,))[0]
             if facts["place"] not in ("", here()):
                 if key not in self._cleaned:
-                    left = place(self._started.get(key, (None,))[0], settings.dir, self._run)
-                    self.book.troubles.append(
+                    left = place(directory, base, self.run)
+                    not_cleaned_up.append(
                         f"{facts['label']}: of a worker that is gone; {left} may be left there"
                     )
                 continue
@@ -207,49 +196,8 @@ class Controller:
                 ref = hosts.from_plain(facts)
             except Exception as error:  # the others are to be cleaned all the same
                 line = log.internal_error(f"cleaning up {facts['label']}", error)
-                self.book.troubles.append(f"{facts['label']}: {line}")
+                not_cleaned_up.append(f"{facts['label']}: {line}")
                 continue
             way = HostTransport(ref.backend, facts["sudo"], facts["sudo_user"])
-            directory = self._started.get(key, (None,))[0]
             targets.append(Target(ref.label, ref.identity, way, key, directory, asked=True))
-        runner = Runner(
-            self._run, base=settings.dir, forks=settings.forks, on_end=self._heard_at_the_end
-        )
-        unheard = self._unheard(targets) if ask else []
-        runner.adopt(unheard)
-        unsilence = connection.silence()
-        # Workers have waited already: the whole end has one bound.
-        spent = 0.0 if self._over_at is None else time.monotonic() - self._over_at
-        within_s = max(CLEAN_S - spent, CLEAN_S / 2)
-        self.book.troubles += runner.close(
-            targets, keep=settings.keep, within_s=within_s, ask_about=unheard
-        )
-        unsilence()
-        if settings.keep:
-            self.book.kept += [f"{t.label}: {t.path}" for t in targets if t.directory]
-
-    def _unheard(self, targets: Sequence[Target]) -> list[Record]:
-        from ..model import Check
-        from ..target.records import Record
-        from ..target.requests import Spec
-
-        by_key = {target.key: target for target in targets}
-        records = []
-        for job in self.book.ledger.snapshot():
-            target = by_key.get(job.target)
-            if target is None or job.state.final:
-                continue
-            check = Check(
-                job.name, (), job.command, timeout_s=job.timeout_s, grace_s=job.grace_s,
-                rc=frozenset(job.accepted), output_limit=job.output_limit,
-            )  # fmt: skip
-            records.append(Record(Spec(job.id, check), target, job.state))
-        return records
-
-    def _heard_at_the_end(self, record: Record) -> None:
-        from ..events import JobEnded
-        from ..ledger import RUN_ENDED
-
-        assert record.result is not None
-        if record.result.detail != RUN_ENDED:
-            self.book.ledger.tell(JobEnded.of(record.key, record.result, time.time()))
+        return targets

@@ -62,26 +62,27 @@ class WorkerLink(Link):
                 case ("started", key, directory, id, terms):
                     session.started_elsewhere(key, directory, {id: terms})
                 case ("stop",):
-                    session.give_up()
+                    session.stop()
                 case ("over",):
-                    session.nobody_waits()
+                    session.tests_are_over()
                 case ("clean", keys):
                     self._answers.put(keys)
 
         self._channel.setcallback(heard)
 
-    def leave(self, session: Listener) -> None:
-        """End a session whose tests have run. The controller cleans, unless it cannot reach this
-        worker's local hosts: then the last worker here does."""
-        keys: Sequence[str] = ()
+    def to_clean(self) -> Sequence[str]:
+        """None, unless the controller cannot reach this worker's local hosts: then all of those,
+        if this is the last worker here."""
         self._outbox.put("ending")
         if here() != self._place:
             self._outbox.put("leaving", here())
             try:
-                keys = self._answers.get(timeout=FLUSH_S)
+                return self._answers.get(timeout=FLUSH_S)
             except queue.Empty:
                 pass
-        session.close(keys)
-        if keys:
-            self._outbox.put("cleaned", list(keys), session.troubles)
+        return ()
+
+    def leave(self, cleaned: Sequence[str], not_cleaned_up: Sequence[str]) -> None:
+        if cleaned:
+            self._outbox.put("cleaned", list(cleaned), list(not_cleaned_up))
         self._outbox.flush()

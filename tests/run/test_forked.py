@@ -19,16 +19,17 @@ BOXED = """
 import os, sys, tempfile, threading
 from _pytest.runner import runtestprotocol
 from pytest_bgcheck.options import SESSION
-from pytest_bgcheck.plugin import BOOK
+from pytest_bgcheck.plugin import WHOLE_RUN
 
 def pytest_runtest_protocol(item, nextitem):
     if "alone" in item.keywords:
         return None
     hook = item.ihook
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    session, book = item.config.stash[SESSION], item.config.stash.get(BOOK, None)
+    session = item.config.stash[SESSION]
+    whole_run = item.config.stash.get(WHOLE_RUN, None)
     locks = [session.runner.records.changed, session._lock] if session else []
-    locks += [book.ledger._lock] if book else []
+    locks += [whole_run.ledger._lock] if whole_run else []
     held, done = threading.Event(), threading.Event()
     def hold():
         for lock in locks: lock.acquire()

@@ -1,0 +1,239 @@
+"""The end of a run: who cleans what, in which order, and what is told.
+
+1. `pytest_sessionfinish`, when the fixtures of the session have ended: the xdist controller has no
+   worker wait any more, and lets them end (`Controller.stop_workers`, and xdist's own part).
+2. Each process ends its own session (`_end_own`). What its forked children have used is taken over
+   first. Then the targets are cleaned:
+   - The only process cleans all its targets.
+   - An xdist worker cleans none: the controller does, once for all workers. But first its starts
+     come true, for others may count on them. Only hosts of a place that the controller cannot reach
+     (the local host of another computer) are cleaned by the last worker there.
+   - A forked child that comes as far as this cleans none: its parent does.
+3. The controller cleans the targets that any worker has named, one call a host, whatever became of
+   the workers (`_clean_for_workers`).
+4. The ledger is closed. Its figures may make the run red; durations are kept for the next run
+   (`_close`).
+5. pytest's summary: ours is a part of it (`summary`).
+6. `pytest_unconfigure`: the exit status is final, which others may have changed, and the reports
+   are written (`_report`).
+
+pytest leaves 1 to 5 out if xdist could not start all its workers. Those that it could may have
+started jobs: they are ended, and the targets cleaned, in the place of 6.
+
+Signals cut 2 to 4 short, but do not tear them apart (`signals.held`).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from .. import signals
+from ..events import JobEnded
+from ..ledger import RUN_ENDED
+from ..plan import duration_key
+from ..report import files, github
+from ..report.figures import Run, figures, unjudged_failure_line
+from . import durations, summary
+from .whole_run import WholeRun
+
+if TYPE_CHECKING:
+    from ..target.records import Record, Target
+    from ..target.runner import Runner
+    from .session import Session
+
+
+class Workers(Protocol):
+    """What the end needs of the xdist controller. ``run``: the run's id; ``over_at``: when no
+    worker had a test left, by the monotonic clock, None if it has not come to that."""
+
+    run: str
+    over_at: float | None
+
+    def shut_down(self) -> None:
+        """End the workers that run."""
+
+    def targets(self) -> list[Target]:
+        """Return all targets of the workers that can be reached from here."""
+
+
+def finish(
+    session: pytest.Session,
+    ours: Session | None,
+    whole_run: WholeRun | None,
+    workers: Workers | None,
+) -> None:
+    """Steps 2 to 4, when all fixtures have ended and no worker is left."""
+    interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
+    with signals.held():
+        if ours is not None:
+            _end_own(ours, whole_run, ask=not interrupted)
+        if whole_run is not None and workers is not None:
+            _clean_for_workers(workers, whole_run, ask=not interrupted)
+        if signals.in_a_hurry():
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
+        if whole_run is not None:
+            _close(whole_run, session)
+
+
+def unconfigure(config: pytest.Config, whole_run: WholeRun, workers: Workers | None) -> None:
+    """Step 6, or what takes its place."""
+    if whole_run.ended_session is not None:
+        _report(config, whole_run, int(whole_run.ended_session.exitstatus or 0))
+    elif workers is not None:
+        workers.shut_down()
+        _clean_for_workers(workers, whole_run, ask=False)
+        for line in whole_run.not_cleaned_up:
+            print(f"pytest-bgcheck: not cleaned up: {line}", file=sys.stderr)
+
+
+def _end_own(ours: Session, whole_run: WholeRun | None, *, ask: bool) -> None:
+    from . import forked
+
+    if forked.is_child(ours):
+        ours.stop()
+        return
+    forked.take_over(ours)
+    link, runner = ours.link, ours.runner
+    keys = link.to_clean()
+    targets = ours.targets()
+    own = [target for target in targets if keys is None or target.key in keys]
+    others = [target for target in targets if target not in own]
+    runner.settle_starts(others)
+    runner.stop(others)
+    unfinished = [r for r in runner.records.values() if r.result is None] if ask else []
+    kept, not_cleaned_up = _clean(runner, own, keep=ours.settings.keep, ask_about=unfinished)
+    ours.restore_log()
+    link.leave([] if keys is None else keys, not_cleaned_up)
+    if whole_run is not None:
+        whole_run.kept += kept
+        whole_run.not_cleaned_up += not_cleaned_up
+
+
+def _clean(
+    runner: Runner,
+    targets: Sequence[Target],
+    *,
+    keep: bool,
+    ask_about: Iterable[Record],
+    within_s: float | None = None,
+) -> tuple[list[str], list[str]]:
+    """End all jobs on some targets and remove the files there; ask before how some jobs stand.
+
+    Returns where files were kept, and what may be left: a line for each target.
+    """
+    left = runner.close(targets, keep=keep, within_s=within_s, ask_about=ask_about)
+    kept = [f"{t.label}: {t.path}" for t in targets if t.directory] if keep else []
+    return kept, left
+
+
+def _clean_for_workers(workers: Workers, whole_run: WholeRun, *, ask: bool) -> None:
+    """Clean the targets of all workers.
+
+    ``ask`` before how those jobs stand of whose end nobody has heard.
+    """
+    targets = workers.targets()
+    if not targets:
+        return
+    from ..target import connection
+    from ..target.cleaner import CLEAN_S
+    from ..target.runner import Runner
+
+    def on_end(record: Record) -> None:
+        assert record.result is not None
+        if record.result.detail != RUN_ENDED:
+            whole_run.ledger.tell(JobEnded.of(record.key, record.result, time.time()))
+
+    settings = whole_run.settings
+    runner = Runner(workers.run, base=settings.dir, forks=settings.forks, on_end=on_end)
+    unfinished = _unfinished(whole_run, targets) if ask else []
+    runner.adopt(unfinished)
+    # Workers have waited already: the whole end has one bound.
+    spent_s = 0.0 if workers.over_at is None else time.monotonic() - workers.over_at
+    restore_log = connection.silence()
+    kept, not_cleaned_up = _clean(
+        runner,
+        targets,
+        keep=settings.keep,
+        ask_about=unfinished,
+        within_s=max(CLEAN_S - spent_s, CLEAN_S / 2),
+    )
+    restore_log()
+    whole_run.kept += kept
+    whole_run.not_cleaned_up += not_cleaned_up
+
+
+def _unfinished(whole_run: WholeRun, targets: Sequence[Target]) -> list[Record]:
+    """Return the jobs of the workers of whose end nobody has heard."""
+    from ..model import Check
+    from ..target.records import Record
+    from ..target.requests import Spec
+
+    by_key = {target.key: target for target in targets}
+    records = []
+    for job in whole_run.ledger.snapshot():
+        target = by_key.get(job.target)
+        if target is None or job.state.final:
+            continue
+        check = Check(
+            job.name, (), job.command, timeout_s=job.timeout_s, grace_s=job.grace_s,
+            rc=frozenset(job.accepted), output_limit=job.output_limit,
+        )  # fmt: skip
+        records.append(Record(Spec(job.id, check), target, job.state))
+    return records
+
+
+def _close(whole_run: WholeRun, session: pytest.Session) -> None:
+    whole_run.ended_session = session
+    now = time.time()
+    whole_run.termination.restore()
+    whole_run.ledger.close(now)
+    if whole_run.progress is not None:
+        whole_run.progress.close()
+    whole_run.announcer.tell()
+    if not whole_run.runs_tests:
+        return
+    facts = whole_run.facts = Run(
+        whole_run.started_at,
+        now,
+        int(session.exitstatus),
+        whole_run.settings.unawaited,
+        tuple(whole_run.unexpected),
+    )
+    result = whole_run.figures = figures(whole_run.ledger, facts)
+    # What was not told might have been red.
+    red = result.unjudged_failures or whole_run.unexpected
+    if red and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    took = [
+        (duration_key(job.name, job.host), job.duration_s)
+        for job in whole_run.ledger.snapshot()
+        if job.result is not None and job.result.rc is not None and job.duration_s is not None
+    ]
+    durations.write(whole_run.cache, durations.remember(whole_run.durations(), took))
+
+
+def _report(config: pytest.Config, whole_run: WholeRun, exit_status: int) -> None:
+    if whole_run.facts is None:
+        return
+    facts = replace(whole_run.facts, exit_status=exit_status)
+    final = figures(whole_run.ledger, facts)
+    settings, left = whole_run.settings, whole_run.not_cleaned_up
+    unwritten = files.write_all(settings, whole_run.ledger, facts, final, left)
+    lines = [f"report not written: {line}" for line in unwritten]
+    if not whole_run.summary_written:  # --no-summary; but why the run is red must be said
+        lines += [*map(unjudged_failure_line, final.unjudged_failures), *summary.errors(whole_run)]
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    for line in lines:
+        if reporter is None:
+            print(f"pytest-bgcheck: {line}", file=sys.stderr)
+        else:
+            reporter.write_line(line, red=True)
+    if reporter is not None and settings.github_summary and files.on_github():
+        for line in github.commands(final):
+            reporter.write_line(line)

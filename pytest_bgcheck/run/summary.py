@@ -1,0 +1,51 @@
+"""Writes our part of the terminal's summary, in colours."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from ..report import summary
+from ..report.figures import unjudged_failure_line
+from .whole_run import WholeRun
+
+
+def write(whole_run: WholeRun, reporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    writer = config.get_terminal_writer()
+    width, tty = writer.fullwidth, bool(reporter.isatty)
+    lines = _lines(whole_run, width, config.get_verbosity())
+    whole_run.summary_written = True
+    if len(lines) > 1:
+        reporter.write_sep("=", "background checks")
+    for line, colour in lines:
+        # A log keeps its lines whole.
+        pieces = textwrap.wrap(line, width, subsequent_indent="  ") if len(line) > width else []
+        for piece in pieces if tty and pieces else [line]:
+            reporter.write_line(piece, **({colour: True} if colour else {}))
+
+
+def _lines(whole_run: WholeRun, width: int, verbosity: int) -> list[tuple[str, str]]:
+    """Return the lines, each with its colour."""
+    lines: list[tuple[str, str]] = []
+    figures = whole_run.figures
+    if figures is not None and figures.jobs:
+        if figures.bad:
+            lines += [(line, "red") for line in summary.table(figures.bad, width)]
+        lines += [(summary.near_limit_line(job), "yellow") for job in figures.near_limit]
+        jobs = whole_run.ledger.snapshot()
+        lines += [(line, "yellow") for line in summary.output_note_lines(jobs)]
+        lines += [(summary.output_cut_line(job), "yellow") for job in figures.output_cut]
+        lines += [(line, "yellow") for line in summary.unjudged_lines(figures)]
+        lines += [(unjudged_failure_line(failure), "red") for failure in figures.unjudged_failures]
+        if lines or verbosity >= 0:
+            lines.insert(0, (summary.headline(figures), "red" if figures.bad else ""))
+    lines += [(line, "red") for line in errors(whole_run)]
+    lines += [(f"kept: {line}", "") for line in whole_run.kept]
+    return lines
+
+
+def errors(whole_run: WholeRun) -> list[str]:
+    """Return what went wrong in the run beside its tests and checks, a line for each."""
+    left = [f"not cleaned up: {line}" for line in whole_run.not_cleaned_up]
+    return [*whole_run.unexpected, *left]

@@ -1,0 +1,63 @@
+"""What there is once in a run, however many processes it has: in the only one, or on the xdist
+controller. The sessions tell its ledger what they see; the end of the run reads it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from ..ledger import Ledger
+from ..options import Settings, only_looks
+from ..plan import Durations
+from ..report.figures import Figures, Run
+from ..signals import Termination
+from . import durations
+from .announce import Announcer
+from .outcomes import Outcomes
+from .progress import Progress
+
+
+class WholeRun:
+    """The ledger of a run, and what the end tells beside it.
+
+    ``unexpected``: what could not be noted, ``not_cleaned_up``: what may be left on a target,
+    ``kept``: where ``--bgcheck-keep`` has left files; a line each. ``ended_session``: whose
+    end has closed it; ``facts`` and ``figures`` are there from then on, if tests were to be run.
+    """
+
+    def __init__(
+        self, config: pytest.Config, settings: Settings, started_at: float, only_process: bool
+    ) -> None:
+        self.settings = settings
+        self.started_at = started_at
+        self.ledger = Ledger()
+        self.unexpected: list[str] = []
+        self.not_cleaned_up: list[str] = []
+        self.kept: list[str] = []
+        self.runs_tests = not only_looks(config)
+        self.ended_session: pytest.Session | None = None
+        self.facts: Run | None = None
+        self.figures: Figures | None = None
+        self.summary_written = False
+        self.termination = Termination()
+        self.cache = getattr(config, "cache", None)
+        self.announcer = Announcer(config, self.ledger)
+        self.progress: Progress | None = None
+        manager = config.pluginmanager
+        manager.register(Outcomes(self.ledger), "bgcheck-outcomes")
+        manager.register(self.announcer, "bgcheck-announcer")
+        reporter = manager.get_plugin("terminalreporter")
+        if reporter is not None and config.get_verbosity() >= 0 and self.runs_tests:
+            self.progress = Progress(config, reporter, self.ledger, only_process)
+            manager.register(self.progress, "bgcheck-progress")
+
+    def durations(self) -> Durations:
+        """Return how long the jobs of earlier runs took."""
+        return durations.read(self.cache)
+
+    def idle(self) -> float:
+        """Use the time in which a test of this process waits; return when to do so again."""
+        self.announcer.tell()
+        return math.inf if self.progress is None else self.progress.idle()
