@@ -18,6 +18,20 @@ hypothesis.settings.load_profile("busy")
 pytest_plugins = ("pytester", "support.machines.fixtures")
 
 
+SLOW = {
+    "pytester", "ssh_server", "docker_engine", "docker_container", "chroot_dir", "test_user",
+    "clients",
+}  # fmt: skip
+"""Fixtures that stand for a whole run of pytest, for a machine, or for every shell."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts a machine or a run of pytest: ``tox -e quick`` leaves it out."""
+    for item in items:
+        if SLOW.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """Fail a test that leaves a supervisor behind."""

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from support.machines import SSHServer
 
+pytestmark = pytest.mark.quick
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from support.machines import require
 
+# On the local target; the others are machines.
+pytestmark = pytest.mark.quick
+
 SUITE = Path(__file__).parents[1] / "support" / "target_suite.py"
 TESTS = sum(line.startswith("def test_") for line in SUITE.read_text().splitlines())
 PATIENT = "from pytest_bgcheck.target import cleaner\ncleaner.CLEAN_S *= 7\n"
