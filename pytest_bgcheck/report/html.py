@@ -52,6 +52,7 @@ class JobView:
     host: str
     state: str
     look: Look
+    bad: bool
     critical: bool
     outcome: str
     detail: str
@@ -122,6 +123,7 @@ def page(document: Document, headline: str) -> str:
 
 def _jobs(document: Document, timeline: Timeline) -> list[JobView]:
     critical = {step["job"] for step in document["summary"]["critical_path"]}
+    bad = set(document["summary"]["did_not_succeed"])
     near_limit = set(document["summary"]["near_limit"])
     jobs = []
     for number, job in enumerate(document["jobs"]):
@@ -136,6 +138,7 @@ def _jobs(document: Document, timeline: Timeline) -> list[JobView]:
                 host=job["host"],
                 state=job["state"],
                 look=LOOKS[State(job["state"])],
+                bad=job["id"] in bad,
                 critical=job["id"] in critical,
                 outcome=outcome if took is None else f"{outcome}, after {duration(took)}",
                 detail=printable(job["detail"]),
@@ -190,7 +193,7 @@ def _hosts(jobs: Sequence[JobView]) -> list[HostView]:
     hosts = []
     for label in dict.fromkeys(job.host for job in jobs):
         own = [job for job in jobs if job.host == label]
-        bad = sum(job.look.kind == "bad" for job in own)
+        bad = sum(job.bad for job in own)
         note = f"{len(own)} check{'s' if len(own) > 1 else ''}"
         note += f", {bad} did not succeed" if bad else ""
         matters = bad > 0 or any(job.critical for job in own)

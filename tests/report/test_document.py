@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
+from support.ledger_builder import ZERO, LedgerBuilder
 
+from pytest_bgcheck.events import JobWanted
 from pytest_bgcheck.model import State
-from pytest_bgcheck.report import document
+from pytest_bgcheck.report import document, html, summary
+from pytest_bgcheck.report.figures import Run, figures
 from pytest_bgcheck.report.states import LEGEND, LOOKS
 
 SCHEMA = json.loads(resources.files("pytest_bgcheck.report").joinpath("schema.json").read_text())
@@ -78,3 +81,17 @@ def test_the_documentation_explains_every_state_that_a_check_can_end_in() -> Non
     page = Path(__file__).parents[2].joinpath("docs/failures.md").read_text("utf-8")
     explained = re.findall(r"^\| `([a-z ]+)` \|", page, re.M)
     assert explained == [str(s) for s in State if s.final and s is not State.SUCCEEDED]
+
+
+def test_the_page_counts_what_did_not_succeed_as_the_headline_does() -> None:
+    builder = LedgerBuilder()
+    builder.job("bad", "h", 0, 1, State.FAILED, 3)
+    builder.ledger.tell(JobWanted(builder.job("asked_for", "h", 0, 1, State.CANCELLED, None)))
+    builder.job("not_asked_for", "h", 0, 1, State.CANCELLED, None)
+    builder.ledger.close(ZERO + 2)
+    run = Run(ZERO, ZERO + 2, 1)
+    numbers = figures(builder.ledger, run)
+    headline = summary.headline(numbers)
+    page = html.page(document.document(builder.ledger, run, numbers), headline)
+    assert headline.startswith("3 background checks on 1 host, 2 did not succeed:")
+    assert "<small>3 checks, 2 did not succeed</small>" in page
