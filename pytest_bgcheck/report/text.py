@@ -154,6 +154,8 @@ def _escaped(character: str) -> str:
 def _block(verdict: Verdict) -> list[str]:
     check, result = verdict.check, verdict.result
     lines = [headline(verdict), f"  command: {one_line(check.command)}"]
+    if check.cwd is not None:
+        lines.append(f"  cwd: {one_line(check.cwd)}")
     if result is None:
         lines.append(f"  its limit is {duration(check.timeout_s)}; it goes on")
         return lines

@@ -68,18 +68,21 @@ class Job:
         Without ``timeout`` (seconds) the wait's limit follows from the check's own. Raises
         :class:`StillRunning` when ``timeout`` is over; the job goes on.
         """
+        __tracebackhide__ = True
         result = self._ended(timeout)
         self._on_use(self._record, True)
         return result
 
     def _ended(self, timeout: float | datetime.timedelta | None = None) -> Result:
+        __tracebackhide__ = True
         limit = None if timeout is None else read_seconds_or_0("timeout", timeout)
         record = self._record
         self._on_use(record, False)
         self._runner.want(record)
         if not self._runner.wait_for(lambda: record.result is not None, [record.target], limit):
             raise StillRunning(
-                f"background check {self.name!r} on {self.host} is {record.state} after {limit:g} s"
+                f"background check {self.name!r} on {self.host} is still {record.state} after"
+                f" {limit:g} s of waiting; it goes on"
             )
         assert record.result is not None
         return record.result

@@ -78,3 +78,10 @@ def test_output_cut_short_is_said_with_the_true_rc() -> None:
     text = verdict(State.FAILED, 3, detail="output cut short: no space left")
     assert "failed: rc 3" in text.split("\n")[0]
     assert "  note: output cut short: no space left\n" in text
+
+
+def test_a_failure_says_in_which_directory_the_command_was_to_run() -> None:
+    check = replace(CHECK, cwd="/srv/\x1bshop")
+    result = Result(State.NOT_STARTED, detail="its directory (cwd) cannot be entered")
+    told = text.failure([Verdict(check, "h", State.NOT_STARTED, result)])
+    assert told.split("\n")[1:3] == ["  command: /opt/check", "  cwd: /srv/\\x1bshop"]

@@ -47,3 +47,14 @@ def test_a_lookup_says_how_to_tell_jobs_apart(pytester: pytest.Pytester) -> None
         HEAD + "@pytest.mark.bgcheck('c')\ndef test_outer(): pass\n"
     )
     pytester.runpytest_subprocess().assert_outcomes(passed=4)
+
+
+def test_impatience_has_no_traceback_of_ours(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="def test(bgcheck):\n    bgcheck.start('sleep 60', name='late').result(0.1)\n",
+    )
+    result.stdout.fnmatch_lines(
+        ["E *StillRunning: background check 'late' on local is still * after 0.1 s of waiting;*"]
+    )
+    assert "job.py" not in result.stdout.str()
