@@ -136,7 +136,7 @@ def cause(
     if rc == 0:
         return BadReply(f"{error}; it said: {said}" if said else str(error))
     if rc in _NO_PROGRAM:
-        return Refused(said or f"it cannot run /bin/sh (rc {rc})")
+        return Refused(said or f"/bin/sh cannot be run there (rc {rc})")
     return BadReply(f"{error}, rc {rc}" + (f"; it said: {said}" if said else ""))
 
 

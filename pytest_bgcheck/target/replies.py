@@ -64,7 +64,7 @@ def parse(nonce: str, data: bytes) -> Reply:
     begins = [n for n, line in enumerate(lines) if line.startswith(f"{nonce} begin ".encode())]
     ends = [n for n, line in enumerate(lines) if line.startswith(f"{nonce} end ".encode())]
     if not begins and not ends:
-        raise BadReply(f"no reply in {len(data)} bytes of output")
+        raise BadReply(f"its output ({len(data)} bytes) has no reply in it")
     if len(begins) != 1 or len(ends) != 1 or ends[0] < begins[0]:
         raise BadReply(f"a reply with {len(begins)} beginnings and {len(ends)} ends")
     encoding = lines[begins[0]].split()[-1].decode("ascii", "replace")
@@ -73,7 +73,7 @@ def parse(nonce: str, data: bytes) -> Reply:
         reply = frame.read()
         expected = _number(lines[ends[0]].split()[-1].decode("ascii"))
     except (ValueError, IndexError, KeyError, TypeError, binascii.Error) as error:
-        raise BadReply(f"a reply that makes no sense: {error}") from error
+        raise BadReply(f"a reply that cannot be read: {error}") from error
     if frame.records != expected:
         raise BadReply(f"a reply with {frame.records} of {expected} records")
     return replace(reply, gone=encoding == "none")
@@ -221,7 +221,7 @@ class _Frame:
             result = _result(state, stdout, stderr)
         except (ValueError, KeyError):
             # The check's own work: its directory is its user's. It harms no other job.
-            detail = f"its state on the target makes no sense: {state}"
+            detail = f"its state on the target cannot be read: {state}"
             result = Result(State.LOST, None, None, 0, detail, stdout, stderr)
         return Report(id, result, running_s, stdout, stderr)
 
@@ -239,8 +239,8 @@ class _Frame:
 
 
 OVERWRITTEN = (
-    "the check overwrote it, as what opens /dev/stdout or /dev/stderr by name does; let it write to"
-    " >&1 or >&2"
+    "the check has overwritten it: whatever opens /dev/stdout or /dev/stderr by name does that;"
+    " write to >&1 or >&2 instead"
 )
 
 
@@ -257,8 +257,8 @@ def _number(text: str) -> int:
 
 
 REFUSED = {
-    "cwd": "cannot change to its directory",
-    "output": "cannot write its output on the target",
+    "cwd": "its directory (cwd) cannot be entered",
+    "output": "its output cannot be written on the target",
 }
 ENDED = {"timeout": State.TIMED_OUT, "cancel": State.CANCELLED, "lost": State.LOST}
 
@@ -279,7 +279,7 @@ def _result(state: str, stdout: Output, stderr: Output) -> Result | None:
         detail = ""
         if facts[3:]:
             # Which of the two it was, and how much was lost, nobody knows.
-            missing = "no space left where the target keeps it"
+            missing = "no space left on the target"
             detail = f"output cut short: {missing}"
             stdout, stderr = replace(stdout, missing=missing), replace(stderr, missing=missing)
         return Result(State.SUCCEEDED, rc, took / 100, attempts, detail, stdout, stderr)
@@ -287,13 +287,13 @@ def _result(state: str, stdout: Output, stderr: Output) -> Result | None:
     note, *suspects = (facts[3:] or ["x"])[0].split("-")
     details = []
     if note == "W":
-        details.append("its directory on the target cannot be written any more")
+        details.append("its directory on the target can no longer be written")
     elif kind == "lost":
         details.append("its supervisor was killed, or the target restarted")
     elif note == "T":
         details.append("it had been stopped (SIGSTOP)")
     if facts[4:]:
-        details.append(f"its last whole attempt ended with rc {_number(facts[4])}")
+        details.append(f"its last complete attempt ended with rc {_number(facts[4])}")
     if left:
         details.append(f"{left} of its processes could not be killed")
     if suspects:

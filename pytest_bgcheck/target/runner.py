@@ -39,7 +39,7 @@ CHILD_CALL_S = 4
 IDLE_S = 1.0
 """The least time between two waiting calls of which the first had nothing to tell."""
 
-OTHER_TERMS = "it was started already in this run, with other arguments"
+OTHER_TERMS = "it was already started in this run, with other arguments"
 BATCH_S = 1.0
 """How long ended jobs gather while nobody waits for one, where a call has but one reply."""
 
@@ -191,7 +191,7 @@ class Runner:
     def _start_batch(self, target: Target, call: Call, records: Sequence[Record]) -> bool:
         """Make one start request come true, or return False."""
         if target.identity in self._dead:
-            target.trouble = f"{self._dead[target.identity]} (it was given up before)"
+            target.trouble = f"{self._dead[target.identity]} (this host was given up before)"
             self.records.give_up(records, target.trouble)
             return False
         longest = max([r.spec.check.timeout_s for r in records], default=recovery.START_PATIENCE_S)
@@ -205,7 +205,7 @@ class Runner:
             if "*" not in told and not all(r.spec.id in told for r in records):
                 raise BadReply("a reply that leaves out jobs")
             if not (reply.directory or b"/" + self.run.encode()).endswith(f"/{self.run}".encode()):
-                raise BadReply("a reply with a strange directory")
+                raise BadReply("a reply with a directory of another run")
             if reply.started and reply.directory is None and target.directory is None:
                 raise BadReply("a reply without its directory")
             return reply
@@ -250,7 +250,7 @@ class Runner:
             except TargetError as error:
                 foreign = foreign + 1 if isinstance(error, BadReply) else 0
                 if foreign >= recovery.FOREIGN_ANSWERS:
-                    raise Refused(f"what answers does not run /bin/sh: {error}") from error
+                    raise Refused(f"the answers do not come from /bin/sh: {error}") from error
                 decision = recovery.after_failure(
                     failures, self._clock(), deadline(), self._jitter()
                 )
@@ -334,7 +334,8 @@ class Runner:
         now = self._clock()
         for record in list(target.running.values()):
             if now >= record.deadline_s:
-                detail = target.trouble if failing else "the target says that it still runs"
+                running = "past its deadline the target still reports it as running"
+                detail = target.trouble if failing else running
                 self.records.settle(record, Result(State.UNREACHABLE, detail=detail))
 
     def want(self, record: Record) -> None:

@@ -14,7 +14,7 @@ from pytest_bgcheck.report.text import Verdict
 from pytest_bgcheck.wire import Reader, plain
 
 CUT = Output(5_000_004, b"begin", b"end\n")
-FULL = Output(3, b"abc", missing="no space left where the target keeps it")
+FULL = Output(3, b"abc", missing="no space left on the target")
 READS = ("stdout", "stderr", "stdout_bytes", "stderr_bytes")
 
 

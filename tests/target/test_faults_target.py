@@ -27,7 +27,7 @@ def remove(directory: Path) -> None:
     assert wait_until(lambda: run("rm", "-rf", str(directory)).returncode == 0, 10)
 
 
-READ_ONLY = "its directory on the target cannot be written any more"
+READ_ONLY = "its directory on the target can no longer be written"
 
 
 Harm = Callable[[Client, Spec], None]

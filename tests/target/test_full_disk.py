@@ -61,7 +61,7 @@ def test_a_disk_that_fills_with_output_leaves_the_true_rc_and_says_so(small: Cli
     loud = "trap '' PIPE; yes 2>/dev/null; echo never >&2; exit 5"
     result = small.finish(loud)
     assert (result.state, result.rc) == (State.SUCCEEDED, 5)
-    assert result.detail == "output cut short: no space left where the target keeps it"
+    assert result.detail == "output cut short: no space left on the target"
     assert result.stdout_kept.text().startswith("y\ny\n")
     with pytest.raises(OutputCut, match="no space left"):
         assert "never" not in result.stderr

@@ -288,7 +288,7 @@ def test_answers_that_are_none_of_ours_are_not_asked_for_for_ever() -> None:
     transport = Scripted(start=["Welcome!\n"])
     state, detail = state_of(transport)
     assert state is State.NOT_STARTED
-    assert "what answers does not run /bin/sh: no reply in 9 bytes of output" in detail
+    assert "the answers do not come from /bin/sh: its output (9 bytes) has no reply in it" in detail
     assert transport.calls == ["start"] * recovery.FOREIGN_ANSWERS
 
 
@@ -301,7 +301,7 @@ def test_a_host_that_was_given_up_is_not_tried_again(monkeypatch: pytest.MonkeyP
     late = ours.submit([(check("b"), first.target), (check("b"), as_another)])
     assert ours.wait_for(lambda: all(r.result for r in late), [first.target], 30)
     details = [r.result.detail for r in late if r.result]
-    assert details == ["no route to host (it was given up before)"] * 2
+    assert details == ["no route to host (this host was given up before)"] * 2
     assert (len(transport.calls), as_another.transport.calls) == (tried, [])  # type: ignore[attr-defined]
 
 

@@ -119,9 +119,9 @@ def test_it_is_run_again_until_it_succeeds_or_its_time_is_over(client: Client) -
     assert (results["again"].attempts, results["again"].stdout) == (2, "run\n")
     assert (results["never"].state, results["never"].rc) == (State.TIMED_OUT, None)
     # Behind it may stand processes of other tests, which could be the check's.
-    assert results["never"].detail.startswith("its last whole attempt ended with rc 1")
+    assert results["never"].detail.startswith("its last complete attempt ended with rc 1")
     # What the guard ended has no exit code of its own.
-    assert results["late"].detail.startswith("its last whole attempt ended with rc 4")
+    assert results["late"].detail.startswith("its last complete attempt ended with rc 4")
     assert results["first"].state is State.TIMED_OUT
     assert "rc" not in results["first"].detail
 
