@@ -37,8 +37,8 @@ FIRST_IN_CHILD = (
 )
 
 WHOLE_RUN: pytest.StashKey[WholeRun] = pytest.StashKey()
-ITEMS: pytest.StashKey[list[pytest.Item] | None] = pytest.StashKey()
-STARTED: pytest.StashKey[float] = pytest.StashKey()
+COLLECTED_ITEMS: pytest.StashKey[list[pytest.Item] | None] = pytest.StashKey()
+STARTED_AT: pytest.StashKey[float] = pytest.StashKey()
 CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
 
 
@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.dist = "no"  # no workers for what runs no test, as with --collect-only
     config.addinivalue_line("markers", MARK)
     config.stash[SESSION] = None
-    config.stash[STARTED] = time.time()
+    config.stash[STARTED_AT] = time.time()
     options.from_config(config)  # a wrong option is told before anything else happens
     # Always: a mark may come at run time.
     config.pluginmanager.register(Awaiting(), "bgcheck-awaiting")
@@ -88,7 +88,7 @@ def bgcheck(request: pytest.FixtureRequest) -> Bgcheck:
     ours = _session(request.config)
     if ours is None:
         ours = request.config.stash[MAKE_SESSION]()
-        ours.judging.made_in(request)
+        ours.judging.made_during(request)
     return Bgcheck(ours)
 
 
@@ -97,7 +97,7 @@ def _session(config: pytest.Config) -> Session | None:
     return session
 
 
-def _used(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
+def _uses_checks(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
     """Return whether any item has to do with background checks."""
     # Where nobody has imported it, nothing can be declared.
     if f"{__package__}.suite.declaration" in sys.modules:
@@ -124,30 +124,34 @@ def _used(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config) -> None:
-    config.stash[ITEMS] = None  # pytest_collection_finish is called after an error too
+    config.stash[COLLECTED_ITEMS] = None  # pytest_collection_finish is called after an error too
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     # The final list: whatever orders, cuts or adds items has done so, by the order it remembers.
     # First, since xdist and the terminal tell of the list here.
-    ours = _collect_wants(session)
+    ours = _collect_checks(session)
     if ours is not None:
-        ours.order(session.items)
-        session.config.stash[ITEMS] = list(session.items)
+        ours.order_items(session.items)
+        session.config.stash[COLLECTED_ITEMS] = list(session.items)
         if ours.link.share[0] == 0:  # once, however many workers collect
-            _warn(session.items)
+            _warn_of_short_timeouts(session.items)
 
 
-def _collect_wants(session: pytest.Session) -> Session | None:
-    """Find out what the items want. Raises pytest.UsageError."""
+def _collect_checks(session: pytest.Session) -> Session | None:
+    """Find out which checks the items want. Raises pytest.UsageError."""
     config, items = session.config, session.items
     ours = _session(config)
-    if ITEMS not in config.stash or CONTROLLER in config.stash or config.stash[ITEMS] == items:
+    if (
+        COLLECTED_ITEMS not in config.stash
+        or CONTROLLER in config.stash
+        or config.stash[COLLECTED_ITEMS] == items
+    ):
         return ours  # collection has failed, is the workers' own, or is known
-    config.stash[ITEMS] = list(items)
+    config.stash[COLLECTED_ITEMS] = list(items)
     if ours is None:
-        if not _used(config, items):
+        if not _uses_checks(config, items):
             settings = options.from_config(config)
             known = hasattr(config, "workerinput") or WHOLE_RUN in config.stash
             if settings.reports and not known:
@@ -177,11 +181,11 @@ def _register(ours: Session) -> None:
 
     ours.config.stash[SESSION] = ours
     ours.config.pluginmanager.register(ours.requested_fixtures, "bgcheck-requested-fixtures")
-    ours.on_fork = lambda: _in_child(ours.config)
+    ours.on_fork = lambda: _leave_to_parent(ours.config)
     forked.watch(ours)
 
 
-def _in_child(config: pytest.Config) -> None:
+def _leave_to_parent(config: pytest.Config) -> None:
     """Leave to its parent, in a forked child, what there is once in a run."""
     if WHOLE_RUN in config.stash:
         del config.stash[WHOLE_RUN]
@@ -198,7 +202,7 @@ def _start(ours: Session) -> None:
     ours.start_planned()
 
 
-def _warn(items: Sequence[pytest.Item]) -> None:
+def _warn_of_short_timeouts(items: Sequence[pytest.Item]) -> None:
     from .suite.companions import short_timeout_warning
 
     for item in items:
@@ -228,7 +232,7 @@ def _new_whole_run(
 ) -> WholeRun:
     from .run.whole_run import WholeRun
 
-    config.stash[WHOLE_RUN] = WholeRun(config, settings, config.stash[STARTED], only_process)
+    config.stash[WHOLE_RUN] = WholeRun(config, settings, config.stash[STARTED_AT], only_process)
     return config.stash[WHOLE_RUN]
 
 
@@ -237,7 +241,7 @@ def pytest_runtestloop_around(session: pytest.Session) -> Generator[None, object
     config = session.config
     # Once more: others may have added items when they were told of the list. And not before: the
     # modes that only look at what was collected never come here.
-    ours = _collect_wants(session)
+    ours = _collect_checks(session)
     if ours is not None:
         ours.make_plan(session.items)
         failed = session.testsfailed and not config.getoption("continue_on_collection_errors")

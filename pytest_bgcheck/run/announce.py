@@ -11,7 +11,7 @@ from ..ledger import Ledger
 
 
 class Announcer:
-    """A plugin of its own. It hears of jobs in any thread, and tells when it is asked to."""
+    """Hears of jobs in any thread, and calls the hooks when it is asked to, or between tests."""
 
     def __init__(self, config: pytest.Config, ledger: Ledger) -> None:
         self._config = config
@@ -30,7 +30,7 @@ class Announcer:
                 self._ended.add(key)
                 self._queue.put(event)
 
-    def tell(self) -> None:
+    def call_hooks(self) -> None:
         """Call the hooks for what has happened since."""
         hook = self._config.hook
         while not self._queue.empty():
@@ -43,8 +43,8 @@ class Announcer:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logstart(self) -> None:
-        self.tell()
+        self.call_hooks()
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self) -> None:
-        self.tell()
+        self.call_hooks()

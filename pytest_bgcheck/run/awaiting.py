@@ -32,8 +32,8 @@ class Awaiting:
     little be done."""
 
     def __init__(self) -> None:
-        self._called: pytest.Item | None = None
-        self._read: tuple[pytest.Mark, ...] = ()
+        self._ran: pytest.Item | None = None
+        self._marks: tuple[pytest.Mark, ...] = ()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -55,15 +55,15 @@ class Awaiting:
             # Whatever became of it: it has run.
             ours: Session | None = item.config.stash[SESSION]
             if ours is not None:
-                ours.tell_requests(item)
-            self._called = item
-            self._read = tuple(item.iter_markers("bgcheck")) if _marked(item) else ()
+                ours.tell_used_jobs(item)
+            self._ran = item
+            self._marks = tuple(item.iter_markers("bgcheck")) if _marked(item) else ()
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> None:
         __tracebackhide__ = True
-        if self._called is item and _marked(item):
-            known = {id(mark) for mark in self._read}
+        if self._ran is item and _marked(item):
+            known = {id(mark) for mark in self._marks}
             if any(id(mark) not in known for mark in item.iter_markers("bgcheck")):
                 pytest.fail(TOO_LATE, pytrace=False)
 

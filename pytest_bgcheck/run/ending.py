@@ -98,7 +98,7 @@ def _end_own(ours: Session, whole_run: WholeRun | None, *, ask: bool) -> None:
     if forked.is_child(ours):
         ours.stop()
         return
-    forked.take_over(ours)
+    forked.take_over_from_children(ours)
     link, runner = ours.link, ours.runner
     keys = link.to_clean()
     targets = ours.targets()
@@ -195,7 +195,7 @@ def _close(whole_run: WholeRun, session: pytest.Session) -> None:
     whole_run.ledger.close(now)
     if whole_run.progress is not None:
         whole_run.progress.close()
-    whole_run.announcer.tell()
+    whole_run.announcer.call_hooks()
     if not whole_run.runs_tests:
         return
     facts = whole_run.facts = Run(

@@ -93,7 +93,7 @@ def is_child(session: Session) -> bool:
     return isinstance(session.link, ChildLink)
 
 
-def take_over(session: Session) -> None:
+def take_over_from_children(session: Session) -> None:
     """At the end: pass on what forked children have seen, and know the targets they have used."""
     mail = _watched.pop(session, None)
     if mail is None:
@@ -104,7 +104,7 @@ def take_over(session: Session) -> None:
         elif kind == "unexpected":
             session.link.unexpected(*rest)
         elif kind == "target":
-            session.asked_elsewhere(rest[1])
+            session.asked_by_child(rest[1])
         elif kind == "started":
             key, directory, id, terms = rest
             session.link.started(key, directory, id, terms)

@@ -23,7 +23,7 @@ def find(session: Session, name: str, host: str | None = None) -> Record:
     if host is not None and host in places:
         records = [record for record in records if record.target.label == host]
     elif host is not None:
-        identity = session.host(host).identity
+        identity = session.named_host(host).identity
         records = [record for record in records if record.target.identity == identity]
     if not records:
         raise KeyError(
@@ -51,18 +51,18 @@ def awaited(session: Session, item: pytest.Item, checks: ItemChecks, name: str) 
         if not refs and own is None:
             pytest.fail(f"the host of background check {name!r} is not known", pytrace=False)
         return [session.record(check, ref) for ref in refs or [own] if ref is not None]
-    # Of the declared ones only those that the test can see, whatever else runs in this process.
-    records = session.called.get(name, [])
+    # Not all jobs of that name: of the declared checks only those count that the test can see.
+    records = session.undeclared.get(name, [])
     if not records:
         places = session.collection.where_declared(name)
         if places:
             pytest.fail(text.unseen(name, places), pytrace=False)
-        known = {*session.called, *session.collection.names_seen_by(item)}
+        known = {*session.undeclared, *session.collection.names_seen_by(item)}
         pytest.fail(text.unknown(name, known), pytrace=False)
     try:
         own = own_host(item)
     except WrongUse:
-        own = None  # none on which one of ours can be
+        own = None  # it has a host on which no job of ours can be
     return [
         record for record in records if own and record.target.identity == own.identity
     ] or records

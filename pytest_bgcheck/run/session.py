@@ -1,7 +1,8 @@
-"""What one pytest session knows while it runs: its jobs.
+"""The jobs of one pytest session: which there are, and what was used of them.
 
-Between the hooks (plugin) and the threads (runner): it turns declarations and hosts into jobs.
-Inside of the run a job is the runner's record; a test gets its handle. Imported on first use.
+Stands between the hooks (plugin) and the threads (runner), and turns declarations and hosts into
+jobs. Inside of the run a job is the runner's record; a test gets a handle of it. Imported on first
+use.
 """
 
 from __future__ import annotations
@@ -41,7 +42,12 @@ from .link import Link
 
 
 class Session:
-    """The plugin's state of a pytest session."""
+    """The plugin's state of a pytest session.
+
+    ``planned``: what the collected items want. ``started``: jobs are started when they are wanted;
+    False in modes that run no test. ``ended_at``: when each job's end was known here, by key.
+    ``undeclared``: the jobs that were started by calls, by name.
+    """
 
     def __init__(self, session: pytest.Session, settings: Settings, link: Link) -> None:
         self.pytest_session = session
@@ -65,14 +71,14 @@ class Session:
         self.ended_at: dict[str, float] = {}
         self.on_fork: Callable[[], None] = lambda: None
         self.restore_log: Callable[[], None] = lambda: None
-        self.called: dict[str, list[Record]] = {}
-        self._called_as: dict[tuple[str, str], Check] = {}
+        self.undeclared: dict[str, list[Record]] = {}
+        self._undeclared_checks: dict[tuple[str, str], Check] = {}
         self._handles: dict[Record, Job] = {}
         self._targets: dict[tuple[HostRef, bool | None, str | None], Target] = {}
         self._elsewhere: dict[str, tuple[bytes, dict[str, str]]] = {}
-        self._joined: set[HostRef] = set()
+        self._started_hosts: set[HostRef] = set()
         self._lock = threading.Lock()
-        self._abrupt = False
+        self._in_child = False
 
     def _on_start(self, record: Record) -> None:
         target, spec = record.target, record.spec
@@ -87,7 +93,7 @@ class Session:
             now = self.ended_at[record.key] = time.time()
             self.link.tell(JobEnded.of(record.key, record.result, now))
 
-    def order(self, items: list[pytest.Item]) -> None:
+    def order_items(self, items: list[pytest.Item]) -> None:
         """Move the items that await behind the others, unless the order is to be kept."""
         if self.settings.order == "last" and not keeps_order(self.config):
             items[:] = in_order(items, self.link.durations)
@@ -97,29 +103,31 @@ class Session:
         self.planned = planned_jobs(items)
 
     def start_planned(self) -> None:
-        """Start this session's share of the planned jobs, whole hosts: one call starts all jobs of
-        a host. Another share's jobs are started by whoever wants one before that session does."""
+        """Start this session's share of the planned jobs: all jobs of a host, by one call.
+
+        Another session's share is started here only where a test wants a job of it before.
+        """
         self.started = True
         self.config.pluginmanager.register(self.judging, "bgcheck-judging")
         self.restore_log = connection.silence()
         self.link.listen(self)
         index, count = self.link.share
         refs = list(dict.fromkeys(job.host for job in self.planned))
-        self._join(refs[index::count])
+        self._start_on(refs[index::count])
 
     def start_named(self, name: str) -> None:
         """Start the planned jobs of a name, on all hosts, unless they were started before."""
         if self.started:
-            self._join(job.host for job in self.planned if job.check.name == name)
+            self._start_on(job.host for job in self.planned if job.check.name == name)
 
-    def _join(self, refs: Iterable[HostRef]) -> None:
+    def _start_on(self, refs: Iterable[HostRef]) -> None:
         """Start, or attach to, all planned jobs of some hosts."""
-        new = set(refs) - self._joined
-        self._joined |= new
+        new = set(refs) - self._started_hosts
+        self._started_hosts |= new
         share = [job for job in self.planned if job.host in new]
         records = self._submit([(job.check, job.host, True) for job in share])
         for job, record in zip(share, records, strict=True):
-            # Also those that are to await it: they may come to their end without.
+            # Also the tests that are to await it: they may end before they do.
             for test in [*job.requested_by, *job.awaited_by]:
                 self.link.tell(JobRequested(record.key, test))
 
@@ -137,18 +145,19 @@ class Session:
         return self.runner.submit(specs)
 
     def _target(self, ref: HostRef, sudo: bool | None, sudo_user: str | None) -> Target:
-        key = (ref, sudo, sudo_user)
+        login = (ref, sudo, sudo_user)
         with self._lock:
-            target = self._targets.get(key)
+            target = self._targets.get(login)
             if target is None:
-                way = HostTransport(ref.backend, sudo, sudo_user, self._abrupt)
-                told = f"{ref.key}/{sudo}/{sudo_user}"
-                target = self._targets[key] = Target(ref.label, ref.identity, way, told)
+                transport = HostTransport(ref.backend, sudo, sudo_user, self._in_child)
+                key = f"{ref.key}/{sudo}/{sudo_user}"
+                target = Target(ref.label, ref.identity, transport, key)
+                self._targets[login] = target
                 plain = hosts.to_plain(ref)
                 plain |= {"label": ref.label, "sudo": sudo, "sudo_user": sudo_user}
-                self.link.target(told, plain)
-                if told in self._elsewhere:
-                    self.runner.started_elsewhere(target, *self._elsewhere[told])
+                self.link.target(key, plain)
+                if key in self._elsewhere:
+                    self.runner.started_elsewhere(target, *self._elsewhere[key])
         return target
 
     def started_elsewhere(self, key: str, directory: bytes, terms: Mapping[str, str]) -> None:
@@ -178,37 +187,37 @@ class Session:
 
     def handle(self, record: Record) -> Job:
         """Return a job as tests see it: the same object each time."""
-        self.use(record, False)
+        self.note_use(record, verdict_read=False)
         if record not in self._handles:
-            self._handles[record] = Job(self.runner, record, self.use)
+            self._handles[record] = Job(self.runner, record, self.note_use)
         return self._handles[record]
 
-    def use(self, record: Record, verdict: bool) -> None:
+    def note_use(self, record: Record, verdict_read: bool) -> None:
         """Take note that a test uses a job, and perhaps reads its verdict."""
         if self.started:
-            self.judging.use(record.key)
-            if verdict:
-                self.judging.judge(record.key)
+            self.judging.note_use(record.key)
+            if verdict_read:
+                self.judging.note_verdict(record.key)
 
     def record(self, check: Check, ref: HostRef, declared: bool = True) -> Record:
         """Return the job of a check on a host; start it unless it is known."""
         if not self.started:
-            return self._idle(check, ref)
-        # A test wants one; the host's others are not far, and come with the same call.
-        self._join([ref])
+            return self._not_started(check, ref)
+        # A test wants one; the host's other jobs come with the same call.
+        self._start_on([ref])
         return self._submit([(check, ref, declared)])[0]
 
-    def _idle(self, check: Check, ref: HostRef) -> Record:
+    def _not_started(self, check: Check, ref: HostRef) -> Record:
         """Return a job for a mode of pytest that sets fixtures up and runs no test."""
-        way = HostTransport(ref.backend, check.sudo, check.sudo_user)
+        transport = HostTransport(ref.backend, check.sudo, check.sudo_user)
         result = Result(State.NOT_STARTED, detail="nothing is started in this mode of pytest")
-        target = Target(ref.label, ref.identity, way)
+        target = Target(ref.label, ref.identity, transport)
         return Record(Spec("", check), target, result.state, result)
 
     def start(self, check: Check, host: Any) -> Job:
         """Start a check that is not declared, once for its name and host."""
-        ref = self.host(check.host if host is None else host)
-        known = self._called_as.setdefault((check.name, ref.identity), check)
+        ref = self.named_host(check.host if host is None else host)
+        known = self._undeclared_checks.setdefault((check.name, ref.identity), check)
         different = check.differences(known)
         if different:
             raise WrongUse(
@@ -217,20 +226,20 @@ class Session:
             )
         check_size(check, f"background check {check.name!r}")
         record = self.record(check, ref, declared=False)
-        records = self.called.setdefault(check.name, [])
+        records = self.undeclared.setdefault(check.name, [])
         if record not in records:
             records.append(record)
         return self.handle(record)
 
-    def host(self, host: Any) -> HostRef:
+    def named_host(self, host: Any) -> HostRef:
         """Return the host that a call names: None is the local one."""
         if host is None:
             return hosts.resolve(["local://"], self.config)[0]
         return hosts.pinned(host, self.config) if isinstance(host, str) else hosts.host_ref(host)
 
-    def tell_requests(self, item: pytest.Item) -> None:
+    def tell_used_jobs(self, item: pytest.Item) -> None:
         """Tell which jobs an item has used by fixtures, whichever test these were set up for."""
-        self.judging.used(item.nodeid, self.requested_fixtures.definitions(item))
+        self.judging.note_test(item.nodeid, self.requested_fixtures.definitions(item))
 
     # --- forked children ----------------------------------------------------------------------
 
@@ -239,12 +248,12 @@ class Session:
         self.on_fork()
         self.link = link
         self._lock = threading.Lock()
-        self._abrupt = True
+        self._in_child = True
         for (ref, sudo, sudo_user), target in self._targets.items():
             target.transport = HostTransport(ref.backend, sudo, sudo_user, abrupt=True)
         self.runner.go_on_in_child()
 
-    def asked_elsewhere(self, plain: Mapping[str, Any]) -> None:
+    def asked_by_child(self, plain: Mapping[str, Any]) -> None:
         """Take note that a forked child may have left files on a target."""
         ref = hosts.from_plain(plain)
         self._target(ref, plain["sudo"], plain["sudo_user"]).asked = True
@@ -256,11 +265,11 @@ class Session:
             return list(self._targets.values())
 
     def stop(self) -> None:
-        """Wait for no job any more, and have no further test run: the run is being stopped."""
+        """Stop waiting for jobs, and run no further test: the run is being stopped."""
         if self.started:
             self.pytest_session.shouldstop = "the run is being stopped"
             self.runner.stop(self.targets())
 
     def tests_are_over(self) -> None:
-        """No worker has a test left: wait for no start for long."""
+        """Note that no worker has a test left: starts are waited for only for a moment."""
         self.runner.hurry()

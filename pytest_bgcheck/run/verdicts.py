@@ -34,7 +34,7 @@ def await_item(
     names = [name for name, terms in checks.awaited.items() if already.get(name) != terms]
     jobs = {name: lookup.awaited(session, item, checks, name) for name in names}
     if jobs:
-        _Wait(session, jobs, checks.awaited).run(item)
+        _Wait(session, jobs, checks.awaited).wait(item)
     elif not checks.awaited and any(mark.name == "bgcheck" for mark in item.own_markers):
         pytest.fail(text.AWAITS_NOTHING, pytrace=False)
     return checks.awaited
@@ -51,12 +51,12 @@ class _Wait:
         self._terms = terms
         self._began_at = time.time()
 
-    def run(self, item: pytest.Item) -> None:
+    def wait(self, item: pytest.Item) -> None:
         __tracebackhide__ = True
         session, test, worker = self._session, item.nodeid, self._session.link.worker
         keys = []
         for record in (record for records in self._jobs.values() for record in records):
-            session.use(record, False)
+            session.note_use(record, verdict_read=False)
             session.runner.want(record)
             keys.append(record.key)
         session.link.tell(WaitBegan(worker, test, tuple(keys), self._began_at))

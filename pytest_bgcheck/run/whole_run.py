@@ -59,5 +59,5 @@ class WholeRun:
 
     def idle(self) -> float:
         """Use the time in which a test of this process waits; return when to do so again."""
-        self.announcer.tell()
+        self.announcer.call_hooks()
         return math.inf if self.progress is None else self.progress.idle()
