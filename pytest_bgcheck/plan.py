@@ -6,7 +6,7 @@ The host of a job is any hashable value here: the plan only compares it.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from .model import Check
@@ -24,25 +24,29 @@ class Want(Generic[HostT]):
     awaits: bool
 
 
-@dataclass
+@dataclass(frozen=True)
 class PlannedJob(Generic[HostT]):
     """One run of a check on a host, with the tests that await and that only request it."""
 
     check: Check
     host: HostT
-    awaited_by: list[str] = field(default_factory=list)
-    requested_by: list[str] = field(default_factory=list)
+    awaited_by: tuple[str, ...]
+    requested_by: tuple[str, ...]
 
 
 def jobs(wants: Iterable[Want[HostT]]) -> list[PlannedJob[HostT]]:
     """Return each job once, in the order in which tests first want them."""
-    planned: dict[tuple[Check, HostT], PlannedJob[HostT]] = {}
+    wanted: dict[tuple[Check, HostT], list[Want[HostT]]] = {}
     for want in wants:
-        job = planned.setdefault((want.check, want.host), PlannedJob(want.check, want.host))
-        tests = job.awaited_by if want.awaits else job.requested_by
-        if want.test not in tests:
-            tests.append(want.test)
-    return list(planned.values())
+        wanted.setdefault((want.check, want.host), []).append(want)
+
+    def tests(of: Iterable[Want[HostT]], awaiting: bool) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(want.test for want in of if want.awaits == awaiting))
+
+    return [
+        PlannedJob(check, host, awaited_by=tests(of, True), requested_by=tests(of, False))
+        for (check, host), of in wanted.items()
+    ]
 
 
 Durations = Mapping[str, Sequence[float]]

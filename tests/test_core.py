@@ -14,7 +14,7 @@ def test_a_job_is_planned_once_with_all_its_tests() -> None:
         plan.Want("d", CHECK, "h1", True),
     ]
     told = [(j.host, j.awaited_by, j.requested_by) for j in plan.jobs(wants)]
-    assert told == [("h1", ["a", "d"], ["c"]), ("h2", ["b"], [])]
+    assert told == [("h1", ("a", "d"), ("c",)), ("h2", ("b",), ())]
 
 
 def test_waiting_tests_come_last_soonest_first_and_stably() -> None:
