@@ -34,6 +34,7 @@ RESERVED = frozenset({"bgcheck", "host", "request", "_testinfra_host"})
 class Declaration:
     """What a ``background_check`` call was given, not validated yet, and where the call stands."""
 
+    given_name: str | None  # by name=; else the check has the name of its variable
     command: object
     host: object
     arguments: CheckArguments = field(repr=False)
@@ -85,7 +86,8 @@ def background_check(
     __tracebackhide__ = True  # pytest would show the arguments, and ``env`` may be secret
     refuse_unknown("background_check", CHECK, arguments)
     caller = sys._getframe(1)
-    declaration = Declaration(command, host, arguments, caller.f_code.co_filename, caller.f_lineno)
+    place = caller.f_code.co_filename, caller.f_lineno
+    declaration = Declaration(name, command, host, arguments, *place)
 
     # An unpinned check requests host, so that testinfra parametrizes the test as usual. The scopes
     # are the widest possible: testinfra's host is a fixture of the module.
@@ -100,8 +102,8 @@ def background_check(
     function.__doc__ = f"The background check {command if script is None else script!r}."
     fixture = pytest.fixture(scope="module" if host is None else "session", name=name)(function)
     # On the function for whoever finds it by name, on the fixture for whoever reads the module.
-    vars(function)[_KEY] = vars(fixture)[_KEY] = (declaration, name)
-    _record_site(declaration, name, function, caller)
+    vars(function)[_KEY] = vars(fixture)[_KEY] = declaration
+    _record_site(declaration, function, caller)
     return fixture
 
 
@@ -113,7 +115,6 @@ class DeclarationSite:
     """
 
     declaration: Declaration
-    given_name: str | None  # by name=
     function: weakref.ref[Callable[..., Job]]  # the fixture's; gone if nothing holds it any more
     namespace: dict[str, Any]  # of the module
     code: CodeType  # of the module, or of a class in it
@@ -125,9 +126,7 @@ SITES: list[DeclarationSite] = []
 """All of this process: so that those which nothing can reach can be told."""
 
 
-def _record_site(
-    declaration: Declaration, name: str | None, function: Callable[..., Job], caller: FrameType
-) -> None:
+def _record_site(declaration: Declaration, function: Callable[..., Job], caller: FrameType) -> None:
     # The call may be in a function or a class that the module runs while it is imported.
     frame: FrameType | None = caller
     while frame is not None and frame.f_code.co_name != "<module>":
@@ -141,7 +140,6 @@ def _record_site(
     SITES.append(
         DeclarationSite(
             declaration=declaration,
-            given_name=name,
             function=weakref.ref(function),
             namespace=frame.f_globals,
             code=at.f_code,
@@ -166,21 +164,21 @@ def _job_of(request: pytest.FixtureRequest, declaration: Declaration, host: Any)
 def declaration_of_fixture(fixture_function: object) -> Declaration | None:
     """Return the declaration behind a fixture's function, None for any other fixture."""
     found = getattr(fixture_function, _KEY, None)
-    return found[0] if isinstance(found, tuple) else None
+    return found if isinstance(found, Declaration) else None
 
 
-def declaration_in_variable(value: object) -> tuple[Declaration | None, str | None]:
-    """Return the declaration that a variable's value is, and its given name, or None and None."""
+def declaration_in_variable(value: object) -> Declaration | None:
+    """Return the declaration that a variable's value is, None if it is none."""
     # By type first: a look at an attribute may do anything in a stranger's object.
-    return vars(value).get(_KEY, (None, None)) if type(value) is _FIXTURE else (None, None)
+    return vars(value).get(_KEY) if type(value) is _FIXTURE else None
 
 
 def declarations_in(namespace: object) -> Iterator[tuple[str, Declaration]]:
     """Yield the checks that a module or a class declares, by name."""
     for attribute, value in list(vars(namespace).items()):
-        declaration, name = declaration_in_variable(value)
+        declaration = declaration_in_variable(value)
         if declaration is not None:
-            yield name or attribute, declaration
+            yield declaration.given_name or attribute, declaration
 
 
 def fixture_modules(config: pytest.Config, items: Iterable[pytest.Item]) -> list[ModuleType]:

@@ -67,7 +67,12 @@ def _same_name_messages(checks: Sequence[tuple[str, Declaration]]) -> Iterator[s
 def _identity(site: DeclarationSite) -> tuple[str, int, str]:
     """Return what a declaration has in common with itself in a second import of its module."""
     declaration = site.declaration
-    arguments = (site.given_name, declaration.command, declaration.host, declaration.arguments)
+    arguments = (
+        declaration.given_name,
+        declaration.command,
+        declaration.host,
+        declaration.arguments,
+    )
     return declaration.file, declaration.line, repr(arguments)
 
 
@@ -82,7 +87,7 @@ def _message(site: DeclarationSite) -> str:
     text = f"{place}: {argument} {reprlib.repr(value)} would never run: "
     if variable is None:
         return text + "assign it to a variable of the module, as in webapp = background_check(...)"
-    other, _ = declaration_in_variable(site.namespace.get(variable))
+    other = declaration_in_variable(site.namespace.get(variable))
     if other is not None:
         return text + f"{variable} was assigned again, in line {other.line}"
     return text + f"{variable} is something else at the end of the module"
@@ -90,7 +95,7 @@ def _message(site: DeclarationSite) -> str:
 
 def check_name(site: DeclarationSite) -> str | None:
     """Return the name that a check was given or got from its variable, None if it has none."""
-    return site.given_name or _variable(site)
+    return site.declaration.given_name or _variable(site)
 
 
 def _variable(site: DeclarationSite) -> str | None:
