@@ -13,10 +13,11 @@ from ..model import State
 from ..signals import in_a_hurry
 from . import recovery, requests
 from .calls import Calls
-from .records import Record, Records, Target, internal
+from .records import Record, Records, Target, log_internal_error
 from .transport import ask
 
 CLEAN_S = 9.0
+"""How long the end of a run may take on all its targets together."""
 
 CLEAN_TURN_S = 2.0
 """How long a host waits for its turn among ``forks``: those that do not answer delay no others."""
@@ -49,8 +50,8 @@ class Cleaner:
         self._records.close()
         stopped = set(targets)
         for target in stopped:
-            _let_go(target)
-        self._records.cancel(r for r in self._records.values() if r.target in stopped)
+            _close_transport(target)
+        self._records.cancel_all(r for r in self._records.values() if r.target in stopped)
 
     def close(
         self,
@@ -90,12 +91,14 @@ class Cleaner:
             troubles[target] = f"{why}; {self._calls.place(target)} may be left there"
         if late and in_a_hurry():
             self._hang_up(late)
-        self._records.cancel(self._records.values())
+        self._records.cancel_all(self._records.values())
         return [f"{target.label}: {trouble}" for target, trouble in list(troubles.items())]
 
     def _hang_up(self, targets: Iterable[Target]) -> None:
         """End the connections to targets whose answers are not waited for any more."""
-        threads = [threading.Thread(target=_let_go, args=(t,), daemon=True) for t in targets]
+        threads = [
+            threading.Thread(target=_close_transport, args=(t,), daemon=True) for t in targets
+        ]
         for thread in threads:
             thread.start()
         deadline = self._clock() + HANG_UP_S
@@ -127,28 +130,25 @@ class Cleaner:
                         reply = ask(target.transport, calls.clean(target, keep), left_s())
                     break
                 except (Unreachable, BadReply):
-                    decision = recovery.after_failure(
-                        failures, self._clock(), deadline, self._jitter()
-                    )
-                    never = not known and failures >= recovery.CLEAN_TRIES
-                    if never or isinstance(decision, recovery.GiveUp):
+                    pause_s = recovery.pause_s(failures, self._clock(), deadline, self._jitter())
+                    if pause_s is None or (not known and failures >= recovery.CLEAN_TRIES):
                         raise
-                    time.sleep(decision.after_s)
-            told = [f"{reply.left} processes could not be killed"] if reply.left else []
-            told += [reply.refused["*"]] if "*" in reply.refused else []
-            if told:
-                troubles[target] = "; ".join(told)
+                    time.sleep(pause_s)
+            left = [f"{reply.left} processes could not be killed"] if reply.left else []
+            left += [reply.refused["*"]] if "*" in reply.refused else []
+            if left:
+                troubles[target] = "; ".join(left)
         except Gone:
-            pass  # and everything with it
+            pass  # the target, and everything on it
         except TargetError as error:
-            # Where nobody was let in, nothing was begun. But the answer to a start can be lost.
+            # Who was never let in has left nothing. But the answer to a start may have been lost.
             if target.directory is not None or not isinstance(error, Refused):
                 troubles[target] = f"{error}; {calls.place(target)} may be left there"
         except Exception as error:
-            said = internal(target, error)
+            said = log_internal_error(target, error)
             troubles[target] = f"{said}; {calls.place(target)} may be left there"
         finally:
-            _let_go(target)
+            _close_transport(target)
 
     def _ask_last(self, target: Target, records: Sequence[Record], patience_s: float) -> None:
         """Ask once how jobs stand that nobody waits for any more."""
@@ -160,21 +160,21 @@ class Cleaner:
                 with self._calls.turn(CLEAN_TURN_S):
                     left_s = max(0.1, deadline - self._clock())
                     reply = ask(target.transport, call, left_s)
-            except Exception as error:  # whatever it was, the target is to be cleaned
+            except Exception as error:  # the target is to be cleaned all the same
                 expected = isinstance(error, TargetError)
-                why = str(error) if expected else internal(target, error)
+                why = str(error) if expected else log_internal_error(target, error)
                 detail = f"{RUN_ENDED}, and its target could not be asked: {why}"
                 self._records.settle_all(records, State.CANCELLED, detail)
                 return
-            self._records.take(target, records, reply)
+            self._records.take_reply(target, records, reply)
             kept = [output for r in reply.reports for output in (r.stdout, r.stderr)]
             if sum(len(output.head) + len(output.tail) for output in kept) < requests.REPLY_BUDGET:
                 return
             records = [r for r in records if r.result is None]  # there was no room for all
 
 
-def _let_go(target: Target) -> None:
+def _close_transport(target: Target) -> None:
     try:
         target.transport.close()
     except Exception as error:  # the others must be let go of too
-        internal(target, error)
+        log_internal_error(target, error)

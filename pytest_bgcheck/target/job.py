@@ -51,14 +51,14 @@ class Job:
     @property
     def state(self) -> State:
         """What is known now, without asking the target."""
-        self._runner.attend(self._record.target)
+        self._runner.resume(self._record.target)
         state = self._record.state
         self._on_use(self._record, state.final)
         return state
 
     def done(self) -> bool:
         """Return whether the result is in, without asking the target."""
-        self._runner.attend(self._record.target)
+        self._runner.resume(self._record.target)
         self._on_use(self._record, False)
         return self._record.result is not None
 
@@ -101,7 +101,7 @@ class Job:
         Raises a :class:`TargetError` if the target could not be asked.
         """
         self._on_use(self._record, False)
-        return self._runner.look(self._record)
+        return self._runner.tail(self._record)
 
     @property
     def rc(self) -> int | None:

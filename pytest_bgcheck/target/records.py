@@ -19,7 +19,11 @@ from .transport import Transport
 
 @dataclass(eq=False)
 class Record:
-    """What is known of a job. Changed by `Records` only, under their condition."""
+    """What is known of a job. Changed by `Records` only, under their condition.
+
+    ``started_s``: when its start was confirmed, by the monotonic clock. ``wanted``: somebody has
+    asked for its result.
+    """
 
     spec: requests.Spec
     target: Target
@@ -44,9 +48,15 @@ class Record:
 class Target:
     """A host, as one user: a transport and the jobs there.
 
-    ``key`` is a word for it that is the same in all processes of the run.
-    ``asked``: a start was asked for, so that there may be something to clean. ``elsewhere``: jobs
-    that other processes of the run have started there, with their terms and when.
+    ``label`` is what people read; ``identity`` tells hosts apart, ``key`` targets, and it is the
+    same in all processes of the run. ``directory`` is the run's on the target, None until a start
+    has told it. ``asked``: a start was asked for, so that there may be something to clean.
+    ``started_by_others``: jobs that other processes of the run have started there, by id: their
+    terms, and when this was heard, by the monotonic clock.
+
+    ``starting`` counts the threads that start jobs there, ``waits`` the callers that wait for one.
+    ``running`` has the jobs that are known to run, by id. ``has_waiter``: a thread collects their
+    ends. ``last_error`` is what the last call that failed said.
     """
 
     label: str
@@ -55,25 +65,28 @@ class Target:
     key: str = ""
     directory: bytes | None = None
     asked: bool = False
-    elsewhere: dict[str, tuple[str, float]] = field(default_factory=dict)
+    started_by_others: dict[str, tuple[str, float]] = field(default_factory=dict)
     starting: int = 0
     running: dict[str, Record] = field(default_factory=dict)
-    waiter: bool = False
-    wanted: int = 0
-    trouble: str = ""
+    has_waiter: bool = False
+    waits: int = 0
+    last_error: str = ""
 
     @property
     def path(self) -> str:
+        """The run's directory, for people; empty while it is not known."""
         return (self.directory or b"").decode("utf-8", "replace")
 
 
 class Records:
     """The jobs of one run that this process knows. The methods may be called from any thread.
 
-    All changes, those of targets too, happen under ``changed``, and every change notifies it.
+    All changes, those of targets too, happen under the condition ``changed``, and notify it.
+    ``closing``: the run is ending, and nothing is waited for any more.
+
     ``on_start``, ``on_end`` and ``on_want`` (somebody has asked for its result) are called once for
-    each job, under the condition: they must not wait. ``on_unexpected`` gets a line where one of
-    them raised. ``closing``: the run is ending, and nothing is waited for any more.
+    each job, under the condition: they must not wait. What they raise changes nothing; it is
+    logged, and ``on_unexpected`` gets a line that says so.
     """
 
     def __init__(
@@ -115,7 +128,7 @@ class Records:
                 if record.state is State.RUNNING:
                     record.target.running[record.spec.id] = record
 
-    def run(self, record: Record, started_s: float) -> None:
+    def note_start(self, record: Record, started_s: float) -> None:
         """Take note that a target has confirmed a job's start."""
         with self.changed:
             record.state, record.started_s = State.RUNNING, started_s
@@ -145,11 +158,8 @@ class Records:
             for record in records:
                 self.settle(record, Result(state, detail=detail))
 
-    def give_up(self, records: Iterable[Record], detail: str) -> None:
-        self.settle_all(records, State.UNREACHABLE, detail)
-
-    def take(self, target: Target, records: Sequence[Record], reply: replies.Reply) -> None:
-        """Take what a target has told of some jobs."""
+    def take_reply(self, target: Target, records: Sequence[Record], reply: replies.Reply) -> None:
+        """Settle those of some jobs whose ends a reply tells."""
         with self.changed:
             if reply.gone:
                 detail = "the run's directory on the target is gone"
@@ -169,7 +179,7 @@ class Records:
         try:
             callback(record)
         except Exception as error:
-            self._on_unexpected(internal(record.target, error))
+            self._on_unexpected(log_internal_error(record.target, error))
 
     def wait_for(
         self, ready: Callable[[], bool], targets: Iterable[Target], timeout_s: float | None
@@ -178,13 +188,18 @@ class Records:
         targets = list(targets)
         with self.changed:
             for target in targets:
-                target.wanted += 1
+                target.waits += 1
             self.changed.notify_all()
             try:
                 return self.changed.wait_for(ready, timeout_s)
             finally:
                 for target in targets:
-                    target.wanted -= 1
+                    target.waits -= 1
+
+    def pause(self, for_s: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Pause, but not after the run's end has begun or ``until()`` is true."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.closing or until(), for_s)
 
     def close(self) -> None:
         """Have nothing waited for any more."""
@@ -192,30 +207,30 @@ class Records:
             self.closing = True
             self.changed.notify_all()
 
-    def cancel(self, records: Iterable[Record]) -> None:
+    def cancel_all(self, records: Iterable[Record]) -> None:
         """Cancel what still runs as far as this process is concerned: the run has ended."""
         self.settle_all(records, State.CANCELLED, RUN_ENDED)
 
     def go_on_in_child(self, now_s: float) -> dict[Target, list[Record]]:
-        """Be those of a forked child; return the jobs of each target that nobody waits for there.
+        """Be those of a forked child; return the jobs that have not ended, by target.
 
         The parent's threads are not here, and what they held is held for ever.
         """
         self.changed = threading.Condition()
-        unattended: dict[Target, list[Record]] = {}
+        unsettled: dict[Target, list[Record]] = {}
         for (target, id), record in self._by_target.items():
-            target.starting = target.wanted = 0
-            target.waiter = False
+            target.starting = target.waits = 0
+            target.has_waiter = False
             # A thread may have been just about to change it.
             if record.result is not None:
                 record.state = record.result.state
                 target.running.pop(id, None)
             else:
-                unattended.setdefault(target, []).append(record)
+                unsettled.setdefault(target, []).append(record)
                 if record.state is State.RUNNING:
                     target.running[id] = record
                     record.started_s = record.started_s or now_s
-        return unattended
+        return unsettled
 
 
 def _log_state(record: Record) -> None:
@@ -224,8 +239,8 @@ def _log_state(record: Record) -> None:
     LOG.debug("job %s (%s) on %s: %s", spec.id, spec.check.name, record.target.label, record.state)
 
 
-def internal(target: Target, error: Exception) -> str:
-    """Log an error of ours; return the line that tells it."""
+def log_internal_error(target: Target, error: Exception) -> str:
+    """Log an error of ours; return a line for people that says what went wrong."""
     return internal_error(f"background checks on {target.label}", error)
 
 

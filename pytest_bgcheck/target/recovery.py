@@ -1,4 +1,4 @@
-"""What to do when a target did not answer: ask again, or give up. Pure: what was seen and the time.
+"""What to do when a target did not answer: when to ask again, and for how long. Pure.
 
 Asking again is always safe, because the target's directory decides: a job that is there is attached
 to, not started again. Imports nothing of the package.
@@ -7,7 +7,6 @@ to, not started again. Imports nothing of the package.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 5.0
@@ -19,43 +18,38 @@ MARGIN_S = 10.0
 """How long after a job's last possible second its host is still asked what became of it."""
 
 FOREIGN_ANSWERS = 5
-"""So many answers in a row that are none of ours: the line works, but no shell of ours answers."""
+"""After so many answers in a row that are not ours a target is refused: its login runs no shell."""
 
 CLEAN_TRIES = 3
-"""How often a host is asked to clean up that has never answered a start."""
+"""How often a host that has never answered a start is asked to clean up."""
 
 START_CALL_S = 60.0
+"""How long one call that starts jobs may take at the most."""
+
 EACH_START_S = 0.2
+"""What each job of a call adds to the least time that it may take."""
+
 AWAIT_CALL_S = 45
 """How long one call waits on the target: NAT tables and exec streams forget the silent."""
 
 AWAIT_SLACK_S = 20.0
+"""How long a call may take beyond the time that it waits on the target."""
+
 LEAST_SLACK_S = 5.0
-"""What a call needs beyond the time that it waits on the target."""
+"""The same, where a job's deadline is near."""
 
 
-@dataclass(frozen=True)
-class AskAgain:
-    after_s: float
+def pause_s(failures: int, now_s: float, deadline_s: float, jitter: float) -> float | None:
+    """Return how long to pause before asking again, after ``failures`` (1 or more) in a row.
 
-
-@dataclass(frozen=True)
-class GiveUp:
-    pass
-
-
-def after_failure(
-    failures: int, now_s: float, deadline_s: float, jitter: float
-) -> AskAgain | GiveUp:
-    """Decide after ``failures`` (1 or more) failures in a row.
-
-    The pause doubles, with jitter (a random number from 0 to 1): when many connections at once made
-    sshd drop some at random (MaxStartups), they must not come back all at once.
+    None: ask no more, the time is over. The pause doubles, with jitter (a random number from 0 to
+    1): when many connections at once made sshd drop some at random (MaxStartups), they must not
+    come back all at once.
     """
     if now_s >= deadline_s:
-        return GiveUp()
-    pause = min(FIRST_PAUSE_S * 2 ** (min(failures, 16) - 1), LONGEST_PAUSE_S)
-    return AskAgain(min(pause * (0.5 + jitter), deadline_s - now_s))
+        return None
+    pause: float = min(FIRST_PAUSE_S * 2 ** (min(failures, 16) - 1), LONGEST_PAUSE_S)
+    return min(pause * (0.5 + jitter), deadline_s - now_s)
 
 
 def start_deadline(now_s: float, longest_timeout_s: float) -> float:
@@ -69,7 +63,7 @@ def start_patience(now_s: float, deadline_s: float, jobs: int) -> float:
 
 
 def await_patience(now_s: float, soonest_s: float) -> tuple[int, float]:
-    """Return how long a call waits on the target, and how long it may take in all.
+    """Return how long a call waits on the target, and how long it may take in all, in seconds.
 
     ``soonest_s`` is the soonest of the jobs' deadlines. At that job's last possible second, which
     is MARGIN_S before it, the target is asked anew; and if nothing comes any more, that is known

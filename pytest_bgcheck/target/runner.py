@@ -21,27 +21,30 @@ from ..model import Result, State
 from . import recovery, replies, requests
 from .calls import QUESTION_CALL_S, Calls
 from .cleaner import Cleaner
-from .records import Record, Records, Target, internal, judged
+from .records import Record, Records, Target, judged, log_internal_error
 from .transport import Call, ask, ask_stream
 
 SETTLE_S = 3.0
-"""How long the end waits for starts that are under way, when nobody needs them."""
+"""How long the end of a run waits for starts that are under way, when no test needs them."""
 
 START_TURN_S = 10.0
 """How long a host waits for its turn among ``forks``: those that do not answer delay no others."""
 
 INTERNAL_ERRORS = 3
-"""So many errors of ours in a row, in waiting for some jobs, and these are given up."""
+"""After so many errors of ours in a row, in waiting for some jobs, these are unreachable."""
 
 CHILD_CALL_S = 4
-"""How long one call of a forked child waits on the target: it stays there if the child ends."""
+"""How long one call of a forked child waits on the target: it outlives the child there."""
 
 IDLE_S = 1.0
-"""The least time between two waiting calls of which the first had nothing to tell."""
+"""The least time from one waiting call to the next, where the first had nothing to tell."""
+
+BATCH_S = 1.0
+"""How long ended jobs are left to gather, while nobody waits for one, where a call has but one
+reply."""
 
 OTHER_TERMS = "it was already started in this run, with other arguments"
-BATCH_S = 1.0
-"""How long ended jobs gather while nobody waits for one, where a call has but one reply."""
+"""Why a target does not start a job again."""
 
 
 class Runner:
@@ -76,28 +79,28 @@ class Runner:
         self._clock = clock
         self._jitter = jitter
         self._in_child = False
-        self._unattended: dict[Target, list[Record]] = {}
-        self._dead: dict[str, str] = {}
-        self._hurried = False
+        self._without_threads: dict[Target, list[Record]] = {}
+        self._unreachable: dict[str, str] = {}
+        self._nobody_waits = False
 
     # --- starting -----------------------------------------------------------------------------
 
-    def submit(self, wanted: Iterable[tuple[requests.Spec, Target]]) -> list[Record]:
+    def submit(self, jobs: Iterable[tuple[requests.Spec, Target]]) -> list[Record]:
         """Start jobs in the background; one that is known already is returned as it is."""
         batches: dict[Target, list[Record]] = {}
-        adopted: dict[Target, list[Record]] = {}
+        attached: dict[Target, list[Record]] = {}
         result = []
         with self.records.changed:
-            for spec, target in wanted:
+            for spec, target in jobs:
                 record = self.records.get(target, spec.id)
                 if record is None:
                     record = Record(spec, target)
                     self.records.add(record)
                     if self.records.closing:
                         self.records.settle(record, Result(State.CANCELLED, detail=RUN_ENDED))
-                    elif target.elsewhere.get(spec.id, ("", 0))[0] == spec.terms:
-                        self.records.run(record, target.elsewhere[spec.id][1])
-                        adopted.setdefault(target, []).append(record)
+                    elif target.started_by_others.get(spec.id, ("", 0))[0] == spec.terms:
+                        self.records.note_start(record, target.started_by_others[spec.id][1])
+                        attached.setdefault(target, []).append(record)
                     else:
                         batches.setdefault(target, []).append(record)
                 result.append(record)
@@ -105,8 +108,8 @@ class Runner:
                 target.starting += 1
                 target.asked = True
         for target, records in batches.items():
-            self._thread(self._start, target, records)
-        for target, records in adopted.items():
+            self._in_thread(self._start, target, records)
+        for target, records in attached.items():
             self._ensure_waiter(target, records)
         return result
 
@@ -120,7 +123,7 @@ class Runner:
             target.directory = target.directory or directory
             now = self._clock()
             for id, digest in terms.items():
-                target.elsewhere.setdefault(id, (digest, now))
+                target.started_by_others.setdefault(id, (digest, now))
 
     def _ensure_waiter(self, target: Target, attached: Sequence[Record]) -> None:
         """Have a waiter for a target with running jobs.
@@ -129,27 +132,29 @@ class Runner:
         ``attached`` jobs, which may have ended before: these are asked about once.
         """
         with self.records.changed:
-            needed = bool(target.running) and not target.waiter and not self.records.closing
-            target.waiter = target.waiter or needed
+            needed = bool(target.running) and not target.has_waiter and not self.records.closing
+            target.has_waiter = target.has_waiter or needed
             self.records.changed.notify_all()
         if needed:
-            self._thread(self._wait, target, ())
+            self._in_thread(self._wait, target, ())
         elif attached:
-            self._thread(self._peek, target, attached)
+            self._in_thread(self._ask_once, target, attached)
 
-    def _peek(self, target: Target, records: Sequence[Record]) -> None:
+    def _ask_once(self, target: Target, records: Sequence[Record]) -> None:
         """Take the results of those jobs that have ended already."""
         try:
             call = self._calls.wait(target, records, 0, False)
             reply = ask(target.transport, call, QUESTION_CALL_S)
         except TargetError as error:
-            target.trouble = str(error)  # the waiter asks again
+            target.last_error = str(error)  # the waiter asks again
             return
         with self.records.changed:
             if not self.records.closing:
-                self.records.take(target, records, reply)
+                self.records.take_reply(target, records, reply)
 
-    def _thread(self, work: Callable[..., None], target: Target, records: Sequence[Record]) -> None:
+    def _in_thread(
+        self, work: Callable[..., None], target: Target, records: Sequence[Record]
+    ) -> None:
         """Do some work for jobs of a target in a thread, which must not leave them unsettled."""
 
         def guarded() -> None:
@@ -162,12 +167,11 @@ class Runner:
 
         def failed(error: Exception) -> None:
             with self.records.changed:
+                detail = log_internal_error(target, error)
                 concerned = records or list(target.running.values())
-                detail = internal(target, error)
-                for record in concerned:
-                    self.records.settle(record, Result(State.UNREACHABLE, detail=detail))
+                self.records.settle_all(concerned, State.UNREACHABLE, detail)
                 if work == self._wait:
-                    target.waiter = False  # the next job that runs here gets another
+                    target.has_waiter = False  # the next job that runs here gets another
 
         def over() -> None:
             if work == self._start:
@@ -185,14 +189,16 @@ class Runner:
         for call, batch in self._calls.starts(target, records):
             if not self._start_batch(target, call, batch):
                 rest = [r for r in records if r.state is State.PENDING]
-                self.records.give_up(rest, target.trouble)
+                self.records.settle_all(rest, State.UNREACHABLE, target.last_error)
                 break
 
     def _start_batch(self, target: Target, call: Call, records: Sequence[Record]) -> bool:
-        """Make one start request come true, or return False."""
-        if target.identity in self._dead:
-            target.trouble = f"{self._dead[target.identity]} (this host was given up before)"
-            self.records.give_up(records, target.trouble)
+        """Ask for the start of some jobs until it is answered. Return False if it never was."""
+        if target.identity in self._unreachable:
+            target.last_error = (
+                f"{self._unreachable[target.identity]} (this host was given up before)"
+            )
+            self.records.settle_all(records, State.UNREACHABLE, target.last_error)
             return False
         longest = max([r.spec.check.timeout_s for r in records], default=recovery.START_PATIENCE_S)
         deadline = recovery.start_deadline(self._clock(), longest)
@@ -201,8 +207,8 @@ class Runner:
             with self._calls.turn(START_TURN_S):
                 patience = recovery.start_patience(self._clock(), deadline, len(records))
                 reply = ask(target.transport, call, patience)
-            told = {*reply.started, *reply.refused}
-            if "*" not in told and not all(r.spec.id in told for r in records):
+            answered = {*reply.started, *reply.refused}
+            if "*" not in answered and not all(r.spec.id in answered for r in records):
                 raise BadReply("a reply that leaves out jobs")
             if not (reply.directory or b"/" + self.run.encode()).endswith(f"/{self.run}".encode()):
                 raise BadReply("a reply with a directory of another run")
@@ -211,17 +217,17 @@ class Runner:
             return reply
 
         try:
-            reply = self._insist(start, lambda: deadline)
+            reply = self._repeat(start, deadline)
         except Refused as error:
-            target.trouble = str(error)
+            target.last_error = str(error)
             self.records.settle_all(records, State.NOT_STARTED, str(error))
             return True
         except TargetError as error:
-            target.trouble = str(error)
+            target.last_error = str(error)
             if not self.records.closing and target.directory is None:
-                # Tried once for all its checks, those to come and those as another user too.
-                self._dead.setdefault(target.identity, str(error))
-            self.records.give_up(records, str(error))
+                # No later job is tried there, nor one as another user.
+                self._unreachable.setdefault(target.identity, str(error))
+            self.records.settle_all(records, State.UNREACHABLE, str(error))
             return False
         with self.records.changed:
             if reply.directory is not None:
@@ -233,13 +239,11 @@ class Runner:
                     reason = OTHER_TERMS if reason == "terms" else reason
                     self.records.settle(record, Result(State.NOT_STARTED, detail=reason))
                 elif record.state is State.PENDING:
-                    self.records.run(record, now)
+                    self.records.note_start(record, now)
         self._ensure_waiter(target, [r for r in records if r.spec.id in reply.attached])
         return True
 
-    def _insist(
-        self, call: Callable[[], replies.Reply], deadline: Callable[[], float]
-    ) -> replies.Reply:
+    def _repeat(self, call: Callable[[], replies.Reply], deadline_s: float) -> replies.Reply:
         """Repeat a call until it gives a reply. Raises the last TargetError at the deadline."""
         foreign = 0
         for failures in itertools.count(1):
@@ -251,14 +255,10 @@ class Runner:
                 foreign = foreign + 1 if isinstance(error, BadReply) else 0
                 if foreign >= recovery.FOREIGN_ANSWERS:
                     raise Refused(f"the answers do not come from /bin/sh: {error}") from error
-                decision = recovery.after_failure(
-                    failures, self._clock(), deadline(), self._jitter()
-                )
-                if self.records.closing or isinstance(decision, recovery.GiveUp):
+                pause_s = recovery.pause_s(failures, self._clock(), deadline_s, self._jitter())
+                if pause_s is None or self.records.closing:
                     raise
-                with self.records.changed:
-                    self.records.changed.wait_for(lambda: self.records.closing, decision.after_s)
-                del error
+                self.records.pause(pause_s)
         raise AssertionError  # pragma: no cover
 
     # --- waiting ------------------------------------------------------------------------------
@@ -268,9 +268,9 @@ class Runner:
         failures = bugs = 0
         while True:
             with self.records.changed:
-                self._expire(target, failures > 0)
+                self._settle_overdue(target, failures > 0)
                 if self.records.closing or not target.running:
-                    target.waiter = False
+                    target.has_waiter = False
                     return
                 records = list(target.running.values())
             begun = self._clock()
@@ -282,31 +282,25 @@ class Runner:
             except Exception as error:
                 failures += 1
                 if isinstance(error, TargetError):
-                    target.trouble = str(error)
+                    target.last_error = str(error)
                 else:
-                    # A bug of ours: perhaps in what has just come. The others must not pay for it.
+                    # A bug of ours, perhaps in what has just come: the next reply may be good.
                     bugs += 1
-                    target.trouble = internal(target, error)
+                    target.last_error = log_internal_error(target, error)
                     if bugs >= INTERNAL_ERRORS:
-                        self.records.give_up(records, target.trouble)
+                        self.records.settle_all(records, State.UNREACHABLE, target.last_error)
                         continue
                 last = max(record.deadline_s for record in records)
-                decision = recovery.after_failure(failures, self._clock(), last, self._jitter())
-                pause = decision.after_s if isinstance(decision, recovery.AskAgain) else 0
-                with self.records.changed:
-                    self.records.changed.wait_for(lambda: self.records.closing, pause)
+                self.records.pause(
+                    recovery.pause_s(failures, self._clock(), last, self._jitter()) or 0.0
+                )
                 continue
             failures = bugs = 0
             if all(record.result is None for record in records):
                 # A target that cannot wait, for whatever reason, must not be asked without a pause.
-                with self.records.changed:
-                    pause = begun + IDLE_S - self._clock()
-                    self.records.changed.wait_for(lambda: self.records.closing, max(0.0, pause))
+                self.records.pause(max(0.0, begun + IDLE_S - self._clock()))
             if not target.transport.streams:
-                with self.records.changed:
-                    self.records.changed.wait_for(
-                        lambda: self.records.closing or target.wanted > 0, BATCH_S
-                    )
+                self.records.pause(BATCH_S, lambda: target.waits > 0)
 
     def _await_once(self, target: Target, records: Sequence[Record]) -> None:
         """Make one call that waits on the target for any of its jobs, and take what it tells."""
@@ -322,25 +316,25 @@ class Runner:
         def take(reply: replies.Reply) -> None:
             with self.records.changed:
                 if not self.records.closing:
-                    self.records.take(target, records, reply)
+                    self.records.take_reply(target, records, reply)
 
         if stream:
             ask_stream(target.transport, call, patience, take)
         else:
             take(ask(target.transport, call, patience))
 
-    def _expire(self, target: Target, failing: bool) -> None:
-        """Give up the jobs whose last possible second is long over."""
+    def _settle_overdue(self, target: Target, failing: bool) -> None:
+        """Settle the jobs whose deadline is over. ``failing``: the last call has failed."""
         now = self._clock()
         for record in list(target.running.values()):
             if now >= record.deadline_s:
                 running = "past its deadline the target still reports it as running"
-                detail = target.trouble if failing else running
+                detail = target.last_error if failing else running
                 self.records.settle(record, Result(State.UNREACHABLE, detail=detail))
 
     def want(self, record: Record) -> None:
         """Take note that somebody asks for a job's result."""
-        self.attend(record.target)
+        self.resume(record.target)
         self.records.want(record)
 
     def wait_for(
@@ -349,15 +343,18 @@ class Runner:
         """Block until ``ready()``, which is called under the condition, or the time-out."""
         return self.records.wait_for(ready, targets, timeout_s)
 
-    # --- the other questions ------------------------------------------------------------------
+    # --- what a test asks of one job -----------------------------------------------------------
 
     def cancel(self, record: Record) -> None:
         """End a running job on its target. Raises a TargetError if the target cannot be asked."""
         if self._runs(record):
             ask(record.target.transport, self._calls.cancel(record), QUESTION_CALL_S)
 
-    def look(self, record: Record) -> Result:
-        """Return how a job stands: its result, or what it has written so far."""
+    def tail(self, record: Record) -> Result:
+        """Return how a job stands: its result or, while it runs, its output so far.
+
+        Raises a TargetError if the target cannot be asked.
+        """
         if not self._runs(record):
             return record.result or Result(record.state)
         reply = ask(record.target.transport, self._calls.tail(record), QUESTION_CALL_S)
@@ -372,28 +369,29 @@ class Runner:
 
     def _runs(self, record: Record) -> bool:
         """Wait until a job was started; return whether it runs."""
-        self.attend(record.target)
+        self.resume(record.target)
         self.wait_for(lambda: record.state is not State.PENDING, (), None)
         return record.state is State.RUNNING
 
     # --- forked children ----------------------------------------------------------------------
 
     def go_on_in_child(self) -> None:
-        """Be the runner of a forked child: the parent's threads are not here, what they held is."""
+        """Be the runner of a forked child, in which no thread of the parent goes on."""
         self._in_child = True
         self._calls.go_on_in_child()
-        self._unattended = self.records.go_on_in_child(self._clock())
+        self._without_threads = self.records.go_on_in_child(self._clock())
 
-    def attend(self, target: Target) -> None:
-        """Have threads for a target, in a forked child: nobody else hears of its jobs there."""
-        records = self._unattended.pop(target, None)
+    def resume(self, target: Target) -> None:
+        """Start a target's threads in a forked child, which has none: once somebody asks for one of
+        its jobs."""
+        records = self._without_threads.pop(target, None)
         if records is None:
             return
         pending = [r for r in records if r.state is State.PENDING]
         if pending:
             with self.records.changed:
                 target.starting += 1
-            self._thread(self._start, target, pending)
+            self._in_thread(self._start, target, pending)
         self._ensure_waiter(target, ())
 
     # --- the end ------------------------------------------------------------------------------
@@ -407,13 +405,13 @@ class Runner:
             return self.records.closing or not any(target.starting for target in waited)
 
         with self.records.changed:
-            self.records.changed.wait_for(lambda: self._hurried or settled())
+            self.records.changed.wait_for(lambda: self._nobody_waits or settled())
             self.records.changed.wait_for(settled, SETTLE_S)
 
     def hurry(self) -> None:
         """Take note that nobody in the run waits for a job any more."""
         with self.records.changed:
-            self._hurried = True
+            self._nobody_waits = True
             self.records.changed.notify_all()
 
     def adopt(self, records: Iterable[Record]) -> None:

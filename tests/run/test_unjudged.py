@@ -291,7 +291,7 @@ UNHEARD = (
 )
 NOBODY_LISTENS = (
     "from pytest_bgcheck.target.runner import Runner\n"
-    "Runner._wait = Runner._peek = lambda self, target, records: None\n"
+    "Runner._wait = Runner._ask_once = lambda self, target, records: None\n"
 )
 
 

@@ -218,11 +218,11 @@ def test_the_rules_end_by_the_deadline_whatever_the_calls_take(
         assert expire < patience <= expire + recovery.AWAIT_SLACK_S
         now += min(wanted, patience)
         failures += 1
-        decision = recovery.after_failure(failures, now, deadline, jitter)
-        if isinstance(decision, recovery.GiveUp):
+        pause_s = recovery.pause_s(failures, now, deadline, jitter)
+        if pause_s is None:
             break
-        assert 0 < decision.after_s <= 1.5 * recovery.LONGEST_PAUSE_S
-        now += decision.after_s
+        assert 0 < pause_s <= 1.5 * recovery.LONGEST_PAUSE_S
+        now += pause_s
         if failures > 2000:  # calls that fail at once, for days
             return
     assert deadline <= now <= deadline + recovery.LEAST_SLACK_S + 2
@@ -237,10 +237,10 @@ def test_a_start_ends_in_bounded_time(
     begun, deadline = now, recovery.start_deadline(now, timeout)
     for failures, (wanted, jitter) in enumerate(calls, 1):
         now += min(wanted, recovery.start_patience(now, deadline, count))
-        decision = recovery.after_failure(failures, now, deadline, jitter)
-        if isinstance(decision, recovery.GiveUp):
+        pause_s = recovery.pause_s(failures, now, deadline, jitter)
+        if pause_s is None:
             break
-        now += decision.after_s
+        now += pause_s
     else:
         assert now < deadline
     longest = recovery.MARGIN_S + recovery.EACH_START_S * count

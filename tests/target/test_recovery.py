@@ -10,9 +10,9 @@ from pytest_bgcheck.target import recovery
 def test_recovery_asks_within_bounds_or_gives_up_at_the_deadline(
     failures: int, now_s: float, deadline_s: float, jitter: float
 ) -> None:
-    decision = recovery.after_failure(failures, now_s, deadline_s, jitter)
+    pause_s = recovery.pause_s(failures, now_s, deadline_s, jitter)
     if now_s >= deadline_s:
-        assert isinstance(decision, recovery.GiveUp)
+        assert pause_s is None
     else:
-        assert isinstance(decision, recovery.AskAgain)
-        assert 0 < decision.after_s <= 1.5 * recovery.LONGEST_PAUSE_S
+        assert pause_s is not None
+        assert 0 < pause_s <= 1.5 * recovery.LONGEST_PAUSE_S

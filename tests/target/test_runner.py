@@ -391,7 +391,7 @@ def test_an_error_of_ours_again_and_again_settles_the_jobs_and_no_later_ones() -
 
 def test_whatever_ends_a_waiter_the_next_job_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Runner, "_expire", lambda *_: 1 / 0)
+        patch.setattr(Runner, "_settle_overdue", lambda *_: 1 / 0)
         ours, (first,) = finish(Scripted(start=[started], waits=[ended("exit.0.5.1")]), check("a"))
     assert first.state is State.UNREACHABLE
     (second,) = ours.submit([(check("b"), first.target)])
