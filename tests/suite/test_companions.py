@@ -105,8 +105,13 @@ def test_only_a_shorter_timeout_is_warned_of(
 
 
 @WORKERS
-def test_coverage_is_measured(pytester: pytest.Pytester, workers: str) -> None:
+def test_coverage_is_measured(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
     needs("pytest-cov")
+    # It begins by erasing what has been measured, which must not be what measures these tests.
+    for name in ("COVERAGE_FILE", "COVERAGE_PROCESS_START"):
+        monkeypatch.delenv(name, raising=False)
     pytester.makepyfile(
         test_it=HEAD + "c = background_check('true')\n"
         "@pytest.mark.bgcheck('c')\ndef test(c): assert c.done()\n"
