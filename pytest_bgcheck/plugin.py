@@ -136,7 +136,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         ours.order_items(session.items)
         session.config.stash[COLLECTED_ITEMS] = list(session.items)
         if ours.link.share[0] == 0:  # once, however many workers collect
-            _warn_of_short_timeouts(session.items)
+            from .suite.companions import warn_of_short_timeouts
+
+            warn_of_short_timeouts(session.items)
 
 
 def _collect_checks(session: pytest.Session) -> Session | None:
@@ -200,18 +202,6 @@ def _start(ours: Session) -> None:
     if whole_run is not None:
         whole_run.termination.install()
     ours.start_planned()
-
-
-def _warn_of_short_timeouts(items: Sequence[pytest.Item]) -> None:
-    from .suite.companions import short_timeout_warning
-
-    for item in items:
-        text = short_timeout_warning(item)
-        if text is not None:
-            try:
-                item.warn(pytest.PytestWarning(text))
-            except pytest.PytestWarning as error:  # -W error
-                raise pytest.UsageError(str(error)) from None
 
 
 def _link(config: pytest.Config, settings: options.Settings) -> Link:

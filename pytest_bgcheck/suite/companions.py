@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from .collection import ITEM_CHECKS
 
 
-def short_timeout_warning(item: pytest.Item) -> str | None:
+def warn_of_short_timeouts(items: Iterable[pytest.Item]) -> None:
+    """Warn of tests that pytest-timeout may end too early. With -W error: raise UsageError."""
+    for item in items:
+        text = _short_timeout_warning(item)
+        if text is not None:
+            try:
+                item.warn(pytest.PytestWarning(text))
+            except pytest.PytestWarning as error:  # -W error
+                raise pytest.UsageError(str(error)) from None
+
+
+def _short_timeout_warning(item: pytest.Item) -> str | None:
     """Return a warning if pytest-timeout would end a test before its checks are over, else None.
 
     pytest-timeout counts the wait in, unless it is told to time the function only: our wait is
