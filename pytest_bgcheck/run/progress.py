@@ -1,15 +1,15 @@
 """What the terminal shows while tests wait: a live line on a tty, now and then a line elsewhere.
 
-The tests' output is captured while we have something to say, and pytest writes its own line, so:
+Tests' output is captured while we have something to say, and pytest writes a line of its own. So:
 
-- In the only process all is written by the main thread: while it waits, with the capture off for
-  that moment as pytest's live log does it, and between tests.
-- On an xdist controller no test runs and nothing is captured, but the main thread sits in xdist's
-  loop; a thread of our own writes there, under a lock that pytest's reports are written under too.
+- In the only process the main thread writes everything: between tests, and while it waits. Then
+  the capture is off for that moment, as with pytest's live log.
+- On an xdist controller no test runs and nothing is captured, but the main thread is in xdist's
+  loop. A thread of our own writes, under a lock that is also held while pytest writes its reports.
 
-The live line stands below pytest's, and the cursor is put back to where pytest left it. So it is
-gone by clearing what is behind the cursor, and whoever writes unasked goes on at the right place.
-It is shown only while a test waits: at other times the terminal may be a debugger's.
+The live line is below pytest's line, and the cursor goes back to where pytest left it. So the live
+line is removed by clearing what is behind the cursor, and whoever else writes does so at the right
+place. It is shown only while a test waits: at other times the terminal may be a debugger's.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ..events import Event, JobEnded, JobStarted, WaitEnded
 from ..ledger import Ledger
 from ..report import live
 
-PATIENCE_S = 0.4
+LEAST_WAIT_S = 0.4
 """A test that waits less is not worth a line."""
 
 REDRAW_S = 0.5
@@ -42,42 +42,46 @@ ERASE = "\x1b[J"
 
 
 class Progress:
-    """A plugin of its own, beside the terminal's reporter. ``alone``: this is the only process."""
+    """A plugin beside the terminal's reporter. ``only_process``: there are no xdist workers."""
 
-    def __init__(self, config: pytest.Config, reporter: Any, ledger: Ledger, alone: bool) -> None:
+    def __init__(
+        self, config: pytest.Config, reporter: Any, ledger: Ledger, only_process: bool
+    ) -> None:
         self._config = config
         self._reporter = reporter
         self._writer = config.get_terminal_writer()
         self._file = terminal_file(config)
         self._ledger = ledger
-        self._alone = alone
+        self._only_process = only_process
         self._verbose = config.get_verbosity() > 0
         dumb = os.environ.get("TERM", "dumb") == "dumb"
         self._live = bool(reporter.isatty) and not dumb  # in pytest 8 it is no method
         self._lock = threading.RLock()
-        self._unwritten: list[JobStarted | JobEnded] = []
-        self._known: set[tuple[type[Event], str]] = set()
+        self._changes: list[JobStarted | JobEnded] = []
+        self._noted: set[tuple[type[Event], str]] = set()
         self._test: tuple[str, Any] | None = None
-        self._shown = False
-        self._plain_at = -math.inf
+        self._line_is_shown = False
+        self._last_plain_at = -math.inf
         self._quiet_until = -math.inf
-        self._over = threading.Event()
-        self._ticker: threading.Thread | None = None
-        ledger.listeners.append(self._heard)
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+        ledger.listeners.append(self._note)
 
     # --- what happens -------------------------------------------------------------------------
 
-    def _heard(self, event: Event) -> None:
-        """Take note; called by any thread, under the ledger's lock."""
-        if self._ticker is None and not self._alone and not self._over.is_set():
-            self._ticker = threading.Thread(target=self._tick, name="bgcheck-progress", daemon=True)
-            self._ticker.start()
+    def _note(self, event: Event) -> None:
+        """Note an event; called by any thread, under the ledger's lock."""
+        if self._thread is None and not self._only_process and not self._closed.is_set():
+            self._thread = threading.Thread(
+                target=self._show_regularly, name="bgcheck-progress", daemon=True
+            )
+            self._thread.start()
         match event:
             case JobStarted(key=key) | JobEnded(key=key) if self._verbose:
-                if (type(event), key) not in self._known:
-                    self._known.add((type(event), key))
-                    self._unwritten.append(event)
-            case WaitEnded() if self._alone:
+                if (type(event), key) not in self._noted:
+                    self._noted.add((type(event), key))
+                    self._changes.append(event)
+            case WaitEnded() if self._only_process:
                 with self._screen():  # by the thread that has waited
                     self._erase()
 
@@ -85,32 +89,32 @@ class Progress:
         """Show how the run stands while a test waits; return in how many seconds to do so again."""
         now = time.time()
         with self._screen():
-            self._flush()
+            self._write_changes()
             jobs = self._ledger.snapshot()
             begun = [wait.began_at for wait, _ in live.open_waits(jobs)]
             if not begun or now < self._quiet_until:
                 self._erase()
             elif self._live:
-                if now - min(begun) >= PATIENCE_S:
+                if now - min(begun) >= LEAST_WAIT_S:
                     self._draw(live.status_line(jobs, now).removeprefix("background "))
-            elif now - max(min(begun), self._plain_at) >= PLAIN_EVERY_S:
-                self._plain_at = now
+            elif now - max(min(begun), self._last_plain_at) >= PLAIN_EVERY_S:
+                self._last_plain_at = now
                 self._write([(live.status_line(jobs, now), {})])
         return REDRAW_S if self._live or self._verbose else min(REDRAW_S, PLAIN_EVERY_S)
 
-    def _tick(self) -> None:
-        while not self._over.wait(REDRAW_S):
+    def _show_regularly(self) -> None:
+        while not self._closed.wait(REDRAW_S):
             self.idle()
 
     def close(self) -> None:
-        """Show nothing any more."""
-        self._over.set()
-        if self._ticker is not None:
-            self._ticker.join(REDRAW_S)
+        """Remove the live line, write what is left, and show nothing from now on."""
+        self._closed.set()
+        if self._thread is not None:
+            self._thread.join(REDRAW_S)
         with self._screen():
             self._erase()
             self._test = None
-            self._flush()
+            self._write_changes()
             self._verbose = self._live = False
 
     # --- between tests ------------------------------------------------------------------------
@@ -122,9 +126,9 @@ class Progress:
         with self._screen():
             self._erase()
             self._test = None
-            self._flush(before_test=True)
+            self._write_changes(before_test=True)
             result = yield
-            self._test = (nodeid, location) if self._alone else None
+            self._test = (nodeid, location) if self._only_process else None
             return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -156,7 +160,10 @@ class Progress:
     @contextlib.contextmanager
     def _screen(self) -> Generator[None, None, None]:
         """Have the terminal for ourselves, and not what the test's output goes to."""
-        with self._lock, capture_off(self._config) if self._alone else contextlib.nullcontext():
+        with (
+            self._lock,
+            capture_off(self._config) if self._only_process else contextlib.nullcontext(),
+        ):
             yield
 
     def _draw(self, text: str) -> None:
@@ -166,15 +173,15 @@ class Progress:
             return
         if columns >= LEAST_COLUMNS:
             fitting = live.fit(text, columns - 1)
-            self._raw(DRAW.format(self._writer.markup(fitting, cyan=True)))
-            self._shown = True
+            self._write_raw(DRAW.format(self._writer.markup(fitting, cyan=True)))
+            self._line_is_shown = True
 
     def _erase(self) -> None:
-        if self._shown:
-            self._shown = False
-            self._raw(ERASE)
+        if self._line_is_shown:
+            self._line_is_shown = False
+            self._write_raw(ERASE)
 
-    def _raw(self, text: str) -> None:
+    def _write_raw(self, text: str) -> None:
         # Not by the writer, which counts columns.
         encoding = getattr(self._file, "encoding", None) or "utf-8"
         try:
@@ -184,9 +191,9 @@ class Progress:
         except OSError:  # the terminal is gone: a test that waits need not fail for it
             self._live = False
 
-    def _flush(self, before_test: bool = False) -> None:
+    def _write_changes(self, before_test: bool = False) -> None:
         """Write what has started and ended."""
-        events, self._unwritten = self._unwritten, []
+        events, self._changes = self._changes, []
         texts: list[tuple[str, dict[str, bool]]] = []
         for event in events:
             job = self._ledger.jobs[event.key]
