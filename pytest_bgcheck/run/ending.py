@@ -1,26 +1,26 @@
 """The end of a run: who cleans what, in which order, and what is told.
 
-1. `pytest_sessionfinish`, when the fixtures of the session have ended: the xdist controller has no
-   worker wait any more, and lets them end (`Controller.stop_workers`, and xdist's own part).
-2. Each process ends its own session (`_end_own`). What its forked children have used is taken over
-   first. Then the targets are cleaned:
+1. `pytest_sessionfinish`: the fixtures of the session have ended. The xdist controller tells its
+   workers to stop waiting (`Controller.stop_workers`), and xdist lets them end.
+2. Each process ends its own session (`_end_own_session`): first it takes over the targets that its
+   forked children have used, then it cleans.
    - The only process cleans all its targets.
-   - An xdist worker cleans none: the controller does, once for all workers. But first its starts
-     come true, for others may count on them. Only hosts of a place that the controller cannot reach
-     (the local host of another computer) are cleaned by the last worker there.
-   - A forked child that comes as far as this cleans none: its parent does.
-3. The controller cleans the targets that any worker has named, one call a host, whatever became of
+   - An xdist worker waits until its starts are done, since other workers may rely on them, and
+     cleans nothing: the controller does, once for all workers. Only hosts that the controller
+     cannot reach (the local host of another computer) are cleaned by the last worker there.
+   - A forked child that gets here cleans nothing: its parent does.
+3. The controller cleans all targets that a worker has named, by one call each, whatever became of
    the workers (`_clean_for_workers`).
-4. The ledger is closed. Its figures may make the run red; durations are kept for the next run
+4. The ledger is closed. What it says may make the run red; durations are kept for the next run
    (`_close`).
-5. pytest's summary: ours is a part of it (`summary`).
-6. `pytest_unconfigure`: the exit status is final, which others may have changed, and the reports
-   are written (`_report`).
+5. pytest writes its summary, and ours is a part of it (`summary`).
+6. `pytest_unconfigure`: the reports are written (`_report`). Only now the exit status is final,
+   since other plugins may change it.
 
-pytest leaves 1 to 5 out if xdist could not start all its workers. Those that it could may have
-started jobs: they are ended, and the targets cleaned, in the place of 6.
+If xdist cannot start all its workers, pytest skips 1 to 5. The workers that did start may have
+started jobs, so they are ended and the targets cleaned in the place of 6.
 
-Signals cut 2 to 4 short, but do not tear them apart (`signals.held`).
+A signal in 2 to 4 makes them shorter, but they still come to their end (`signals.held`).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def finish(
     interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
     with signals.held():
         if ours is not None:
-            _end_own(ours, whole_run, ask=not interrupted)
+            _end_own_session(ours, whole_run, ask=not interrupted)
         if whole_run is not None and workers is not None:
             _clean_for_workers(workers, whole_run, ask=not interrupted)
         if signals.in_a_hurry():
@@ -92,7 +92,7 @@ def unconfigure(config: pytest.Config, whole_run: WholeRun, workers: Workers | N
             print(f"pytest-bgcheck: not cleaned up: {line}", file=sys.stderr)
 
 
-def _end_own(ours: Session, whole_run: WholeRun | None, *, ask: bool) -> None:
+def _end_own_session(ours: Session, whole_run: WholeRun | None, *, ask: bool) -> None:
     from . import forked
 
     if forked.is_child(ours):
@@ -103,7 +103,7 @@ def _end_own(ours: Session, whole_run: WholeRun | None, *, ask: bool) -> None:
     keys = link.to_clean()
     targets = ours.targets()
     own = [target for target in targets if keys is None or target.key in keys]
-    others = [target for target in targets if target not in own]
+    others = set(targets).difference(own)
     runner.settle_starts(others)
     runner.stop(others)
     unfinished = [r for r in runner.records.values() if r.result is None] if ask else []
@@ -123,20 +123,17 @@ def _clean(
     ask_about: Iterable[Record],
     within_s: float | None = None,
 ) -> tuple[list[str], list[str]]:
-    """End all jobs on some targets and remove the files there; ask before how some jobs stand.
+    """End all jobs on some targets and remove the files there. First ask how some jobs stand.
 
-    Returns where files were kept, and what may be left: a line for each target.
+    Returns where files were kept, and what was not cleaned up: a line for each target.
     """
-    left = runner.close(targets, keep=keep, within_s=within_s, ask_about=ask_about)
+    not_cleaned_up = runner.close(targets, keep=keep, within_s=within_s, ask_about=ask_about)
     kept = [f"{t.label}: {t.path}" for t in targets if t.directory] if keep else []
-    return kept, left
+    return kept, not_cleaned_up
 
 
 def _clean_for_workers(workers: Workers, whole_run: WholeRun, *, ask: bool) -> None:
-    """Clean the targets of all workers.
-
-    ``ask`` before how those jobs stand of whose end nobody has heard.
-    """
+    """Clean the targets of all workers. ``ask``: first ask how unfinished jobs stand."""
     targets = workers.targets()
     if not targets:
         return
@@ -153,7 +150,7 @@ def _clean_for_workers(workers: Workers, whole_run: WholeRun, *, ask: bool) -> N
     runner = Runner(workers.run, base=settings.dir, forks=settings.forks, on_end=on_end)
     unfinished = _unfinished(whole_run, targets) if ask else []
     runner.adopt(unfinished)
-    # Workers have waited already: the whole end has one bound.
+    # The workers have spent time on their end already, and one limit holds for both.
     spent_s = 0.0 if workers.over_at is None else time.monotonic() - workers.over_at
     restore_log = connection.silence()
     kept, not_cleaned_up = _clean(
@@ -169,7 +166,7 @@ def _clean_for_workers(workers: Workers, whole_run: WholeRun, *, ask: bool) -> N
 
 
 def _unfinished(whole_run: WholeRun, targets: Sequence[Target]) -> list[Record]:
-    """Return the jobs of the workers of whose end nobody has heard."""
+    """Return the workers' jobs of which no worker has told the end."""
     from ..model import Check
     from ..target.records import Record
     from ..target.requests import Spec
@@ -206,7 +203,7 @@ def _close(whole_run: WholeRun, session: pytest.Session) -> None:
         tuple(whole_run.unexpected),
     )
     result = whole_run.figures = figures(whole_run.ledger, facts)
-    # What was not told might have been red.
+    # What nobody could be told of might have made it red.
     red = result.unjudged_failures or whole_run.unexpected
     if red and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
