@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,8 +54,10 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    if config.option.bgcheck_plan and hasattr(config.option, "dist"):
-        config.option.dist = "no"  # no workers for what runs no test, as with --collect-only
+    if config.getoption("bgcheck_plan"):
+        from .compat.xdist import without_workers
+
+        without_workers(config)
     config.addinivalue_line("markers", MARK)
     config.stash[SESSION] = None
     config.stash[STARTED_AT] = time.time()
@@ -95,6 +97,12 @@ def bgcheck(request: pytest.FixtureRequest) -> Bgcheck:
 def _session(config: pytest.Config) -> Session | None:
     session: Session | None = config.stash.get(SESSION, None)
     return session
+
+
+def _worker_input(config: pytest.Config) -> Mapping[str, Any] | None:
+    from .compat.xdist import worker_input
+
+    return worker_input(config)
 
 
 def _uses_checks(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
@@ -155,7 +163,7 @@ def _collect_checks(session: pytest.Session) -> Session | None:
     if ours is None:
         if not _uses_checks(config, items):
             settings = options.from_config(config)
-            known = hasattr(config, "workerinput") or WHOLE_RUN in config.stash
+            known = WHOLE_RUN in config.stash or _worker_input(config) is not None
             if settings.reports and not known:
                 _new_whole_run(config, settings)
             return None
@@ -206,11 +214,11 @@ def _start(ours: Session) -> None:
 
 def _link(config: pytest.Config, settings: options.Settings) -> Link:
     """Return the session's link to the run's ledger, which is here unless this is a worker."""
-    workerinput = getattr(config, "workerinput", {})
-    if "bgcheck" in workerinput:
+    worker_input = _worker_input(config) or {}
+    if "bgcheck" in worker_input:
         from .workers.worker import WorkerLink
 
-        return WorkerLink(workerinput)
+        return WorkerLink(worker_input)
     from .run.link import LocalLink
 
     run = config.stash.get(WHOLE_RUN, None) or _new_whole_run(config, settings)
@@ -236,7 +244,7 @@ def pytest_runtestloop_around(session: pytest.Session) -> Generator[None, object
         ours.make_plan(session.items)
         failed = session.testsfailed and not config.getoption("continue_on_collection_errors")
         # xdist's workers run what they have collected all the same.
-        runs = not failed or hasattr(config, "workerinput")
+        runs = not failed or _worker_input(config) is not None
         if runs and not options.only_looks(config):
             _start(ours)
     return (yield)

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from ..compat.pytest import has_xfail, is_subtest
+from ..compat.xdist import reporting_worker
 from ..ledger import Ledger
 
 
@@ -17,10 +18,9 @@ class Outcomes:
         self._ledger = ledger
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        worker = getattr(report, "worker_id", "")
+        worker = reporting_worker(report)
         start, stop = report.start, report.stop
         if not start:  # xdist's own report of the test in which a worker crashed
-            worker = report.node.gateway.id if hasattr(report, "node") else worker
             start = stop = time.time()
         if report.skipped and is_subtest(report):
             return  # a subtest: it says nothing of its test

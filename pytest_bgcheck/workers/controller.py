@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .. import log
+from ..compat.xdist import end_workers, is_stopping, open_channel, worker_id
 from ..events import EVENTS
 from ..run.link import new_run
 from ..run.whole_run import WholeRun
@@ -56,13 +57,13 @@ class Controller:
     # --- workers come and go --------------------------------------------------------------------
 
     def pytest_configure_node(self, node: Any) -> None:
-        worker = node.gateway.id
+        worker = worker_id(node)
         with self._lock:
             # A replacement takes the share of the one that died.
             taken = set(self._shares.values())
             share = next(n for n in range(len(taken) + 1) if n not in taken)
             self._shares[worker] = share
-            channel = node.gateway.newchannel()
+            channel = open_channel(node)
             node.workerinput["bgcheck_channel"] = channel
             told = {
                 "run": self.run,
@@ -78,7 +79,7 @@ class Controller:
         channel.setcallback(lambda message: self._heard(worker, message))
 
     def pytest_testnodedown(self, node: Any) -> None:
-        worker = node.gateway.id
+        worker = worker_id(node)
         with self._lock:
             self._shares.pop(worker, None)
             self._places.pop(worker, None)
@@ -154,7 +155,7 @@ class Controller:
     def _stop_if_over(self) -> None:
         # xdist lets its workers finish what they hold; they must not sit out the checks that they
         # wait for.
-        if getattr(self._config.pluginmanager.getplugin("dsession"), "shouldstop", False):
+        if is_stopping(self._config):
             self.stop_workers()
 
     def stop_workers(self) -> None:
@@ -167,9 +168,7 @@ class Controller:
 
     def shut_down(self) -> None:
         """End the workers that run, where xdist could not start all of them."""
-        manager = getattr(self._config.pluginmanager.getplugin("dsession"), "nodemanager", None)
-        if manager is not None:
-            manager.teardown_nodes()
+        end_workers(self._config)
 
     def targets(self) -> list[Target]:
         """Return all targets of the workers that can be reached from here; say where others are

@@ -28,7 +28,7 @@ def scheduler(config: pytest.Config, log: Any, waiting: Collection[str]) -> Any:
     ``waiting`` holds the node ids of the tests that await, once a worker has collected.
     """
     kinds: dict[str, Any] = {"load": WaitingLast, "worksteal": WaitingLastStealing}
-    kind = kinds.get(config.getvalue("dist"))
+    kind = kinds.get(config.getoption("dist"))
     return None if kind is None else kind(config, log, waiting)
 
 

@@ -1,0 +1,71 @@
+"""pytest-xdist. Imports nothing of it. Seen to work: 3.5.0, 3.6.1 and 3.8.0.
+
+What the schedulers in `workers.scheduling` override stands there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+
+def worker_input(config: pytest.Config) -> Mapping[str, Any] | None:
+    """Return what the controller has given this worker, None if this process is no worker.
+
+    Why: ``xdist.is_xdist_worker`` would import xdist, and the input has no public way.
+    """
+    return getattr(config, "workerinput", None)
+
+
+def worker_id(node: Any) -> str:
+    """Return the id of the worker behind one of the controller's nodes, as in ``gw0``.
+
+    Why: the nodes that xdist's hooks pass are described nowhere. So for `open_channel`.
+    """
+    id: str = node.gateway.id
+    return id
+
+
+def open_channel(node: Any) -> Any:
+    """Return a new execnet channel to a worker that is about to start."""
+    return node.gateway.newchannel()
+
+
+def reporting_worker(report: pytest.TestReport) -> str:
+    """Return the id of the worker that a report comes from, "" without workers.
+
+    Why: xdist's own report of a test in which a worker crashed has only the node.
+    """
+    id: str = getattr(report, "worker_id", "")
+    return id or (worker_id(report.node) if hasattr(report, "node") else "")
+
+
+def is_stopping(config: pytest.Config) -> bool:
+    """Return whether the controller gives its workers no more tests: -x, Ctrl-C in a worker.
+
+    Why: xdist says so in no hook, and the workers hold tests that may wait for long.
+    """
+    return bool(getattr(config.pluginmanager.get_plugin("dsession"), "shouldstop", False))
+
+
+def end_workers(config: pytest.Config) -> None:
+    """End the workers of a controller that could not start them all.
+
+    Why: xdist does so in pytest_sessionfinish, which is not called then. None have been started
+    where ``nodemanager`` is not set yet.
+    """
+    manager = getattr(config.pluginmanager.get_plugin("dsession"), "nodemanager", None)
+    if manager is not None:
+        manager.teardown_nodes()
+
+
+def without_workers(config: pytest.Config) -> None:
+    """Have xdist start no workers, as with ``--collect-only``.
+
+    Why: only its option says so, and by then the command line is read. Call it in a
+    pytest_configure that is called before xdist's.
+    """
+    if hasattr(config.option, "dist"):
+        config.option.dist = "no"
