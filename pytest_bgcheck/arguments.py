@@ -10,11 +10,10 @@ import datetime
 import inspect
 import os
 import shlex
-import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, get_type_hints
+from typing import Any, ForwardRef, TypedDict, TypeVar
 
 import pytest
 
@@ -65,8 +64,8 @@ class CheckArguments(TypedDict, total=False):
 
 CHECK = (
     Argument("script", "script", read_local_file,
-             "instead of a command: a local file (relative to the declaring one), sent to the"
-             " target and run there by its ``#!`` line with ``args``."),
+             "instead of a command: a local file (relative to the declaring one), sent to the\n"
+             "target and run there by its ``#!`` line with ``args``."),
     Argument("args", "argv", read_words,
              "the arguments of ``script``."),
     Argument("timeout", "timeout_s", read_seconds,
@@ -78,8 +77,8 @@ CHECK = (
     Argument("grace", "grace_s", read_seconds_or_0,
              "seconds between TERM and KILL when it is ended; default 5."),
     Argument("sudo", "sudo", read_bool,
-             "True or False: run with sudo or without; default: as the host's testinfra settings"
-             " say."),
+             "True or False: run with sudo or without; default: as the host's testinfra\n"
+             "settings say."),
     Argument("sudo_user", "sudo_user", read_text,
              "run as this user, with sudo; default: as the host's testinfra settings say."),
     Argument("env", "env", read_environment,
@@ -89,8 +88,8 @@ CHECK = (
     Argument("output_limit", "output_limit", read_size,
              "bytes kept of stdout and of stderr (head and tail); default 1 MiB."),
     Argument("unawaited", "unawaited", read_unawaited,
-             '``"ignore"``, ``"warn"`` or ``"fail"``: what becomes of the run if no test judged'
-             " it; default: as the option ``--bgcheck-unawaited`` says."),
+             '``"ignore"``, ``"warn"`` or ``"fail"``: what becomes of the run if no test\n'
+             "judged it; default: as the option ``--bgcheck-unawaited`` says."),
 )  # fmt: skip
 
 MARK = (
@@ -172,29 +171,29 @@ def show_arguments(rows: Sequence[Argument], types: type) -> Callable[[FunctionT
 
     A type checker reads the same from ``**arguments: Unpack[...]``, of which nothing is left when
     the program runs: on Python 3.10, ``Unpack`` comes with a package that we do not need otherwise.
+    The types stay texts, as all annotations are here: to evaluate them takes time at each start.
     """
+    hints: dict[str, ForwardRef] = types.__annotations__
 
     def show(function: FunctionT) -> FunctionT:
-        own = dict(function.__annotations__)
-        del own["arguments"]
-        function.__annotations__ = {**get_type_hints(types), **own}
-        hints = get_type_hints(function)
         signature = inspect.signature(function)
-        parameters = [
-            parameter.replace(annotation=hints.get(parameter.name, parameter.empty))
-            for parameter in signature.parameters.values()
-            if parameter.kind is not parameter.VAR_KEYWORD
+        *own, _ = signature.parameters.values()
+        shown = [
+            inspect.Parameter(
+                row.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=hints[row.name].__forward_arg__,
+            )
+            for row in rows
         ]
-        for row in rows:
-            kind, hint = inspect.Parameter.KEYWORD_ONLY, hints[row.name]
-            parameters.append(inspect.Parameter(row.name, kind, default=None, annotation=hint))
-        vars(function)["__signature__"] = signature.replace(
-            parameters=parameters, return_annotation=hints["return"]
-        )
+        vars(function)["__signature__"] = signature.replace(parameters=[*own, *shown])
+        annotations = {**function.__annotations__, **hints}
+        del annotations["arguments"]
+        function.__annotations__ = annotations
         if function.__doc__:  # not with python -OO
-            docs = [f":param {row.name}: {row.doc}" for row in rows]
-            lines = [textwrap.fill(doc, 92, subsequent_indent="    ") for doc in docs]
-            function.__doc__ = "\n".join([inspect.cleandoc(function.__doc__), *lines])
+            docs = [f":param {row.name}: {row.doc}".replace("\n", "\n    ") for row in rows]
+            function.__doc__ = "\n".join([inspect.cleandoc(function.__doc__), *docs])
         return function
 
     return show
@@ -203,9 +202,10 @@ def show_arguments(rows: Sequence[Argument], types: type) -> Callable[[FunctionT
 def refuse_unknown(function: str, rows: Iterable[Argument], given: Iterable[str]) -> None:
     """Raise the TypeError that Python raises for a keyword that a function does not take."""
     __tracebackhide__ = True
-    unknown = [name for name in given if name not in {row.name for row in rows}]
-    if unknown:
-        raise TypeError(f"{function}() got an unexpected keyword argument {unknown[0]!r}")
+    known = {row.name for row in rows}
+    for name in given:
+        if name not in known:
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
 
 
 # --- marks ----------------------------------------------------------------------------------------
