@@ -137,8 +137,8 @@ def pytest_collection_modifyitems(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    # The final list: whatever orders, cuts or adds items has done so, by the order it remembers.
-    # First, since xdist and the terminal tell of the list here.
+    # The list is final: other plugins have ordered, cut or extended it. First of all hooks here,
+    # since xdist and the terminal report the list by this one.
     ours = _collect_checks(session)
     if ours is not None:
         ours.order_items(session.items)
@@ -158,7 +158,7 @@ def _collect_checks(session: pytest.Session) -> Session | None:
         or CONTROLLER in config.stash
         or config.stash[COLLECTED_ITEMS] == items
     ):
-        return ours  # collection has failed, is the workers' own, or is known
+        return ours  # collection has failed, is done by workers, or these items are known
     config.stash[COLLECTED_ITEMS] = list(items)
     if ours is None:
         if not _uses_checks(config, items):
@@ -186,7 +186,7 @@ def _new_session(session: pytest.Session) -> Session:
 
 
 def _register(ours: Session) -> None:
-    """Make a session the one of this pytest session."""
+    """Make this the session of background checks of the pytest session."""
     from .run import forked
 
     ours.config.stash[SESSION] = ours
@@ -196,7 +196,7 @@ def _register(ours: Session) -> None:
 
 
 def _leave_to_parent(config: pytest.Config) -> None:
-    """Leave to its parent, in a forked child, what there is once in a run."""
+    """In a forked child: leave what there is once in a run to the parent."""
     if WHOLE_RUN in config.stash:
         del config.stash[WHOLE_RUN]
     for name in ("outcomes", "announcer", "progress"):
@@ -205,7 +205,7 @@ def _leave_to_parent(config: pytest.Config) -> None:
 
 
 def _start(ours: Session) -> None:
-    """Start the planned jobs, and whatever is asked for from now on."""
+    """Start the planned jobs, and from now on whatever is asked for."""
     whole_run = ours.config.stash.get(WHOLE_RUN, None)
     if whole_run is not None:
         whole_run.termination.install()
@@ -237,8 +237,8 @@ def _new_whole_run(
 @pytest.hookimpl(specname="pytest_runtestloop", wrapper=True, tryfirst=True)
 def pytest_runtestloop_around(session: pytest.Session) -> Generator[None, object, object]:
     config = session.config
-    # Once more: others may have added items when they were told of the list. And not before: the
-    # modes that only look at what was collected never come here.
+    # Once more: other plugins may have added items when the list was reported. The start is not
+    # earlier, since modes that only show what was collected never come here.
     ours = _collect_checks(session)
     if ours is not None:
         ours.make_plan(session.items)
@@ -277,7 +277,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     try:
         return (yield)
     finally:
-        # Not before: the fixtures of the session have only just ended, and may have needed it.
+        # Only now have the fixtures of the session ended, which may have made it or used it.
         ours, whole_run = _session(session.config), stash.get(WHOLE_RUN, None)
         if ours is not None or whole_run is not None:
             from .run import ending

@@ -1,10 +1,10 @@
 """When a test waits for its checks, and where their failure is raised.
 
-pytest decides much while it runs: fixtures add marks, and request other fixtures by name. So the
-marks are read when the set-up is over, and once more behind the body. The wait is outside of all
-other plugins' parts in the call, so that it is neither captured nor timed as the test's own. The
-failure is raised in the place of the body: there pytest sees it for ``xfail``, also if a fixture
-added that, and unittest for ``expectedFailure``.
+Fixtures can add marks, and request other fixtures by name, while a test is set up or runs. So the
+marks are read when the set-up is over, and once more after the body. The wait is outside of what
+other plugins do in the call, so that it is neither captured nor timed as the test's own. The
+failure is raised instead of the body: there pytest applies ``xfail`` to it, also if a fixture added
+that, and unittest ``expectedFailure``.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ TOO_LATE = (
 
 
 class Awaiting:
-    """The wait, outermost. Each test passes through it: nothing may be imported for the others, and
-    little be done."""
+    """Waits outside of all other plugins. Each test passes through here: for a test that awaits
+    nothing, nothing is imported and little is done."""
 
     def __init__(self) -> None:
         self._ran: pytest.Item | None = None
@@ -52,7 +52,7 @@ class Awaiting:
                 _await(item, awaited)
             return result
         finally:
-            # Whatever became of it: it has run.
+            # The test has run, whatever its outcome.
             ours: Session | None = item.config.stash[SESSION]
             if ours is not None:
                 ours.tell_used_jobs(item)
@@ -69,7 +69,7 @@ class Awaiting:
 
 
 def _await(item: pytest.Item, already: Mapping[str, Awaited]) -> Mapping[str, Awaited]:
-    """Await what an item awaits, but for the checks that it has awaited ``already``; return all."""
+    """Await an item's checks, except those that it has ``already`` awaited; return all."""
     __tracebackhide__ = True
     if _skipped(item):
         return already
@@ -83,7 +83,7 @@ def _await(item: pytest.Item, already: Mapping[str, Awaited]) -> Mapping[str, Aw
 
 
 def _marked(item: pytest.Item) -> bool:
-    """Return what ``item.get_closest_marker`` would tell, in a third of the time."""
+    """Return whether an item has our mark, in a third of the time of ``get_closest_marker``."""
     node: Any = item
     while node is not None:
         for mark in node.own_markers:

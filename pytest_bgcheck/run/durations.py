@@ -1,7 +1,6 @@
-"""How long checks took in earlier runs: what pytest's cache keeps of it, and no more.
+"""How long checks took in earlier runs, as pytest's cache keeps it.
 
-A cache is a file that anybody may have written: what is not as expected is left out. Imports only
-plan.
+Anybody may have written to the cache: what is not as expected is left out. Imports only plan.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from ..plan import Durations
 CACHE = "bgcheck/durations"
 
 KEPT_RUNS = 3
-"""So many durations are kept of a job."""
+"""How many durations of a job are kept."""
 
 KEPT_JOBS = 2000
-"""So many jobs are remembered: those that ran last. A larger run is remembered whole."""
+"""How many jobs are remembered: those that ran last. A run of more jobs is remembered whole."""
 
 _LONGEST_KEY = 1000
 
@@ -56,7 +55,7 @@ def remember(known: Durations, took: Iterable[tuple[str, float]]) -> dict[str, l
     after = {key: list(past) for key, past in known.items()}
     seen = set()
     for key, seconds in took:
-        # To the end: what has not run for long is forgotten first.
+        # To the end: the jobs that ran longest ago are forgotten first.
         after[key] = [*after.pop(key, []), seconds][-KEPT_RUNS:]
         seen.add(key)
     most = max(KEPT_JOBS, len(seen))

@@ -1,6 +1,6 @@
-"""One test's wait for its checks, and the verdicts that it finds: good, or the test fails.
+"""One test's wait for its checks, and its verdict on each: the test fails unless all are good.
 
-When a test waits is decided in `awaiting`. Imported on first use.
+`awaiting` decides when a test waits. Imported on first use.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class _Wait:
             bad = [v for name in over for v in verdicts[name] if not v.good]
             if bad:
                 if all(v.result is not None and v.result.detail == RUN_ENDED for v in bad):
-                    # Nothing has failed: -x or Ctrl-C has ended the wait, and nobody knows its end.
+                    # Nothing has failed: -x or Ctrl-C has ended the wait before the jobs' end.
                     pytest.skip("the run was stopped while this test awaited its checks")
                 rest = [v for vs in verdicts.values() for v in vs if v not in bad]
                 pytest.fail(text.failure(bad, rest), pytrace=False)
