@@ -1,12 +1,9 @@
-"""How a run ends with dead hosts, and what a lack of files on the target ends not."""
+"""What proves to a supervisor that its job's directory cannot be written any more, and what not."""
 
 import os
 import re
 import shutil
-import socket
 import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +11,6 @@ from support.machines import SHELLS, require, shell_as_sh, tool
 from support.machines.machine import run_checked
 
 from pytest_bgcheck.target import requests
-
-# --- what is no proof that nothing can be written -------------------------------------------------
 
 
 def functions(*names: str) -> str:
@@ -81,54 +76,3 @@ def test_a_directory_that_cannot_be_written_any_more_is_known(shell: Path, tmp_p
         assert not writable(shell, directory)
     finally:
         run_checked("umount", str(directory))
-
-
-# --- dead hosts -----------------------------------------------------------------------------------
-
-SUITE = """
-from pytest_bgcheck import background_check
-dead = background_check("true", host="ssh://dead", timeout=60)
-local = background_check("true", host="local://")
-
-def test_that_waits_for_nothing(dead):
-    pass
-
-@pytest.mark.bgcheck("local")
-def test_that_waits(local):
-    pass
-"""
-
-
-@pytest.fixture
-def dead(pytester: pytest.Pytester) -> Iterator[Path]:
-    """Yield an ssh_config with a host that accepts connections and never says a word."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = pytester.path / "ssh_config"
-        config.write_text(
-            f"Host dead\n HostName 127.0.0.1\n Port {listening.getsockname()[1]}\n"
-            " IdentityFile none\n UserKnownHostsFile /dev/null\n"
-        )
-        yield config
-
-
-@pytest.mark.parametrize("workers", ["-pno:xdist", "-n1"])
-def test_a_dead_host_holds_the_end_for_its_bound_only_and_is_named(
-    pytester: pytest.Pytester, dead: Path, own_tmpdir: Path, workers: str
-) -> None:
-    if workers != "-pno:xdist":
-        pytest.importorskip("xdist")
-    pytester.makeconftest(
-        "from pytest_bgcheck.target import cleaner, runner\n"
-        "cleaner.CLEAN_S, runner.SETTLE_S = 2.0, 0.5\n"
-    )
-    pytester.makepyfile("import pytest" + SUITE)
-    begun = time.monotonic()
-    result = pytester.runpytest_subprocess(workers, f"--ssh-config={dead}")
-    took = time.monotonic() - begun
-    print(f"{took:.1f} s")
-    assert took < 55  # a start is tried for a minute
-    result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(
-        ["not cleaned up: ssh://dead: *${TMPDIR:-/tmp}/pytest-bgcheck-UID/* may be left there"]
-    )
-    assert not list(own_tmpdir.glob("pytest-bgcheck-*"))
