@@ -1,0 +1,65 @@
+"""Hosts as testinfra resolves them: told apart, sent to another process, refused."""
+
+from pathlib import Path
+
+import pytest
+import testinfra
+
+from pytest_bgcheck.errors import WrongUse
+from pytest_bgcheck.target import hosts
+
+
+def ref(spec: str, **settings: object) -> hosts.HostRef:
+    return hosts.host_ref(testinfra.get_host(spec, **settings))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["local://", "ssh://me@web1:2222", "docker://c?sudo=true", "chroot:///mnt", "podman://p"],
+)
+def test_a_host_that_was_sent_to_another_process_is_the_same(spec: str) -> None:
+    sent = hosts.from_plain(hosts.to_plain(ref(spec)))
+    assert sent == ref(spec)
+    assert (sent.label, sent.name, sent.key) == (ref(spec).label, ref(spec).name, ref(spec).key)
+
+
+def test_hosts_that_differ_in_a_setting_are_two() -> None:
+    specs = ["ssh://web1", "ssh://web2", "ssh://me@web1", "ssh://web1:2222", "ssh://web1?sudo=true"]
+    assert len({ref(spec) for spec in specs}) == len({ref(spec).name for spec in specs}) == 5
+
+
+def test_a_name_has_no_path_in_it(tmp_path: Path) -> None:
+    """It is the same wherever the suite lies."""
+    one, other = (ref("ssh://web1", ssh_config=str(tmp_path / name)) for name in ("a", "b"))
+    assert one.name == other.name
+    assert one != other
+
+
+def test_a_host_that_no_shell_is_on_is_refused(request: pytest.FixtureRequest) -> None:
+    with pytest.raises(WrongUse, match="winrm is not supported"):
+        hosts.resolve(["winrm://w"], request.config)
+
+
+@pytest.mark.parametrize("given", ["web1", None, 3])
+def test_what_is_no_host_of_testinfras_is_refused(given: object) -> None:
+    with pytest.raises(WrongUse, match=f"a hostspec or a testinfra Host, not {given!r}"):
+        hosts.host_ref(given)
+
+
+def test_a_spec_of_several_hosts_or_none_pins_nothing(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ansible")
+    inventory = tmp_path / "inventory"
+    inventory.write_text("[web]\nweb1\nweb2\n[none]\n")
+    monkeypatch.setattr(request.config.option, "ansible_inventory", str(inventory))
+    message = r"must stand for one host, not for 2 \(ansible://web1, ansible://web2\)"
+    with pytest.raises(WrongUse, match=message):
+        hosts.pinned("ansible://web", request.config)
+
+
+def test_a_spec_that_testinfra_cannot_read_is_refused_with_its_words(
+    request: pytest.FixtureRequest,
+) -> None:
+    with pytest.raises(WrongUse, match=r"testinfra cannot make a host of odd://x: .*odd"):
+        hosts.resolve(["odd://x"], request.config)

@@ -1,0 +1,108 @@
+"""What a target says of a job, as a result; and what is no reply."""
+
+import pytest
+from support.scripted_transport import frame, nothing
+
+from pytest_bgcheck.errors import BadReply
+from pytest_bgcheck.model import State
+from pytest_bgcheck.target.replies import Report, parse
+
+ID = "0123456789ab-00ff"
+OUTPUT = f"out {nothing(ID)}\nerr {nothing(ID)}"
+
+
+def report(state: str) -> Report:
+    text = frame(f"job {ID} state.{state} -\n{OUTPUT}", name="nonce")
+    (only,) = parse("nonce", text.encode()).reports
+    return only
+
+
+@pytest.mark.parametrize(
+    ("state", "expected", "detail"),
+    [
+        ("exit.7.150.1", State.SUCCEEDED, ""),
+        ("exit.7.150.1.full", State.SUCCEEDED, "output cut short: no space left on the target"),
+        ("refused.cwd", State.NOT_STARTED, "its directory (cwd) cannot be entered"),
+        ("refused.output", State.NOT_STARTED, "its output cannot be written on the target"),
+        ("timeout.150.1.0.x", State.TIMED_OUT, ""),
+        ("timeout.150.1.0", State.TIMED_OUT, ""),
+        ("timeout.150.1.0.T", State.TIMED_OUT, "it had been stopped (SIGSTOP)"),
+        ("timeout.150.3.0.x.4", State.TIMED_OUT, "its last complete attempt ended with rc 4"),
+        ("timeout.150.1.2.x", State.TIMED_OUT, "2 of its processes could not be killed"),
+        ("timeout.150.1.0.x-12-34", State.TIMED_OUT,
+         "possibly this check's, so not killed: processes 12, 34"),
+        ("cancel.150.1.0.x", State.CANCELLED, ""),
+        ("lost.150.1.0.x", State.LOST, "its supervisor was killed, or the target restarted"),
+        ("lost.150.1.0.W", State.LOST, "its directory on the target can no longer be written"),
+    ],
+)  # fmt: skip
+def test_a_final_state_is_a_result_that_says_why(state: str, expected: State, detail: str) -> None:
+    result = report(state).result
+    assert result is not None
+    assert (result.state, result.detail) == (expected, detail)
+    assert result.duration == (1.5 if "150" in state else None)
+
+
+@pytest.mark.parametrize(
+    "state", ["exit.256.1.1", "exit.x.1.1", "exit.0.1.1.odd", "refused.other", "odd.1.1.1", "exit"]
+)
+def test_a_state_that_is_none_loses_its_own_job_only(state: str) -> None:
+    """A job's directory is its user's, so its check can write there."""
+    result = report(state).result
+    assert result is not None
+    assert result.state is State.LOST
+    assert result.detail == f"its state on the target cannot be read: state.{state}"
+
+
+def test_a_job_that_runs_has_no_result() -> None:
+    assert report("run.1.2.3.4.5").result is None
+    assert report("end.1.2.3.4.5").result is None
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        ["odd record"],
+        ["started"],
+        ["left many"],
+        ["left ²"],
+        [f"job {ID} state.exit.0.1.1 -\nerr {nothing(ID)}\nout {nothing(ID)}"],
+        [f"job {ID} state.exit.0.1.1 -\nout 9 1 0\n00\nerr {nothing(ID)}"],
+        [f"job {ID} state.exit.0.1.1 -\nout 2 3 0\n000000\n.\nerr {nothing(ID)}"],
+        [f"job {ID} state.exit.0.1.1 -\nout 2 3 0\n0000\n.\nerr {nothing(ID)}"],
+        [f"job {ID} state.exit.0.1.1"],
+        ["dir\nxyz\n."],
+    ],
+)
+def test_records_that_are_none_are_no_reply(records: list[str]) -> None:
+    with pytest.raises(BadReply, match="cannot be read"):
+        parse("nonce", frame(*records, name="nonce").encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a greeting\n", r"its output \(11 bytes\) has no reply in it"),
+        ("nonce begin hex\n", "1 beginnings and 0 ends"),
+        ("nonce end 0\nnonce begin hex\n", "1 beginnings and 1 ends"),
+        ("nonce begin hex\nleft 0\nnonce end 2\n", "1 of 2 records"),
+        ("nonce begin hex\nnonce end x\n", "cannot be read"),
+    ],
+)
+def test_what_is_no_whole_frame_is_no_reply(text: str, message: str) -> None:
+    with pytest.raises(BadReply, match=message):
+        parse("nonce", text.encode())
+
+
+def test_a_run_that_is_not_there_any_more_is_gone() -> None:
+    assert parse("nonce", b"nonce begin none\nnonce end 0\n").gone
+
+
+def test_a_reply_is_counted_for_the_log() -> None:
+    records = ["started a-1", "attached a-2", "refused a-3 no space left", "left 2"]
+    counts = parse("nonce", frame(*records, name="nonce").encode()).counts()
+    assert counts == "1 started, 1 attached, 1 refused, 2 processes left"
+    assert parse("nonce", b"nonce begin none\nnonce end 0\n").counts() == (
+        "the run's directory is gone"
+    )
+    assert parse("nonce", b"nonce begin hex\nnonce end 0\n").counts() == "nothing to tell"
