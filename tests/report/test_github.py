@@ -169,3 +169,30 @@ def test_a_green_run_has_no_error() -> None:
     told.job("c", "h", 0, 1, State.FAILED, 3)
     (line,) = github.commands(figures_of(told, exit_status=0))
     assert line.startswith("::warning title=background check c on h::")
+
+
+def test_a_summary_of_many_failures_ends_with_how_many_more() -> None:
+    told = LedgerBuilder()
+    for n in range(github.MOST_ROWS + 5):
+        told.job(f"c{n}", "h", 0, 1, State.FAILED, 1)
+    text = github.markdown(figures_of(told))
+    assert text.count(" | h | failed | ") == github.MOST_ROWS
+    assert "\nand 5 more\n" in text
+
+
+def test_an_annotation_says_what_became_of_the_check() -> None:
+    told = LedgerBuilder()
+    limited = told.job("limited", "h", 0, 7, State.TIMED_OUT, None)
+    told.test("t", 0, 8, [limited], outcome="failed")
+    (line,) = github.commands(figures_of(told))
+    assert line.startswith("::error title=background check limited on h::timed out after 7.0 s")
+    assert line.endswith("%0Aawaited by: t")
+
+
+def test_a_check_that_nearly_reached_its_limit_is_noted() -> None:
+    told = LedgerBuilder()
+    key = told.job("close", "h", 0, 350)
+    told.test("t", 0, 351, [key])
+    assert "\n- background check 'close' on h used 97% of its limit" in github.markdown(
+        figures_of(told, 0)
+    )

@@ -181,3 +181,32 @@ def test_a_page_of_500_checks_is_small_and_opens_at_once(chromium: Browser, tmp_
     assert min(took) < 1, took
     assert chromium.run(f"{NAMES}.length") == 500
     assert len(chromium.run("document.querySelector('#j7 pre:not(.command)').textContent")) > 100
+
+
+# --- without a browser ----------------------------------------------------------------------------
+
+
+def page_of(told: ledger_builder.LedgerBuilder, path: Path) -> str:
+    return written(told.ledger, path / "r.html").read_text("utf-8")
+
+
+def test_of_many_tests_that_await_one_check_the_first_are_named(tmp_path: Path) -> None:
+    told = ledger_builder.LedgerBuilder()
+    key = told.job("shared", "h", 0, 2)
+    for n in range(html.MOST_TESTS + 3):
+        told.test(f"t{n}", 0, 3, [key], worker=f"gw{n % 2}")
+    text = page_of(told, tmp_path)
+    assert "t0 on gw0 waited 2.0 s" in text
+    assert "and 3 more tests" in text
+    assert f"{html.MOST_TESTS + 3} on 2 workers" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "clock"),
+    [(3, "0.5 s"), (90, "20 s"), (700, "2 min"), (400, "1 min"), (9_000, "1:00 h")],
+)
+def test_the_axis_has_clocks_that_suit_the_run(tmp_path: Path, seconds: int, clock: str) -> None:
+    told = ledger_builder.LedgerBuilder()
+    key = told.job("c", "h", 0, seconds, limit=86_400)
+    told.test("t", 0, seconds, [key])
+    assert f">{clock}<" in page_of(told, tmp_path)

@@ -85,3 +85,71 @@ def test_a_failure_says_in_which_directory_the_command_was_to_run() -> None:
     result = Result(State.NOT_STARTED, detail="its directory (cwd) cannot be entered")
     told = text.failure([Verdict(check, "h", State.NOT_STARTED, result)])
     assert told.split("\n")[1:3] == ["  command: /opt/check", "  cwd: /srv/\\x1bshop"]
+
+
+def test_a_test_that_was_less_patient_says_that_the_check_goes_on() -> None:
+    said = text.failure([Verdict(CHECK, "h", State.RUNNING, None, waited_s=3.0)])
+    assert "'webapp' on h still running after 3.0 s of waiting\n" in said
+    assert said.endswith("its limit is 6 min 0 s; it goes on")
+
+
+def test_a_failure_says_how_the_other_checks_of_the_test_stand() -> None:
+    others = [
+        Verdict(replace(CHECK, name="db"), "h", State.SUCCEEDED, Result(State.SUCCEEDED, 0, 2.0)),
+        Verdict(replace(CHECK, name="web"), "h", State.RUNNING, None),
+        Verdict(replace(CHECK, name="dns"), "h", State.LOST, Result(State.LOST)),
+    ]
+    said = text.failure([Verdict(CHECK, "h", State.FAILED, Result(State.FAILED, 1))], others)
+    assert said.partition("the other checks of this test:\n")[2].split("\n") == [
+        "  'db' on h: succeeded, rc 0, after 2.0 s",
+        "  'web' on h: running",
+        "  'dns' on h: lost",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, "an unknown time"), (0.004, "0 s"), (0.25, "0.25 s"), (12.36, "12.4 s"),
+     (365.2, "6 min 5 s"), (7385, "2 h 3 min")],
+)  # fmt: skip
+def test_a_duration_has_the_units_that_people_use(seconds: float | None, words: str) -> None:
+    assert text.duration(seconds) == words
+
+
+def test_a_name_that_is_unknown_is_told_with_those_that_are_known() -> None:
+    assert text.unknown("db", []).endswith("for this test; it knows no checks")
+    assert text.unknown("db", ["web", "app"]).endswith("for this test\nknown checks: app, web")
+    assert "did you mean 'webapp'?\n" in text.unknown("webap", ["webapp"])
+
+
+def test_characters_of_all_lengths_are_escaped() -> None:
+    assert text.printable("\x1b \u202e \U000e0001\r\n") == "\\x1b \\u202e \\U000e0001\n"
+
+
+def test_a_failure_shows_what_the_last_of_several_attempts_wrote() -> None:
+    said = text.failure([Verdict(CHECK, "h", State.FAILED, Result(State.FAILED, 1, 9.0, 3))])
+    assert "  attempts: 3; this is the output of the last one\n  stdout: empty\n" in said
+    assert said.endswith("\n  --bgcheck-keep leaves the whole output on the target")
+
+
+def test_a_failure_says_where_the_files_were_kept() -> None:
+    result = Result(State.FAILED, 1, 9.0, 1)
+    said = text.failure([Verdict(CHECK, "h", State.FAILED, result, kept="/tmp/kept")])
+    assert said.endswith("\n  its files were kept: /tmp/kept")
+
+
+def test_what_the_shell_says_of_a_job_that_did_not_start_is_shown() -> None:
+    result = Result(State.NOT_STARTED, detail="full", stderr_kept=Output(3, b"no!"))
+    said = text.failure([Verdict(CHECK, "h", State.NOT_STARTED, result)])
+    assert "stdout" not in said
+    assert "  stderr (3 bytes):\n    no!" in said
+
+
+def test_one_very_long_line_is_cut_from_its_beginning() -> None:
+    said = verdict(State.FAILED, 1, stdout_kept=Output(9000, b"x" * 8999 + b"y"))
+    assert "  stdout (9,000 bytes, the last 4,000 characters):\n    x" in said
+
+
+def test_a_command_of_many_lines_is_one_line() -> None:
+    assert text.one_line("cd /srv\n\n./check\n") == "cd /srv ⏎ ./check"
+    assert text.one_line("x" * 400).endswith("xxx... (400 characters)")
