@@ -15,7 +15,7 @@ import functools
 import importlib.resources
 import re
 import string
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import WrongUse
@@ -169,27 +169,47 @@ def start_requests(
     ``base`` is the directory for the user's directory, empty for the target's ``TMPDIR`` or
     ``/tmp``. Each request can be repeated.
     """
-    items: list[str] = []
+    words: list[str] = []
     taken: list[Spec] = []
+    said: dict[str, str] = {}
     room = free = _room()
 
     def request() -> tuple[str, str, tuple[Spec, ...]]:
         nonce = next(nonces)
-        words = ["start", shell, nonce, encode(base), run, *items]
-        return nonce, _command(shell, nonce, supervisor(), words), tuple(taken)
+        head = ["start", shell, nonce, run, f"base={encode(base)}"]
+        return nonce, _command(shell, nonce, supervisor(), [*head, *words]), tuple(taken)
 
     for spec in specs:
         for item, last in _items(spec, room):
-            size = sum(len(word) + 1 for word in item)
-            if items and size > free:
+            more = _words(item, said)
+            if words and _length(more) > free:
                 yield request()
-                items, taken, free = [], [], room
-            items += item
-            free -= size
+                words, taken, said, free = [], [], {}, room
+                more = _words(item, said)
+            words += more
+            said |= item
+            free -= _length(more)
             if last:
                 taken.append(spec)
-    if items:
+    if words:
         yield request()
+
+
+_OWN = frozenset(("file", "data", "terms", "spec_size", "spec", "id"))
+"""The words that each job, or each file, has of its own."""
+
+
+def _words(item: Mapping[str, str], said: Mapping[str, str]) -> list[str]:
+    """Return the words of a job or a file, but those that still hold from what was said ahead."""
+    return [
+        f"{name}={value}"
+        for name, value in item.items()
+        if value != ("" if name in _OWN else said.get(name, ""))
+    ]
+
+
+def _length(words: Iterable[str]) -> int:
+    return sum(len(word) + 1 for word in words)
 
 
 def _room() -> int:
@@ -213,34 +233,39 @@ def check_size(check: Check) -> None:
             )
 
 
-def _items(spec: Spec, room: int) -> Iterator[tuple[list[str], bool]]:
-    """Yield the items of a start request for one job, and whether it is its last."""
+def _items(spec: Spec, room: int) -> Iterator[tuple[dict[str, str], bool]]:
+    """Yield what a start says of one job, by words, and whether it is the job itself: its last."""
     check = spec.check
     text = specification(spec).encode("utf-8", "surrogateescape")
     script = b"" if check.script is None else check.script.content
     for number, part in enumerate(_parts(script, room)):
-        yield ["file", f"script-{spec.id}.{spec.terms}.{number:04d}", part], False
+        yield {"file": f"script-{spec.id}.{spec.terms}.{number:04d}", "data": part}, False
     inline = encode(text)
     if len(inline) > room // 2:
         for number, part in enumerate(_parts(text, room)):
-            yield ["file", f"spec-{spec.id}.{spec.terms}.{number:04d}", part], False
+            yield {"file": f"spec-{spec.id}.{spec.terms}.{number:04d}", "data": part}, False
         inline = ""
-    yield (
-        [
-            "job",
-            spec.id,
-            inline,
-            str(len(text)),
-            str(round(check.timeout_s * 100)),
-            str(round(check.grace_s * 100)),
-            "" if check.retry_every_s is None else seconds(check.retry_every_s),
-            ",".join(map(str, sorted(check.rc))),
-            spec.terms,
-            str(len(script)),
-            str(check.output_limit),
-        ],
-        True,
-    )
+    retry_every = "" if check.retry_every_s is None else seconds(check.retry_every_s)
+    job = {
+        "retry_every_s": retry_every,
+        "rc": ",".join(map(str, sorted(check.rc))),
+        "terms": spec.terms,
+        "script_size": str(len(script)),
+        "spec_size": str(len(text)),
+        "spec": inline,
+    }
+    yield job | _job(spec), True
+
+
+def _job(spec: Spec) -> dict[str, str]:
+    """Return what each request says of a job: what stands in its directory, its check can write."""
+    check = spec.check
+    return {
+        "timeout_cs": str(round(check.timeout_s * 100)),
+        "grace_cs": str(round(check.grace_s * 100)),
+        "output_limit": str(check.output_limit),
+        "id": spec.id,
+    }
 
 
 def _parts(data: bytes, room: int) -> Iterator[str]:
@@ -265,9 +290,9 @@ def await_request(
     With ``stream`` the reply goes on until all have ended: see `replies.Stream`. ``kept`` names the
     list that was sent ahead, of more jobs than a request can name: see `keep_requests`.
     """
-    limits = [str(expire_s), str(REPLY_BUDGET), "1" if stream else "0"]
-    words = [f"@{kept}"] if kept else _job_words(specs)
-    return _ask(directory, "await", nonce, shell, *limits, *words)
+    words = [f"expire_s={expire_s}", f"budget={REPLY_BUDGET}", f"stream={1 if stream else 0}"]
+    words += [f"list={kept}"] if kept else _job_words(specs)
+    return _ask(directory, "await", nonce, shell, *words)
 
 
 def keep_requests(
@@ -292,16 +317,16 @@ def keep_requests(
         free -= len(word) + 3
     for number, words in enumerate(parts if len(parts) > 1 else []):
         nonce = next(nonces)
-        yield nonce, _ask(directory, "keep", nonce, shell, f"{name}.{number:04d}", *words)
+        yield nonce, _ask(directory, "keep", nonce, shell, f"list={name}.{number:04d}", *words)
 
 
 def _job_words(specs: Iterable[Spec]) -> list[str]:
-    # With its terms: what stands in a job's directory can have been put there by its check.
-    return [
-        f"{spec.id}={round(spec.check.timeout_s * 100)}.{round(spec.check.grace_s * 100)}"
-        f"={spec.check.output_limit}"
-        for spec in specs
-    ]
+    words: list[str] = []
+    said: dict[str, str] = {}
+    for job in map(_job, specs):
+        words += _words(job, said)
+        said |= job
+    return words
 
 
 def tail_request(
@@ -314,7 +339,7 @@ def tail_request(
 def cancel_request(
     directory: bytes, nonce: str, specs: Iterable[Spec], shell: str = "/bin/sh"
 ) -> str:
-    return _ask(directory, "cancel", nonce, shell, *(spec.id for spec in specs))
+    return _ask(directory, "cancel", nonce, shell, *(f"id={spec.id}" for spec in specs))
 
 
 def clean_request(
@@ -325,9 +350,10 @@ def clean_request(
     ``where`` is that directory or, as a str, the base that its start was given, for a run whose
     start was never answered.
     """
+    word = f"keep={1 if keep else 0}"
     if isinstance(where, bytes):
-        return _ask(where, "clean", nonce, shell, "1" if keep else "0")
-    words = ["below", encode(where), "clean", shell, nonce, run, "1" if keep else "0"]
+        return _ask(where, "clean", nonce, shell, word)
+    words = ["below", encode(where), "clean", shell, nonce, run, word]
     return _command(shell, nonce, _way_in(), words)
 
 

@@ -1,6 +1,5 @@
 """A transport that answers from a script, for what no real target does on demand."""
 
-import re
 import shlex
 import string
 from collections.abc import Callable, Sequence
@@ -74,6 +73,11 @@ def words_of(request: str) -> list[str]:
     return text.split("^")[1:]
 
 
+def ids_in(request: str) -> list[str]:
+    """Return the jobs that a request is about."""
+    return [word[3:] for word in words_of(request) if word.startswith("id=")]
+
+
 def frame(*records: str, name: str = "NONCE") -> str:
     """Return a whole reply; the records may hold data lines, which are not counted."""
     count = sum(
@@ -86,8 +90,7 @@ def frame(*records: str, name: str = "NONCE") -> str:
 
 def started(request: str) -> str:
     """Return a start's reply that starts all it asks for, in the directory /d/RUN."""
-    words = words_of(request)
-    ids = [words[n + 1] for n, word in enumerate(words) if word == "job"]
+    ids = ids_in(request)
     run = ids[0].split("-")[0]
     directory = f"/d/{run}".encode().hex()
     return frame(f"dir\n{directory}\n.", *(f"started {id}" for id in ids))
@@ -105,8 +108,7 @@ def ended(state: str, name: str = "NONCE") -> Callable[[str], str]:
     def reply(request: str) -> str:
         records = [
             f"job {id} state.{state} -\nout {nothing(id)}\nerr {nothing(id)}"
-            for id, _, terms in (word.partition("=") for word in words_of(request))
-            if re.fullmatch(r"\d+\.\d+=\d+", terms)
+            for id in ids_in(request)
         ]
         return frame(*records, name=name)
 

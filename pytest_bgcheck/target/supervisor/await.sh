@@ -1,32 +1,29 @@
 # The request that waits for jobs to end and tells of each that has. It also looks after the guards of
 # those that have not: one that is gone is started again.
 
-# await NONCE RUN SECONDS BUDGET STREAM ID=TIMEOUT.GRACE=LIMIT... | @LIST: report the jobs that have ended, as soon as
-# there is one, or nothing when SECONDS are over. A frame has outputs of BUDGET bytes and then no
-# further job. With STREAM 1 frames NONCE.1, NONCE.2, ... follow each other until all have ended or
-# the time is over, and an empty one is the last.
+# await: report the jobs that have ended, as soon as there is one, or nothing when $_expire_s are over. A
+# frame has outputs of $_budget bytes and then no further job. With $_stream 1 frames NONCE.1, NONCE.2, ...
+# follow each other until all have ended or the time is over, and an empty one is the last.
 await() {
     guard_shell
     # A shell that can bound a read looks around without a fork.
-    [ "$_gsh" = "$_sh" ] || exec "$_gsh" $_lent ./supervisor.sh await "$_gsh" "$@"
-    _call=$1 _run=$2 _expire=$3 _budget=$4 _stream=$5
-    shift 5
-    # shellcheck disable=SC2046 # words
-    case ${1-} in @*)
-        _bell=${1#@}
-        set -- $(cat "list.$_bell".*)
-        rm -f "list.$_bell".* ;;
-    esac
-    _nonce=$_call _frames=0 _waiting=$# _ended="" _anew=""
-    _bell=${1-} _bell=${_bell%%=*}
+    [ "$_gsh" = "$_sh" ] || exec "$_gsh" $_lent ./supervisor.sh await "$_gsh" "$_nonce" "$_run" "$@"
+    _call=$_nonce _frames=0 _ended="" _anew="" _jobs=""
+    reply
+    each_job await_job "$@"
+    case .$_expire_s.$_budget.$_stream. in *..*) lacks expire_s budget stream ;; esac
+    if [ -n "$_list" ]; then
+        # shellcheck disable=SC2046 # words
+        each_job await_job $(cat "list.$_list".*)
+        rm -f "list.$_list".*
+    fi
+    # shellcheck disable=SC2086 # words
+    set -- $_jobs
+    _waiting=$# _bell=${1-}
     _bell=bell.${_bell#"${_bell%????}"}.$_call
     now
     _begun=$_now
     if mkfifo "$_bell" 2>/dev/null; then exec 4<>"$_bell"; else _bell=; fi
-    for _word in "$@"; do
-        key_of "${_word%%=*}"
-        eval "_waits_$_key=\$_word _pids_$_key="
-    done
     # All processes are looked at only when a second has passed without a word: most checks that have
     # ended are told at once.
     _closely="" _closer=yes _looked=0
@@ -38,7 +35,7 @@ await() {
         done
         if [ "$_waiting" -le 0 ] || [ -n "$_anew" ] || [ ! -f supervisor.sh ]; then break; fi
         since "$_begun"
-        _left=$((_expire * 100 - _took))
+        _left=$((_expire_s * 100 - _took))
         [ "$_left" -gt 0 ] || break
         if [ "$((_took - _looked))" -ge 150 ]; then
             # One end follows the other, and one that is lost would not be missed.
@@ -83,19 +80,28 @@ await() {
     exit 0
 }
 
+# await_job: remember one that is to be waited for.
+await_job() {
+    case .$_timeout_cs.$_grace_cs.$_output_limit. in *..*) lacks timeout_cs grace_cs output_limit ;; esac
+    _jobs="$_jobs $_id"
+    key_of "$_id"
+    eval "_waits_$_key=\$_id _timeout_$_key=\$_timeout_cs _grace_$_key=\$_grace_cs _limit_$_key=\$_output_limit _pids_$_key="
+}
+
 # key_of ID: set $_key to what may end the name of a variable. There are variables for each job that
-# is waited for, since a list would have to be searched at each end: $_waits_KEY is its word, empty
-# once it has ended, and $_pids_KEY are the processes to look after.
+# is waited for, since a list would have to be searched at each end: $_waits_KEY is its id, empty once
+# it has ended, $_pids_KEY are the processes to look after, and its words are $_timeout_KEY, $_grace_KEY
+# and $_limit_KEY.
 key_of() {
     _key=${1#*-}
 }
 
-# find_ended ID=TIMEOUT.GRACE=LIMIT...: move those that have ended from what is waited for to $_ended.
+# find_ended ID...: move those that have ended from what is waited for to $_ended.
 find_ended() {
     for _word in "$@"; do
-        key_of "${_word%%=*}"
+        key_of "$_word"
         eval "_word=\$_waits_$_key"
-        if [ -n "$_word" ] && has_ended "${_word%%=*}"; then
+        if [ -n "$_word" ] && has_ended "$_word"; then
             _ended="$_ended $_word"
             eval "_waits_$_key="
         fi
@@ -103,17 +109,17 @@ find_ended() {
     _closely=
 }
 
-# look ID=TIMEOUT.GRACE=LIMIT...: around, after about a second, by builtins alone; closer the first time, and where
+# look ID...: around, after about a second, by builtins alone; closer the first time, and where
 # a process or a file is missing.
 look() {
     for _word in "$@"; do
-        key_of "${_word%%=*}"
+        key_of "$_word"
         _pids=
         eval "_word=\$_waits_$_key _pids=\$_pids_$_key"
         [ -n "$_word" ] || continue
-        [ -p "${_word%%=*}/alive" ] || _closer=yes
+        [ -p "$_word/alive" ] || _closer=yes
         for _pid in $_pids; do
-            [ "$_pid" = 0 ] || lives "$_pid" "${_word%%=*}" || _closer=yes
+            [ "$_pid" = 0 ] || lives "$_pid" "$_word" || _closer=yes
         done
     done
     if [ -n "${_closer-}" ]; then
@@ -132,7 +138,9 @@ report_ended() {
     _spent=0 _over=""
     for _word in $_ended; do
         if [ "$_spent" -lt "$_budget" ]; then
-            report "${_word%%=*}" "${_word##*=}"
+            key_of "$_word"
+            eval "_output_limit=\$_limit_$_key"
+            report "$_word" "$_output_limit"
             _waiting=$((_waiting - 1))
         else
             _over="$_over $_word"
@@ -162,47 +170,49 @@ has_ended() {
     _closer=yes
     # Where no state can be changed, only that nothing is left can be seen to.
     lives "$_sup" "$1" "run:$1" || writable "$1" || ! is_over "$1" || return 0
-    regard "$1" "${_word#*=}"
+    guard_again "$1"
     return 1
 }
 
 # is_over ID: is nothing left of its check?
 is_over() {
+    _id=$1
     (
-        _id=$1
         cd "$_id" && tree
         [ -z "$_tree" ]
     )
 }
 
-# regard ID TIMEOUT.GRACE=LIMIT: start its guard again.
-regard() {
+# guard_again ID: start the guard of this job, which is that of $_key.
+guard_again() {
     guard_shell
-    set -- "$1" "${2%%=*}" "${2#*=}"
-    (cd "$1" && exec $_setsid "$_gsh" $_lent ../supervisor.sh guard "$_sh" "$1" "guard:$1" "" "" "${2%.*}" "${2#*.}" "$3" \
-        8>/dev/null 4<&- </dev/null >/dev/null 2>&1) &
+    eval "_timeout=\$_timeout_$_key _grace=\$_grace_$_key _output_limit=\$_limit_$_key"
+    (cd "$1" && exec $_setsid "$_gsh" $_lent ../supervisor.sh guard "$_sh" "$1" "guard:$1" "" "" \
+        "$_timeout" "$_grace" "$_output_limit" 8>/dev/null 4<&- </dev/null >/dev/null 2>&1) &
 }
 
-# tail NONCE RUN ID=LIMIT...: report jobs as they stand.
+# tails: report jobs as they stand.
 tails() {
     guard_shell
-    [ "$_gsh" = "$_sh" ] || exec "$_gsh" $_lent ./supervisor.sh tail "$_gsh" "$@"
-    _nonce=$1 _run=$2
-    shift 2
+    [ "$_gsh" = "$_sh" ] || exec "$_gsh" $_lent ./supervisor.sh tail "$_gsh" "$_nonce" "$_run" "$@"
     reply
     _spent=0
-    for _word in "$@"; do report "${_word%%=*}" "${_word##*=}"; done
+    each_job tail_job "$@"
     finish
 }
 
-# keep NONCE RUN PART WORD...: for an await that names "@LIST": its words, in files list.PART, where
-# PART is LIST.NUMBER, since a request has room for 1,400 of them or so.
+tail_job() {
+    [ -n "$_output_limit" ] || lacks output_limit
+    report "$_id" "$_output_limit"
+}
+
+# keep: store words for an await, since a request has room for so many: in a file list.NAME.NUMBER.
 keep() {
-    _nonce=$1
-    _part=$3
-    shift 3
     reply
-    { (umask 077 && echo "$*" >"new.list.$_part") && mv "new.list.$_part" "list.$_part"; } 2>/dev/null ||
+    each_job : "$1"
+    [ -n "$_list" ] || lacks list
+    shift
+    { (umask 077 && echo "$*" >"new.list.$_list") && mv "new.list.$_list" "list.$_list"; } 2>/dev/null ||
         refuse "*" "cannot write to $PWD"
     finish
 }

@@ -1,13 +1,13 @@
 # The requests that end jobs: one job, or the whole run with all that it has left on the target.
 
-# cancel NONCE RUN ID...: the guards do it.
+# cancel: the guards do it.
 cancel() {
-    _nonce=$1 _run=$2
-    shift 2
-    for _id in "$@"; do end_job "$_id" 1000000; done
     reply
+    each_job cancel_job "$@"
     finish
 }
+
+cancel_job() { end_job "$_id" 1000000; }
 
 # end_job ID GRACE: claim it, with at most this grace, and wake its guard.
 end_job() {
@@ -22,9 +22,11 @@ end_job() {
     done
 }
 
-# clean NONCE RUN KEEP: end what runs, end the waiters, and remove the run's directory.
+# clean: end what runs, end the waiters, and remove the run's directory.
 clean() {
-    _nonce=$1 _run=$2 _keep=$3
+    reply
+    each_job : "$@"
+    [ -n "$_keep" ] || lacks keep
     for _word in bell.*; do
         [ -p "$_word" ] && echo closed 1<>"$_word"
     done
@@ -45,7 +47,6 @@ clean() {
     # Stopped, or where nothing can be written any more.
     for _pid in $_live; do kill -KILL "$_pid" 2>/dev/null; done
     kill_strays "$_run"
-    reply
     # shellcheck disable=SC2086 # counted as words
     set -- $_tree
     record left "$#"

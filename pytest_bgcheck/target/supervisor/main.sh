@@ -45,6 +45,13 @@
 # A process is known by its id and the time of its birth: after a restart, of a container above all,
 # an id in a file is soon another's. Nobody is killed who is not proven to be the check's.
 #
+# The arguments of each kind of process, as the lines that start them have them:
+#
+#   launch SHELL ID ATTEMPT CALL UMASK LAST
+#   run    SHELL ID run:ID NEW TIMEOUT GRACE RETRY RCS CALL GUARD_SHELL UMASK LIMIT
+#   guard  SHELL ID guard:ID SUPERVISOR START TIMEOUT GRACE LIMIT
+#   VERB   SHELL NONCE RUN NAME=VALUE...     a request; its words are told in words.sh
+#
 # Values come in as arguments or files, never as program text. The code has no single quotes: each
 # would cost five bytes at every level of quoting on its way here. Comments are not sent.
 #
@@ -62,7 +69,7 @@ shift 2
 [ "$_verb" != start ] || _mask=$(umask)
 umask 077
 
-# For the processes of a job. A request sets $_run itself.
+# For the processes of a job.
 _id=$1 _run=${1%%-*} _leader=none _leader_born=0 _attempt=0 _last="" _proven=none _known=
 _newline="
 "
@@ -96,9 +103,12 @@ fi
 
 . ./replies.sh
 . ./way_in.sh
+. ./words.sh
 . ./start.sh
 . ./await.sh
 . ./end.sh
+_nonce=$1 _run=$2
+shift 2
 case $_verb in
 start) start "$@" ;;
 await) await "$@" ;;

@@ -128,7 +128,7 @@ report() {
     state.run.* | state.end.*)
         since "$_start"
         # Told as ended, though nobody could write that down.
-        case " ${_ended-} " in *" $1="*) _state=state.lost.$_took.1.0.W ;; esac ;;
+        case " ${_ended-} " in *" $1 "*) _state=state.lost.$_took.1.0.W ;; esac ;;
     "") _state=gone ;;
     esac
     record job "$1" "$_state" "$_took"

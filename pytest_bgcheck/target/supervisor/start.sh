@@ -80,23 +80,20 @@ set_aside() {
     export PYTEST_BGCHECK_ASIDE PYTEST_BGCHECK_WITHOUT
 }
 
-# start NONCE BASE RUN ITEM...: make the run's directory and start jobs. An item is
-#   file NAME DATA
-#   job ID SPEC SPEC_SIZE TIMEOUT GRACE RETRY RCS TERMS SCRIPT_SIZE LIMIT
-# An empty SPEC was sent before, in parts. A job that is there already is left alone, so that a request
-# can be repeated, also while it is under way: its own files carry $_own.
+# start: make the run's directory and start jobs. A job that is there already is left alone, so that a
+# request can be repeated, also while it is under way: its own files carry $_own.
 start() {
-    _nonce=$1 _run=$3 _home=${PWD-/} _own=$1.$$
+    _home=${PWD-/} _own=$_nonce.$$
     set_aside
     reply
     tools
     who
-    _root=$(printf %b "$2")
+    each_job : "$1"
+    _root=$(printf %b "$_base")
     _root=${_root:-${TMPDIR:-/tmp}}
     case $_root in /*) ;; *) _root=$_home/$_root ;; esac
     _root=${_root%/}/pytest-bgcheck-$_uid
     enter_root || { refuse "*" "$_why"; finish; }
-    shift 3
     if [ ! -f supervisor.sh ]; then
         _why=$({ printf "%s\n" "${_source-}" >"new.$_own"; } 2>&1)
         if ! sized "new.$_own" "$((${#_source} + 1))"; then
@@ -122,12 +119,12 @@ start() {
     end_data
     guard_shell
     _made="" _pipes=up.$_own _files="" _started=""
-    each list_job "$@"
+    each_job list_job "$@"
     # All at once: a fork for each job would be felt. What is missing then is seen for each job.
     # shellcheck disable=SC2086 # words
     _why=$(LC_ALL=C mkdir $_made 2>&1; LC_ALL=C mkfifo $_pipes 2>&1)
     [ -p "up.$_own" ] || { refuse "*" "${_why%%"$_newline"*}"; finish; }
-    each prepare_job "$@"
+    each_job prepare_job "$@"
     # On a full disk some shells report no error: the sizes tell.
     # shellcheck disable=SC2046,SC2086 # words
     keep_sizes $(wc -c supervisor.sh $_files 2>/dev/null)
@@ -135,7 +132,7 @@ start() {
     # shellcheck disable=SC2094
     {
         exec 7<"up.$_own"
-        each run_job "$@"
+        each_job run_job "$@"
     } 8<>"up.$_own"
     # Each guard says its job's id; end-of-file when the last one has, or has died.
     _up=" "
@@ -153,55 +150,50 @@ start() {
     finish
 }
 
-# each STEP ITEM...: take one step with all items.
-each() {
-    _step=$1
-    shift
-    while [ $# -gt 0 ]; do
-        case $1 in
-        file)
-            [ "$_step" != list_job ] || { printf %b "$3" >"put.$_own" && mv "put.$_own" "$2"; } 2>/dev/null
-            shift 3 ;;
-        job)
-            _new=new.$_own.$2
-            "$_step" "$2" "$3" "$4" "$5" "$6" "$7" "$8" "$9" "${10}" "${11}"
-            shift 11 ;;
-        esac
-    done
+# list_job, prepare_job, run_job: the steps.
+list_job() {
+    case .$_timeout_cs.$_grace_cs.$_output_limit.$_rc.$_terms.$_script_size.$_spec_size. in *..*)
+        lacks timeout_cs grace_cs output_limit rc terms script_size spec_size ;;
+    esac
+    _new=new.$_own.$_id
+    [ ! -d "$_id" ] || return 0
+    _made="$_made $_new" _pipes="$_pipes $_new/alive" _files="$_files $_new/spec"
+    [ "$_script_size" = 0 ] || _files="$_files $_new/script"
 }
 
-# list_job, prepare_job, run_job: the steps. Each has the words of an item.
-list_job() {
-    [ ! -d "$1" ] || return 0
-    _made="$_made $_new" _pipes="$_pipes $_new/alive" _files="$_files $_new/spec"
-    [ "$9" = 0 ] || _files="$_files $_new/script"
+# put_file DATA: into $_file. If it cannot be written, the size of what is made of it tells.
+put_file() {
+    [ -n "$_file" ] || lacks file
+    { printf %b "$1" >"put.$_own" && mv "put.$_own" "$_file"; } 2>/dev/null
 }
 
 prepare_job() {
+    _new=new.$_own.$_id
     [ -p "$_new/alive" ] || return 0
     {
-        mark_of "$1"
+        mark_of "$_id"
         printf "%s" "$_mark" >"$_new/out"
         printf "%s" "$_mark" >"$_new/err"
-        printf "" >"$_new/terms.$8"
-        if [ -n "$2" ]; then printf %b "$2" >"$_new/spec"; else cat "spec-$1.$8".* >"$_new/spec"; fi
-        [ "$9" = 0 ] || { cat "script-$1.$8".* >"$_new/script" && chmod 700 "$_new/script"; }
+        printf "" >"$_new/terms.$_terms"
+        if [ -n "$_spec" ]; then printf %b "$_spec" >"$_new/spec"; else cat "spec-$_id.$_terms".* >"$_new/spec"; fi
+        [ "$_script_size" = 0 ] || { cat "script-$_id.$_terms".* >"$_new/script" && chmod 700 "$_new/script"; }
     } 2>/dev/null
 }
 
 run_job() {
-    case " $_made " in *" $_new "*) ;; *) attach "$1" "$8"; return ;; esac
-    if ! { [ -s "$_new/out" ] && [ -s "$_new/err" ] && [ -e "$_new/terms.$8" ] &&
-        has_size "$3" spec && has_size "$9" script; }; then
+    _new=new.$_own.$_id
+    case " $_made " in *" $_new "*) ;; *) attach "$_id" "$_terms"; return ;; esac
+    if ! { [ -s "$_new/out" ] && [ -s "$_new/err" ] && [ -e "$_new/terms.$_terms" ] &&
+        has_size "$_spec_size" spec && has_size "$_script_size" script; }; then
         _why=${_why%%"$_newline"*}
         [ ! -p "$_new/alive" ] || reason "$_new/spec"
         rm -rf "./$_new"
-        refuse "$1" "cannot write to $PWD: ${_why:-no space left on device?}"
+        refuse "$_id" "cannot write to $PWD: ${_why:-no space left on device?}"
         return
     fi
-    _started="$_started $1=$8"
-    set -- "$_sh" ./supervisor.sh run "$_sh" "$1" "run:$1" "$_new" "$4" "$5" "$6" "$7" "$_own" \
-        "$_gsh" "$_mask" "${10}"
+    _started="$_started $_id=$_terms"
+    set -- "$_sh" ./supervisor.sh run "$_sh" "$_id" "run:$_id" "$_new" "$_timeout_cs" "$_grace_cs" "$_retry_every_s" "$_rc" \
+        "$_own" "$_gsh" "$_mask" "$_output_limit"
     # The first setsid makes the second a session leader, which therefore forks, and returns at
     # once: a daemon without "&", which would leave SIGINT and SIGQUIT ignored in the check.
     if [ -n "$_setsid" ]; then
