@@ -1,14 +1,16 @@
-# The request that waits for jobs to end and tells of each that has. It also looks after the guards of
-# those that have not: one that is gone is started again.
+# The requests that tell of jobs: await, which waits until they end, tail, which tells how they
+# stand, and keep, which stores what an await has no room for. A request that waits also looks
+# whether the guards are there, and starts one that is gone again.
 
-# await: report the jobs that have ended, as soon as there is one, or nothing when $_expire_s are over. A
-# frame has outputs of $_budget bytes and then no further job. With $_stream 1 frames NONCE.1, NONCE.2, ...
-# follow each other until all have ended or the time is over, and an empty one is the last.
+# await: report the jobs that have ended, as soon as there is one, or none when the time is over.
+# With stream=1 frames NONCE.1, NONCE.2 and so on follow each other until all have ended, or the
+# time is over, and an empty frame is the last.
 await() {
-    guard_shell
-    # A shell that can bound a read looks around without a fork.
-    [ "$_gsh" = "$_sh" ] || exec "$_gsh" $_lent ./supervisor.sh await "$_gsh" "$_nonce" "$_run" "$@"
-    _call=$_nonce _frames=0 _ended="" _anew="" _jobs=""
+    find_guard_shell
+    # A shell that has a read with a time-out looks around without a fork.
+    [ "$_guard_shell" = "$_sh" ] ||
+        exec "$_guard_shell" $_shell_option ./supervisor.sh await "$_guard_shell" "$_nonce" "$_run" "$@"
+    _call=$_nonce _frames=0 _ended="" _ask_again="" _jobs=""
     reply
     each_job await_job "$@"
     case .$_expire_s.$_budget.$_stream. in *..*) lacks expire_s budget stream ;; esac
@@ -24,39 +26,39 @@ await() {
     now
     _begun=$_now
     if mkfifo "$_bell" 2>/dev/null; then exec 4<>"$_bell"; else _bell=; fi
-    # All processes are looked at only when a second has passed without a word: most checks that have
-    # ended are told at once.
-    _closely="" _closer=yes _looked=0
+    # Processes are looked at only when a second has passed without a word: of most checks that have
+    # ended the bell tells at once.
+    _closely="" _closely_next=yes _looked=0
     find_ended "$@"
     while :; do
         while [ -n "$_ended" ]; do
             [ "$_stream" = 1 ] || break 2
             report_ended
         done
-        if [ "$_waiting" -le 0 ] || [ -n "$_anew" ] || [ ! -f supervisor.sh ]; then break; fi
+        if [ "$_waiting" -le 0 ] || [ -n "$_ask_again" ] || [ ! -f supervisor.sh ]; then break; fi
         since "$_begun"
         _left=$((_expire_s * 100 - _took))
         [ "$_left" -gt 0 ] || break
         if [ "$((_took - _looked))" -ge 150 ]; then
-            # One end follows the other, and one that is lost would not be missed.
+            # While ends keep coming, one whose bell was missed must not wait for a quiet second.
             _looked=$_took
-            look "$@"
+            look_around "$@"
             continue
         fi
         _heard=
         if [ -n "$_bell" ]; then
-            rounds "$_left"
+            next_round "$_left"
             hear "$_round" "$_bell"
             [ -p "$_bell" ] || break
         else
-            # None can be made here (no space, read-only).
+            # No bell can be made here: there is no space, or the file system is read-only.
             sleep 1
         fi
         key_of "$_heard"
         case $_heard in
         "" | timer)
             _looked=$((_took + 100))
-            look "$@"
+            look_around "$@"
             continue ;;
         esac
         case $_key in
@@ -66,11 +68,11 @@ await() {
         case $_word in
         # It has been reported already.
         "") ;;
-        # "closed", or a job that was started since, or a part of a word that came just as the time
-        # was over: then look once more, and let the caller ask anew.
+        # "closed", or a job that was started later, or a part of a word that came just as the time
+        # was over. Then look once more, and have the caller ask again.
         unknown)
             find_ended "$@"
-            _anew=yes ;;
+            _ask_again=yes ;;
         *) find_ended "$_word" ;;
         esac
     done
@@ -80,23 +82,24 @@ await() {
     exit 0
 }
 
-# await_job: remember one that is to be waited for.
+# await_job: take note of a job that is waited for.
 await_job() {
     case .$_timeout_cs.$_grace_cs.$_output_limit. in *..*) lacks timeout_cs grace_cs output_limit ;; esac
     _jobs="$_jobs $_id"
     key_of "$_id"
-    eval "_waits_$_key=\$_id _timeout_$_key=\$_timeout_cs _grace_$_key=\$_grace_cs _limit_$_key=\$_output_limit _pids_$_key="
+    eval "_waits_$_key=\$_id _pids_$_key="
+    eval "_timeout_$_key=\$_timeout_cs _grace_$_key=\$_grace_cs _limit_$_key=\$_output_limit"
 }
 
-# key_of ID: set $_key to what may end the name of a variable. There are variables for each job that
-# is waited for, since a list would have to be searched at each end: $_waits_KEY is its id, empty once
-# it has ended, $_pids_KEY are the processes to look after, and its words are $_timeout_KEY, $_grace_KEY
-# and $_limit_KEY.
+# key_of ID: set $_key to what ends the names of this job's variables. Each job that is waited for
+# has some, since a list would have to be searched at each end: $_waits_KEY is its id, or empty once
+# it has ended, $_pids_KEY are its supervisor and its guard, and $_timeout_KEY, $_grace_KEY and
+# $_limit_KEY its words.
 key_of() {
     _key=${1#*-}
 }
 
-# find_ended ID...: move those that have ended from what is waited for to $_ended.
+# find_ended ID...: move the jobs that have ended from those that are waited for to $_ended.
 find_ended() {
     for _word in "$@"; do
         key_of "$_word"
@@ -109,33 +112,33 @@ find_ended() {
     _closely=
 }
 
-# look ID...: around, after about a second, by builtins alone; closer the first time, and where
-# a process or a file is missing.
-look() {
+# look_around ID...: look after these jobs, about once a second, by builtins alone; and closely the
+# first time, or if a process or a file is missing.
+look_around() {
     for _word in "$@"; do
         key_of "$_word"
         _pids=
         eval "_word=\$_waits_$_key _pids=\$_pids_$_key"
         [ -n "$_word" ] || continue
-        [ -p "$_word/alive" ] || _closer=yes
+        [ -p "$_word/alive" ] || _closely_next=yes
         for _pid in $_pids; do
-            [ "$_pid" = 0 ] || lives "$_pid" "$_word" || _closer=yes
+            [ "$_pid" = 0 ] || looks_after "$_pid" "$_word" || _closely_next=yes
         done
     done
-    if [ -n "${_closer-}" ]; then
-        _closer="" _closely=yes
+    if [ -n "${_closely_next-}" ]; then
+        _closely_next="" _closely=yes
         find_ended "$@"
     elif [ -z "$_bell" ]; then
         find_ended "$@"
     fi
 }
 
-# report_ended: a frame with jobs of $_ended, which keeps those for which there is no room in it.
+# report_ended: tell the jobs of $_ended in a frame. Those for which it has no room stay in $_ended.
 report_ended() {
     _frames=$((_frames + 1))
     [ "$_stream" = 0 ] || _nonce=$_call.$_frames
     reply
-    _spent=0 _over=""
+    _spent=0 _later=""
     for _word in $_ended; do
         if [ "$_spent" -lt "$_budget" ]; then
             key_of "$_word"
@@ -143,33 +146,35 @@ report_ended() {
             report "$_word" "$_output_limit"
             _waiting=$((_waiting - 1))
         else
-            _over="$_over $_word"
+            _later="$_later $_word"
         fi
     done
-    _ended=$_over
+    _ended=$_later
     end_frame
 }
 
-# has_ended ID, the job of $_key; if not, $_closer says to look again. A job whose guard is gone gets a new
-# one, which finds out what became of it.
+# has_ended ID: has this job, which is that of $_key, ended? If its guard is gone, it gets a new
+# one, which finds out what became of it, and $_closely_next says to look closely again.
 has_ended() {
     find_state "$1/"
     case $_state in
     state.run.* | state.end.*)
-        eval "_pids_$_key=\"$_sup $_gid\""
-        _pids=$_gid ;;
-    # Removed; or we have looked at it just as it changed; or its guard will make it anew.
+        eval "_pids_$_key=\"$_supervisor $_guard\""
+        _pids=$_guard ;;
+    # The directory was removed, or the state changed in this instant, or the guard will make it
+    # again.
     "")
         [ -p "$1/alive" ] || return 0
-        _closer=yes
+        _closely_next=yes
         eval "_pids=\$_pids_$_key" ;;
     *) return 0 ;;
     esac
     [ -n "$_closely" ] || return 1
-    for _pid in $_pids; do ! lives "$_pid" "$1" "guard:$1" || return 1; done
-    _closer=yes
-    # Where no state can be changed, only that nothing is left can be seen to.
-    lives "$_sup" "$1" "run:$1" || writable "$1" || ! is_over "$1" || return 0
+    for _pid in $_pids; do ! looks_after "$_pid" "$1" "guard:$1" || return 1; done
+    _closely_next=yes
+    # Where no state can be changed, a job has ended when no supervisor and no process of it is
+    # left.
+    looks_after "$_supervisor" "$1" "run:$1" || writable "$1" || ! is_over "$1" || return 0
     guard_again "$1"
     return 1
 }
@@ -178,35 +183,37 @@ has_ended() {
 is_over() {
     _id=$1
     (
-        cd "$_id" && tree
+        cd "$_id" && find_tree
         [ -z "$_tree" ]
     )
 }
 
-# guard_again ID: start the guard of this job, which is that of $_key.
+# guard_again ID: start a guard of this job, which is that of $_key.
 guard_again() {
-    guard_shell
+    find_guard_shell
     eval "_timeout=\$_timeout_$_key _grace=\$_grace_$_key _output_limit=\$_limit_$_key"
-    (cd "$1" && exec $_setsid "$_gsh" $_lent ../supervisor.sh guard "$_sh" "$1" "guard:$1" "" "" \
+    (cd "$1" && exec $_setsid "$_guard_shell" $_shell_option ../supervisor.sh guard "$_sh" "$1" "guard:$1" "" "" \
         "$_timeout" "$_grace" "$_output_limit" 8>/dev/null 4<&- </dev/null >/dev/null 2>&1) &
 }
 
-# tails: report jobs as they stand.
-tails() {
-    guard_shell
-    [ "$_gsh" = "$_sh" ] || exec "$_gsh" $_lent ./supervisor.sh tail "$_gsh" "$_nonce" "$_run" "$@"
+# tell_jobs: report jobs as they stand: the request tail.
+tell_jobs() {
+    find_guard_shell
+    [ "$_guard_shell" = "$_sh" ] ||
+        exec "$_guard_shell" $_shell_option ./supervisor.sh tail "$_guard_shell" "$_nonce" "$_run" "$@"
     reply
     _spent=0
-    each_job tail_job "$@"
+    each_job tell_job "$@"
     finish
 }
 
-tail_job() {
+tell_job() {
     [ -n "$_output_limit" ] || lacks output_limit
     report "$_id" "$_output_limit"
 }
 
-# keep: store words for an await, since a request has room for so many: in a file list.NAME.NUMBER.
+# keep: store words for an await in a file list.NAME.NUMBER, since a request has no room for more
+# than so many.
 keep() {
     reply
     each_job : "$1"

@@ -1,9 +1,10 @@
-# Becomes the check: run in the job's directory by its supervisor, once for each attempt. This process
-# is the leader of the session that will be killed, and its last act is an exec of the check's program.
+# What becomes the check. The supervisor runs it in the job's directory, once for each attempt. It
+# leads the session that is killed at the end, and its last act is to execute the check's program.
 
-# born PID: set $_born to when it was born, in ticks, 0 if unknown; and $_stat to its state's letter. A
-# process names itself as it likes, with newlines and parentheses: only the last line has the numbers.
-born() {
+# find_birth PID: set $_born to when the process was born, in ticks, 0 if that is not known, and
+# $_stat to the letter of its state. A process can have any name, with newlines and parentheses in
+# it, so only what follows the last parenthesis counts.
+find_birth() {
     _stat="" _born=0
     while read -r _line; do _stat=${_line##*\) }; done 2>/dev/null <"/proc/$1/stat" || return 0
     # shellcheck disable=SC2086 # words
@@ -12,12 +13,13 @@ born() {
     case ${20-} in "" | *[!0123456789]*) ;; *) _born=${20} ;; esac
 }
 
-# launch ID ATTEMPT CALL UMASK LAST: become the check. The leader of the session that will be killed
-# is this. CALL is the start that knows the login's directory, LAST the exit code of the attempt before.
+# launch ID ATTEMPT CALL UMASK LAST: prepare for the check's program, which ./spec then executes.
+# CALL is the start that has stored the login's directory, LAST is the exit code of the attempt
+# before.
 launch() {
     PYTEST_BGCHECK_JOB=$_id _job=$PWD _cwd=""
     export PYTEST_BGCHECK_JOB
-    born $$
+    find_birth $$
     mark_of "$_id"
     if [ "$2" -gt 1 ]; then
         for _word in pid.*; do mv "$_word" "pid.$$.$2.$_born$5"; done 2>/dev/null
@@ -26,38 +28,41 @@ launch() {
     else
         { printf "" >"pid.$$.1.$_born"; } 2>/dev/null || refuse_run output
     fi
-    # Whoever ends the job changes its state and then looks for this file; we look the other way round.
+    # Whoever ends the job first changes its state, and then looks for this file. Here it is the
+    # other way round, so that one of the two sees the other.
     find_state ""
     case $_state in state.run.* | "") ;; *) exit 125 ;; esac
-    # An exec that cannot redirect ends a shell, with a code that would be taken for the check's.
+    # An exec that cannot redirect would end the shell, and its exit code be taken for the check's.
     if ! { true >>out && true >>err; } 2>/dev/null; then refuse_run output; fi
     exec >>out 2>>err
     read_home "../home.$3" || refuse_run cwd
     umask "$4"
 }
 
-# read_home FILE: set $_home to the directory that it names, if it is whole. Not an argument: a check may
-# look for its words in everybody's.
+# read_home FILE: set $_home to the directory that it names, if the file is whole. It is no
+# argument, since a check may look for a word of its own in the arguments of all processes.
 read_home() {
     _home=
     while IFS= read -r _line; do _home=$_home$_line$_newline; done 2>/dev/null <"$1"
     case $_home in *"$_newline.$_newline") _home=${_home%"$_newline.$_newline"} ;; *) return 1 ;; esac
 }
 
-# enter DIRECTORY: where the check runs; for the specification, which is read in the job's directory: its
-# path may lead elsewhere by now.
+# enter DIRECTORY: have the check run there. Called by the specification; `become` enters it, since
+# until then this process has to be in the job's directory.
 enter() { _cwd=$1; }
 
-# become NAME=VALUE... PROGRAM ARGUMENT...: for the specification, with the login's environment and these
-# variables. They are set by env, since a shell has names of its own that cannot be set, or mean something
-# to it; and env takes no option behind a variable.
+# become NAME=VALUE... PROGRAM ARGUMENT...: execute the check's program with the login's environment
+# and these variables. Called by the specification. env sets them, since some names a shell cannot
+# set, and some mean something to it; and env takes nothing for an option that stands behind a
+# variable.
 become() {
-    # sudo starts us in directories that its user cannot enter again; and "cd -" would go elsewhere.
+    # sudo can start us in a directory that its user may not enter again. And "cd -" would go
+    # elsewhere.
     cd -- "$_home" 2>/dev/null || cd /
     case $_cwd in "") ;; /*) cd -- "$_cwd" ;; *) cd -- "./$_cwd" ;; esac || refuse_run cwd
     _pwd=$PWD _aside=${PYTEST_BGCHECK_ASIDE:-0}
     set -- "PYTEST_BGCHECK_JOB=$_id" "$@"
-    # Shells set these though the login had none; and SHLVL, of whose unset ksh93 dies.
+    # Shells set these though the login had none. They set SHLVL too, but ksh93 dies of its unset.
     [ "$_aside" = 0 ] || unset LOGNAME OLDPWD PWD
     while [ "$_aside" -gt 0 ]; do
         eval "_word=\$PYTEST_BGCHECK_$_aside"
@@ -72,7 +77,8 @@ become() {
     exec env $_without "$@"
 }
 
-# refuse_run WHY: from what was to become the check. There may be no space for another file.
+# refuse_run WHY: say that the check could not be run. By a rename: there may be no space for
+# another file.
 refuse_run() {
     mv "$_job/spec" "$_job/refused.$1"
     exit 125

@@ -1,5 +1,5 @@
-# The monotonic clock, in centiseconds. The supervisor takes the job's duration from it, the guard and
-# whoever waits their limits.
+# The monotonic clock, in centiseconds, and a short sleep. By it the supervisor tells how long a
+# check took, and guards and requests know when their time is over.
 
 # now: set $_now to the monotonic clock in centiseconds, modulo 11.5 days (mksh counts in 32 bits).
 now() {
@@ -17,4 +17,5 @@ since() {
     [ "$_took" -ge 0 ] || _took=$((_took + 100000000))
 }
 
+# nap: sleep for a moment, where the shell can; where sleep takes whole seconds only, for one.
 nap() { sleep 0.05 2>/dev/null || sleep 1; }

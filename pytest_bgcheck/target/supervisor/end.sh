@@ -1,6 +1,7 @@
-# The requests that end jobs: one job, or the whole run with all that it has left on the target.
+# The requests that end jobs: cancel, and clean, which ends the run and removes what it has left on
+# the target.
 
-# cancel: the guards do it.
+# cancel: claim the end of jobs; their guards do the rest.
 cancel() {
     reply
     each_job cancel_job "$@"
@@ -9,20 +10,20 @@ cancel() {
 
 cancel_job() { end_job "$_id" 1000000; }
 
-# end_job ID GRACE: claim it, with at most this grace, and wake its guard.
+# end_job ID GRACE: change its state to its end, with at most this grace, and wake its guard.
 end_job() {
     for _ in 1 2 3; do
         find_state "$1/"
         case $_state in state.run.*) ;; *) return 0 ;; esac
         [ "$_grace" -lt "$2" ] || _grace=$2
-        if mv "$1/$_state" "$1/state.end.cancel.$_start.$_grace.$_sup.$_gid" 2>/dev/null; then
+        if mv "$1/$_state" "$1/state.end.cancel.$_start.$_grace.$_supervisor.$_guard" 2>/dev/null; then
             echo cancel 1<>"$1/alive"
             return 0
         fi
     done
 }
 
-# clean: end what runs, end the waiters, and remove the run's directory.
+# clean: end what runs, end the requests that wait, and remove the run's directory.
 clean() {
     reply
     each_job : "$@"
@@ -37,14 +38,14 @@ clean() {
             _word=${_word%%/*}
             [ -d "$_word" ] && end_job "$_word" 500
         done
-        live
+        find_live
         unfinished
     do
         since "$_begun"
         [ "$_took" -lt 650 ] || break
         nap
     done
-    # Stopped, or where nothing can be written any more.
+    # These were stopped, or nothing can be written here any more.
     for _pid in $_live; do kill -KILL "$_pid" 2>/dev/null; done
     kill_strays "$_run"
     # shellcheck disable=SC2086 # counted as words
@@ -53,7 +54,7 @@ clean() {
     [ "$_keep" = 0 ] || printf "" >kept
     cd .. || exit 1
     if [ "$_keep" = 0 ]; then
-        # Again, if a request of the same run that was under way has just made a file there.
+        # Again, since a request of the same run that is under way may just have made a file there.
         _round=0
         while rm -rf "./$_run" 2>/dev/null; [ -d "$_run" ] && [ "$_round" -lt 20 ]; do
             _round=$((_round + 1))
@@ -67,7 +68,7 @@ clean() {
     finish
 }
 
-# unfinished: is there a job that is not over?
+# unfinished: is there a job that has not ended? Where no process can be seen, the states tell.
 unfinished() {
     [ -z "$_live" ] || return 0
     [ -n "${_blind-}" ] || return 1
@@ -77,20 +78,21 @@ unfinished() {
     return 1
 }
 
-# kill_strays RUN: what its checks have left running carries the run's cookie.
+# kill_strays RUN: kill what the run's checks have left running: it has the run's id in its
+# environment.
 kill_strays() {
     _rounds=0
-    while cookies "$1-"; _tree=${_marked# }; [ -n "$_tree" ] && [ "$_rounds" -lt 20 ]; do
+    while find_marked "$1-"; _tree=${_marked# }; [ -n "$_tree" ] && [ "$_rounds" -lt 20 ]; do
         for _pid in $_tree; do kill -KILL "$_pid" 2>/dev/null; done
         _rounds=$((_rounds + 1))
         nap
     done
 }
 
-# sweep: remove the runs, in the user's directory, that nobody ended: untouched for a day, without a
-# living supervisor, not kept on purpose, and by name and content ours.
+# sweep: remove the runs that nobody has ended, in the user's directory: untouched for a day,
+# without a living supervisor, not kept on purpose, and by name and content a run's.
 sweep() {
-    who
+    find_user
     _others=""
     for _old in *; do
         case $_old in *[!0-9a-f]* | "$_run") continue ;; ????????????) ;; *) continue ;; esac
@@ -101,7 +103,7 @@ sweep() {
     [ -n "$_others" ] || return 0
     # shellcheck disable=SC2044,SC2086 # words
     for _run in $(find $_others -prune -mtime +0 2>/dev/null); do
-        if (cd -P "./$_run" && proven && live && ! unfinished); then
+        if (cd -P "./$_run" && proven && find_live && ! unfinished); then
             kill_strays "$_run"
             rm -rf "./$_run"
         fi

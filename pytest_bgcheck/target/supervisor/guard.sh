@@ -1,76 +1,82 @@
-# The guard: enforces the limits of one job, in its directory. It is started by the job's supervisor,
-# and again by whoever waits and finds it gone.
+# The guard. The job's supervisor starts it in the job's directory; it enforces the job's limits,
+# and ends the check when one is reached, when somebody cancels the job, or when the supervisor is
+# gone. A request that waits and finds it gone starts another, which goes on where this one was.
 
-# guard ID NAME SUPERVISOR START TIMEOUT GRACE LIMIT: see the top of this file. It can be started again at any
-# time, and goes on; SUPERVISOR and START are empty if a waiter has started it.
+# guard ID NAME SUPERVISOR START TIMEOUT GRACE LIMIT: SUPERVISOR and START are empty if a request
+# has started it: then the job's state tells. What the job was started with is $_given_*, since its
+# check can change the state.
 guard() {
     _waited=0 _missed=0 _adopted=""
     [ -p alive ] || abandon
-    # A guard was ended while it held the check.
+    # Then a guard was killed while the check was stopped: see shorten.
     [ ! -e rest ] || signal CONT
-    # Opened both ways for a moment, so that it never waits for a writer; then EOF means: no writer.
+    # Opened for reading and writing for a moment, since an open for reading would wait for a
+    # writer.
     # shellcheck disable=SC2094
     exec 3<>alive 4<alive 3>&-
-    while [ -n "$_boss" ]; do
-        # Until the job is claimed there is nothing to guard. Then comes "go", if all is well.
+    while [ -n "$_given_supervisor" ]; do
+        # Until the job is claimed there is nothing to guard. Its supervisor then says "go".
         hear 100 alive
         if [ "$_heard" = go ] || claimed; then break; fi
-        exists "$_boss" || leave
+        exists "$_given_supervisor" || leave
     done
-    _guards=yes
+    _is_guard=yes
     while :; do
         find_state ""
         case $_state in
         state.run.*)
-            [ -n "$_begun_at" ] || adopt
-            own ;;
+            [ -n "$_given_start" ] || adopt
+            sign_state ;;
         state.end.*)
-            up
-            [ -n "$_begun_at" ] || adopt
-            own
-            ending
+            say_ready
+            [ -n "$_given_start" ] || adopt
+            sign_state
+            end_check
             leave ;;
         "")
-            # Removed; or we have looked at it just as it changed; or the check has renamed it.
+            # The directory was removed, or the state changed in this instant, or the check has
+            # renamed it.
             [ -p alive ] || abandon
             _missed=$((_missed + 1))
             if [ "$_missed" -gt 3 ]; then
                 now
                 _state=state.end.lost.$_now.0.1.$$
-                [ -z "$_begun_at" ] || _state=state.run.$_begun_at.$_most.$_patience.$_boss.$$
+                [ -z "$_given_start" ] ||
+                    _state=state.run.$_given_start.$_given_timeout.$_given_grace.$_given_supervisor.$$
                 { printf "" >"$_state"; } 2>/dev/null || abandon
             fi
             nap
             continue ;;
         *)
-            up
-            # Its supervisor goes when it has published; if it stays, the check has made this state.
-            _sup=${_boss:-0}
+            say_ready
+            # This is a final state. Its supervisor goes when it has published; if it stays, the
+            # check has made the state.
+            _supervisor=${_given_supervisor:-0}
             await_supervisor 500
-            ! exists "$_sup" || [ "$_sup" = 0 ] || abandon
+            ! exists "$_supervisor" || [ "$_supervisor" = 0 ] || abandon
             leave ;;
         esac
         _missed=0
-        up
-        limits
-        job_facts
+        say_ready
+        find_time_left
+        find_leader
         writable . || abandon
-        if [ "$_boss" = 0 ]; then
-            turn "$_state" "state.end.lost.$_start.$_grace.$_sup.$$"
+        if [ "$_given_supervisor" = 0 ]; then
+            change_state "$_state" "state.end.lost.$_start.$_grace.$_supervisor.$$"
             continue
         fi
         if [ "$_left" -le 0 ]; then
-            turn "$_state" "state.end.timeout.$_start.$_grace.$_sup.$$"
+            change_state "$_state" "state.end.timeout.$_start.$_grace.$_supervisor.$$"
             continue
         fi
-        rounds "$_left"
+        next_round "$_left"
         _before=$_left _idle=0 _seen=$_state
         while
             hear "$_round" alive
             _waited=$((_waited + _round))
-            # Ten times out of eleven, far from the limit, this look is enough: three system calls.
-            [ -n "$_quiet" ] && [ "$_idle" -lt 10 ] && [ "$_before" -gt 2000 ] && [ -e "$_seen" ] && [ -w . ] &&
-                ! has_grown
+            # Far from the limit this look is enough ten times out of eleven: three system calls.
+            [ -n "$_quiet" ] && [ "$_idle" -lt 10 ] && [ "$_before" -gt 2000 ] &&
+                [ -e "$_seen" ] && [ -w . ] && ! has_grown
         do
             _idle=$((_idle + 1)) _before=$((_before - _round))
         done
@@ -78,66 +84,67 @@ guard() {
         bound_output
         find_state ""
         [ "$_state" = "$_seen" ] || continue
-        limits
+        find_time_left
         [ "$_left" -gt 0 ] || continue
         if [ -r /proc/uptime ]; then
             [ "$((_before - _left))" -lt "$((_round - 5))" ] || continue
         else
-            ! exists "$_sup" || continue
+            ! exists "$_supervisor" || continue
         fi
-        # Woken early: the supervisor is gone, or this was a false alarm (a signal, say).
-        if lives "$_sup" . "run:$_id"; then
+        # Woken early: the supervisor is gone, or this was nothing (a signal, say).
+        if looks_after "$_supervisor" . "run:$_id"; then
             sleep 1
         else
-            turn "$_state" "state.end.lost.$_start.$_grace.$_sup.$$"
+            change_state "$_state" "state.end.lost.$_start.$_grace.$_supervisor.$$"
         fi
     done
 }
 
-# adopt: the job of a guard that is gone, from its state, which says who the supervisor is, if there is
-# one, and when the check began.
+# adopt: take over a job whose guard is gone. Its state says who the supervisor is, and when the
+# check began.
 adopt() {
-    _adopted=$_state _begun_at=$_start _boss=0
-    if lives "$_sup" . "run:$_id"; then _boss=$_sup; fi
+    _adopted=$_state _given_start=$_start _given_supervisor=0
+    if looks_after "$_supervisor" . "run:$_id"; then _given_supervisor=$_supervisor; fi
 }
 
-# own: see to it that the state's name says our number, and nothing else than what the job was started
-# with, whatever its check has made of it.
-own() {
+# sign_state: put this process into the state's name, and what the job was started with, whatever
+# its check has made of it.
+sign_state() {
     case $_adopted in
     "" | "$_state") ;;
-    # It is another guard's, which was started when we were not seen.
-    *) [ "$_gid" = $$ ] || ! lives "$_gid" . "guard:$_id" || leave ;;
+    # The state names another guard: one that was started because this one was not seen.
+    *) [ "$_guard" = $$ ] || ! looks_after "$_guard" . "guard:$_id" || leave ;;
     esac
-    [ "$_grace" -lt "$_patience" ] || _grace=$_patience
-    _start=$_begun_at _timeout=$_most _sup=$_boss
+    [ "$_grace" -lt "$_given_grace" ] || _grace=$_given_grace
+    _start=$_given_start _timeout=$_given_timeout _supervisor=$_given_supervisor
     case $_state in
-    state.run.*) set -- "state.run.$_start.$_timeout.$_grace.$_sup.$$" ;;
-    *) set -- "state.end.$_kind.$_start.$_grace.$_sup.$$" ;;
+    state.run.*) set -- "state.run.$_start.$_timeout.$_grace.$_supervisor.$$" ;;
+    *) set -- "state.end.$_kind.$_start.$_grace.$_supervisor.$$" ;;
     esac
     [ "$_state" != "$1" ] || return 0
-    turn "$_state" "$1"
+    change_state "$_state" "$1"
     _state=$1
 }
 
-# up: say once that the guard is there.
-up() {
-    [ -z "${_told-}" ] || return 0
-    _told=yes
+# say_ready: say once that the guard is there.
+say_ready() {
+    [ -z "${_said_ready-}" ] || return 0
+    _said_ready=yes
     echo "$_id" >&8
     exec 8>&-
 }
 
-# limits: set $_left to what is left of the time-out. A clock that can be set is not asked: without
-# /proc, what the guard itself has waited counts.
-limits() {
+# find_time_left: set $_left to what is left of the time-out. Without /proc there is no clock that
+# nobody can set, and what the guard itself has waited counts.
+find_time_left() {
     if [ -r /proc/uptime ]; then since "$_start"; else _took=${_waited:-0}; fi
     _left=$((_timeout - _took))
 }
 
-# turn OLD NEW: change the state. Somebody else may have; but if nobody can, nothing can be told here
-# any more, and all there is to do is to leave nothing. Whoever waits sees that we are gone.
-turn() {
+# change_state OLD NEW: rename the state, unless somebody else has. If it cannot be renamed, the
+# job's end cannot be told here any more: then nothing of the check is left, and the request that
+# waits sees that the guard is gone.
+change_state() {
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         mv "$1" "$2" 2>/dev/null && return
         [ -e "$1" ] || return 0
@@ -147,57 +154,62 @@ turn() {
     abandon
 }
 
+# abandon: kill the check, and go without a word.
 abandon() {
     kill_all
     leave
 }
 
-# ending: TERM, up to the grace period, then KILL in any case (the leader may be gone while
-# its children live); then publish. A lost job gets no grace: nobody would take its exit code.
+# end_check: send TERM, wait for the grace period at most, and send KILL in any case, since the
+# leader may be gone while its children live. Then publish. A lost job gets no grace: nothing takes
+# its exit code.
 #
-# The NOTE is x, or T if the check was found stopped, and the ids of the suspects, with hyphens.
-ending() {
+# The NOTE in the state is x, or T if the check was found stopped, and the ids of the suspects, each
+# with a hyphen ahead.
+end_check() {
     if [ -r /proc/uptime ]; then since "$_start"; else _took=$_waited; fi
-    _ended=$_took
-    job_facts
-    born "$_leader"
+    _ended_after=$_took
+    find_leader
+    find_birth "$_leader"
     case $_stat in T) _note=T ;; *) _note=x ;; esac
     [ "$_kind" = lost ] || { signal TERM; await_supervisor "$_grace"; }
     kill_all
     # shellcheck disable=SC2086 # counted as words
     set -- $_tree
-    suspects
+    find_suspects
     for _word in state.end.*; do
-        turn "$_word" "state.$_kind.$_ended.$_attempt.$#.$_note$_suspects${_last:+.$_last}"
+        change_state "$_word" "state.$_kind.$_ended_after.$_attempt.$#.$_note$_suspects${_last:+.$_last}"
     done
     ring "$_id"
 }
 
-# await_supervisor CENTISECONDS: until the supervisor has gone (the check has ended), or the time-out.
+# await_supervisor CENTISECONDS: wait for so long at most until the supervisor has gone: the check
+# has ended.
 await_supervisor() {
     now
     _begun=$_now
-    while [ "$_sup" != 0 ] && exists "$_sup"; do
+    while [ "$_supervisor" != 0 ] && exists "$_supervisor"; do
         since "$_begun"
         [ "$_took" -lt "$1" ] || break
-        rounds $(($1 - _took))
+        next_round $(($1 - _took))
         hear "$_round" alive
         bound_output
-        ! exists "$_sup" || nap
+        ! exists "$_supervisor" || nap
     done
 }
 
-# leave: for good. A guard that ends in another way begins again: an error of its own in what it has read
-# must not leave a check without limits.
+# leave: end for good. A guard that ends in any other way begins again: if something that it reads
+# makes the shell fail, the check must not go on without limits.
 leave() {
     trap - EXIT
     exit 0
 }
 
+# begin_again: run when the shell exits.
 begin_again() {
-    [ -z "${_told-}" ] || exec 8>/dev/null
+    [ -z "${_said_ready-}" ] || exec 8>/dev/null
     nap
-    guard_shell
-    exec "$_gsh" $_lent ../supervisor.sh guard "$_sh" "$_id" "guard:$_id" "$_boss" "$_begun_at" "$_most" "$_patience" "$_limit" \
-        8>&8 4<&-
+    find_guard_shell
+    exec "$_guard_shell" $_shell_option ../supervisor.sh guard "$_sh" "$_id" "guard:$_id" "$_given_supervisor" \
+        "$_given_start" "$_given_timeout" "$_given_grace" "$_limit" 8>&8 4<&-
 }

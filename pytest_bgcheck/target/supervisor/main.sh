@@ -1,51 +1,59 @@
 #!/bin/sh
 # What pytest-bgcheck runs on a target: POSIX sh and the basic utilities, nothing else.
 #
-# A run is a directory, a job is a directory in it, and the directory is the truth. The name of a
-# job's one `state.*` file is its state; a state changes only by rename, which is atomic, works on a
-# full disk, and lets exactly one of several contenders win:
+# This part tells how a job lives, and names the other parts in the order in which they are needed.
+# Python puts each part in the place of its line, drops comments and indentation, and sends all of
+# it as one program, which lies as `supervisor.sh` in the run's directory.
+#
+# A run is a directory, a job is a directory in it, and nothing else is known of a job than what
+# this directory says. The name of its one `state.*` file is its state. A state changes only by a
+# rename, which is atomic, works on a full disk, and lets exactly one of several processes win:
 #
 #   state.run.START.TIMEOUT.GRACE.SUPERVISOR.GUARD   the check runs (centiseconds, process ids)
 #   state.end.KIND.START.GRACE.SUPERVISOR.GUARD      somebody ends it; KIND: timeout, cancel or lost
 #   state.exit.RC.TOOK.ATTEMPTS[.full]               final: the command ended by itself; full: there
 #                                                    was no space left for its output
 #   state.KIND.TOOK.ATTEMPTS.LEFT.NOTE[.RC]          final: timeout, cancel or lost; LEFT processes
-#                                                    could not be killed; NOTE: see ending; RC: of
+#                                                    could not be killed; NOTE: see end_check; RC: of
 #                                                    the last whole attempt
 #   state.refused.WHY                                final: it could not be run
 #
-# A caller prepares a job in a directory of its own, `new.CALL.ID`, and the job's supervisor, which
-# has its guard already and is in the state `run`, claims it by one rename of that directory to `ID`.
-# So any number of callers, at any speed, stopped or killed at any place, start a job exactly once,
-# and whoever loses attaches. (`mv` moves the directory of one who comes too late into the other:
-# it then finds that it is not where it wanted to be.)
+# A caller prepares a job in a directory of its own, `new.CALL.ID`. The job's supervisor, which has
+# its guard already and is in the state `run`, claims the job: it renames that directory to `ID`. So
+# a job starts exactly once, however many callers there are, and wherever one is stopped or killed;
+# all but one attach to the job that is there. (`mv` moves the directory of one that comes too late
+# into the other's: it then finds that it is not where it wanted to be.)
 #
 # Each job has two processes beside the check's own:
 #
 #   run    the supervisor. It runs the check in the foreground, so that the exit code is exact and
-#          SIGINT is not ignored in the check, holds the write end of the FIFO `alive`, and publishes.
-#   guard  enforces the limits. It is blocked reading `alive`: end-of-file is the kernel's word that
-#          the supervisor is gone, however it went. Each second the read times out, and the guard
-#          looks whether the job's directory is still there and can be written, without a fork.
+#          SIGINT is not ignored in the check. It holds the write end of the FIFO `alive` open, and
+#          says in the job's state how the check ended.
+#   guard  enforces the limits. It waits in a read of `alive`, whose end-of-file says that the
+#          supervisor is gone, however it went. Each second the read times out, and the guard looks,
+#          without a fork, whether the job's directory is still there and can be written.
 #
-# If both are killed at once, the waiter knows: it looks each second whether they are there, also
-# without a fork. So whatever is removed or killed, somebody knows it within about two seconds.
+# If both are killed at once, the request that waits for the job sees it: it looks each second
+# whether they are there, also without a fork. So whatever is removed or killed is known within two
+# seconds.
 #
-# Descriptors go to a child by a redirection of its own, in a subshell that becomes the child: ksh
-# and mksh pass on no others, and mksh and yash keep a copy of what they redirect in their own shell.
+# A child gets its descriptors by a redirection in a subshell that becomes the child: ksh and mksh
+# hand on no others, and mksh and yash keep a copy of what is redirected in their own shell.
 #
-# A shell whose `read` has no -t (dash, yash) lends guard and waiter to bash where there is one, as does
-# one that counts in 32 bits (mksh), and else to two more processes, a subshell with its sleep. CHLD traps would save these, but bash in POSIX
-# mode forgets the exit code it was waiting for, and a wrong verdict is worse than a process.
+# Guards and the requests that wait need a `read` with a time-out, and numbers of 64 bits. Where the
+# shell has no such read (dash, yash) or counts in 32 bits (mksh), bash runs them if it is there; if
+# not, each takes two more processes, a subshell and its sleep. A CHLD trap would save these two,
+# but bash in POSIX mode then forgets the exit code that it was waiting for.
 #
-# Whoever waits for jobs makes a FIFO `bell.GROUP.*` in the run's directory; each end rings the bells
-# of its group, which is its host (the end of its id): two names of one computer share a directory.
-# A bell is opened read-write (1<>), which never blocks, so that a dead waiter's bell harms nobody.
+# A request that waits makes a FIFO `bell.GROUP.*` in the run's directory. Each job that ends rings
+# all bells of its group, which is its host: the end of its id. (Two names of one computer share a
+# directory.) A bell is opened for reading and writing (1<>), which never blocks, so that the bell
+# of a waiter that has died harms nobody.
 #
 # A process is known by its id and the time of its birth: after a restart, of a container above all,
-# an id in a file is soon another's. Nobody is killed who is not proven to be the check's.
+# another process soon has that id. Nothing is killed that is not proven to be the check's.
 #
-# The arguments of each kind of process, as the lines that start them have them:
+# The arguments of each kind of process, in the order in which the lines that start it give them:
 #
 #   launch SHELL ID ATTEMPT CALL UMASK LAST
 #   run    SHELL ID run:ID NEW TIMEOUT GRACE RETRY RCS CALL GUARD_SHELL UMASK LIMIT
@@ -53,23 +61,24 @@
 #   VERB   SHELL NONCE RUN NAME=VALUE...     a request; its words are told in words.sh
 #
 # Values come in as arguments or files, never as program text. The code has no single quotes: each
-# would cost five bytes at every level of quoting on its way here. Comments are not sent.
+# would cost five bytes at every level of quoting on its way here.
 #
-# A shell reads this file as far as it runs it. What a job's processes are to be comes first, each
-# behind what it needs: half a millisecond in dash, two in bash, for each process of each job.
+# A shell reads its program only as far as it runs it. So what a job's processes need comes first:
+# to read all would take dash half a millisecond, and bash two, for each process of each job.
 
 set -u
-# With it, "cd name" could lead elsewhere. And what is asked for before it is set is no login's to set.
-unset CDPATH _uid _timed _sees _sees_cwd _told _guards _blind _closer _ended _unpunched _done_out _done_err
+# With CDPATH "cd name" could lead elsewhere. The others are asked for before they are set here.
+unset CDPATH _uid _timed _sees _sees_cwd _said_ready _is_guard _blind _closely_next _ended _unpunched \
+    _done_out _done_err
 
 _verb=$1 _sh=$2
 shift 2
 
-# A check has the login's umask; what is made here is nobody else's.
+# A check gets the login's umask. What is made here is closed to others.
 [ "$_verb" != start ] || _mask=$(umask)
 umask 077
 
-# For the processes of a job.
+# What the processes of a job begin with.
 _id=$1 _run=${1%%-*} _leader=none _leader_born=0 _attempt=0 _last="" _proven=none _known=
 _newline="
 "
@@ -96,7 +105,7 @@ if [ "$_verb" = run ]; then supervise "$@"; fi
 . ./output.sh
 . ./guard.sh
 if [ "$_verb" = guard ]; then
-    _boss=$3 _begun_at=$4 _most=$5 _patience=$6 _limit=$7
+    _given_supervisor=$3 _given_start=$4 _given_timeout=$5 _given_grace=$6 _limit=$7
     trap begin_again EXIT
     guard "$@"
 fi
@@ -114,6 +123,6 @@ start) start "$@" ;;
 await) await "$@" ;;
 keep) keep "$@" ;;
 cancel) cancel "$@" ;;
-tail) tails "$@" ;;
+tail) tell_jobs "$@" ;;
 clean) clean "$@" ;;
 esac

@@ -1,10 +1,12 @@
-# Bounded output: the guard cuts the middle of what is too long, in place.
-
-# Each file is opened by the check for appending, so that whoever writes goes on at its new end. A report
-# has LIMIT bytes, half of them from the head and half from the tail. Where the file system can forget
-# the middle of a file, its size stays the true one. Else the check is stopped for a moment, the middle
-# taken out, and what was dropped stands in the name of a file, cut.STREAM.ATTEMPT.BYTES; ending in
-# .busy while the two do not fit. What is cut is an open file: it may be that of an attempt that is over.
+# How the guard keeps a check from filling the disk: it cuts the middle out of what is too long, in
+# place. A report has LIMIT bytes of a stream, half of them from its head and half from its tail.
+#
+# The check has its output files open for appending, so that it goes on at the new end of a file
+# that was cut. Where the file system can drop the middle of a file, its size remains the true one.
+# Elsewhere the check is stopped for a moment while the middle is taken out. The number of bytes
+# that were dropped then stands in the name of a file, cut.STREAM.ATTEMPT.BYTES, which ends in .busy
+# until the stream fits what it says. What is cut is an open file, since the file of that name may
+# already be the next attempt's.
 
 # has_grown: has output been written since the last look?
 has_grown() {
@@ -14,11 +16,11 @@ has_grown() {
     [ out -nt "$_then" ] || [ err -nt "$_then" ]
 }
 
-# bound_output: look, and cut what is too long.
+# bound_output: cut what is too long.
 bound_output() {
     has_grown || return 0
     mark_of "$_id"
-    # Both ways: it may have been made a FIFO.
+    # Opened for reading and writing, which does not block if the check has made it a FIFO.
     { echo 1<>seen; } 2>/dev/null
     for _which in out err; do
         [ -f "$_which" ] || continue
@@ -26,7 +28,7 @@ bound_output() {
         eval "_done=\${_done_$_which:-0}"
         [ "$_done" -le "$_size" ] || _done=0
         [ "$((_size - _done))" -gt "$((4 * _limit + 1000000))" ] || continue
-        if [ -z "${_unpunched-}" ] && ! narrow && punch 2>/dev/null <>"$_which"; then
+        if [ -z "${_unpunched-}" ] && ! counts_in_32_bits && punch 2>/dev/null <>"$_which"; then
             eval "_done_$_which=\$_size"
         else
             _unpunched=yes
@@ -35,32 +37,35 @@ bound_output() {
     done
 }
 
-# size_of FILE: set $_size to its size; 0 if there is none. (Some wc would read it all.)
+# size_of FILE: set $_size to its size, 0 if there is none. By ls, since some wc would read it all.
 size_of() {
     # shellcheck disable=SC2012,SC2046 # the size is in front of the name
     set -- $(LC_ALL=C ls -ldnL "$1" 2>/dev/null)
     _size=${5:-0}
-    case $_size in *[!0123456789]*) _size=0 ;; ??????????*) ! narrow || _size=2147483647 ;; esac
+    case $_size in *[!0123456789]*) _size=0 ;; ??????????*) ! counts_in_32_bits || _size=2147483647 ;; esac
 }
 
-# sum SIZE SIZE: set $_sum, where a narrow shell alone has to count to the most that it can.
-sum() {
+# add SIZE SIZE: set $_sum. A shell that counts in 32 bits stops at the largest number that it has.
+add() {
     _sum=$(($1 + $2))
     [ "$_sum" -ge 0 ] || _sum=2147483647
 }
 
-# dropped PREFIX STREAM ATTEMPT: set $_dropped to the bytes that were taken out of the middle of a stream,
-# and $_record to the file that says so; PREFIX as for find_state.
-dropped() {
+# read_dropped PREFIX STREAM ATTEMPT: set $_dropped to the number of bytes that were taken out of a
+# stream, and $_record to the file whose name says so. PREFIX is that of find_state.
+read_dropped() {
     _dropped=0 _record=
     for _file in "$1cut.$2.$3".*; do
         _word=${_file#"$1cut.$2.$3."}
         _word=${_word%.busy}
-        case $_word in "" | *[!0123456789]* | 0?* | ????????????????*) ;; *) _dropped=$_word _record=$_file ;; esac
+        case $_word in
+        "" | *[!0123456789]* | 0?* | ????????????????*) ;;
+        *) _dropped=$_word _record=$_file ;;
+        esac
     done
 }
 
-# punch: free the middle of the file on fd 0.
+# punch: have the file system drop the middle of the file on fd 0.
 punch() {
     [ -f /proc/self/fd/0 ] || return 1
     size_of /proc/self/fd/0
@@ -68,23 +73,24 @@ punch() {
     fallocate -p -o "$_off" -l "$(((_size - _limit) / 4096 * 4096 - _off))" /proc/self/fd/0
 }
 
-# shorten: stop whoever writes to $_which, and take its middle out.
+# shorten: stop the check, and take the middle out of $_which.
 shorten() {
     { printf "" 1<>rest; } 2>/dev/null
-    tree
+    find_tree
     for _pid in $_tree; do kill -STOP "$_pid" 2>/dev/null; done
     (take_out) 2>/dev/null <>"$_which"
     for _pid in $_tree; do kill -CONT "$_pid" 2>/dev/null; done
     rm -f rest
 }
 
-# take_out: the middle of the file on fd 0, if nobody writes to it. What cannot be written down is not done.
+# take_out: take the middle out of the file on fd 0, unless somebody writes to it, or there is no
+# way to say how much was dropped.
 take_out() {
-    # By another number for dd, which opens what it reads as 0.
+    # dd gets it as fd 5, since it opens what it reads as fd 0.
     _here=/proc/self/fd/0 _there=/proc/self/fd/5
     [ -f "$_here" ] || _here=$_which _there=$_which
     _head=$((_limit / 2 + ${#_mark})) _tail=$((_limit - _limit / 2))
-    # Who has just been stopped may still be in a write.
+    # A process that was stopped just now may still be in a write.
     nap
     size_of "$_here"
     _was=$_size
@@ -94,8 +100,8 @@ take_out() {
     _rest=$_size
     size_of "$_here"
     { [ "$_size" = "$_was" ] && [ "$_rest" = "$_tail" ] && [ "$((_size - _head))" -gt "$_tail" ]; } || exit 0
-    dropped "" "$_which" "$_attempt"
-    sum "$_dropped" "$((_size - _head - _tail))"
+    read_dropped "" "$_which" "$_attempt"
+    add "$_dropped" "$((_size - _head - _tail))"
     _cut=cut.$_which.$_attempt.$_sum
     if [ -n "$_record" ]; then mv "$_record" "$_cut.busy"; else printf "" >"$_cut.busy"; fi
     [ -e "$_cut.busy" ] || exit 0

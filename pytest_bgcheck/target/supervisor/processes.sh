@@ -1,12 +1,13 @@
-# Which processes there are, which of them are a check's, and how to end them. For guards, and for the
-# requests that wait, end and clean.
+# Which processes there are, which of them are a check's, and how to end them. For guards, and for
+# the requests that wait, end and clean.
 
-# lives PID JOB [WORD]: is this the supervisor or the guard of the job in this directory? Anybody can have
-# any words in his arguments, and any number, but not be ours and be in there. WORD tells the two apart:
-# after a restart of a container a new guard may have got the number that the supervisor had. Where no
-# directory can be seen (no /proc), ps has to do, with the WORD, and without one the mere number. Where
-# that cannot be seen either (a chroot), what is not known is taken for alive.
-lives() {
+# looks_after PID JOB [WORD]: is this the supervisor or the guard of the job in the directory JOB?
+# Anybody's process can have any id and any arguments, but only a process of this user can be in
+# that directory. WORD tells the two apart: after a restart of a container a new guard may have the
+# id that the supervisor had. Where the directories of processes cannot be seen (no /proc), ps looks
+# for WORD, and without a WORD the id alone has to do. Where ps sees nothing either (a chroot), a
+# process that exists counts.
+looks_after() {
     if sees_directories; then
         # shellcheck disable=SC3013,SC3067 # every shell has it
         [ -O "/proc/$1" ] && [ "/proc/$1/cwd" -ef "$2" ] &&
@@ -15,33 +16,34 @@ lives() {
     fi
     exists "$1" || return 1
     [ -n "${3-}" ] || return 0
-    who
+    find_user
     # shellcheck disable=SC2046 # words
     set -- "$3" $(ps -o uid= -o args= -p "$1" 2>/dev/null)
     [ -n "${2-}" ] || return 0
     case "$*" in "$1 $_uid "*" $1 "*) ;; *) return 1 ;; esac
 }
 
-# live: set $_live to the processes of the run in whose directory this is that look after jobs, or start
-# some. Who waits is not among them, nor a user who looks at a job's files.
-live() {
+# find_live: set $_live to the processes of the run in this directory that look after jobs, or start
+# some. The requests that wait are not among them, nor a user who looks at a job's files.
+find_live() {
     _live=""
     if sees_directories; then
         for _entry in /proc/[0-9]*; do
             # shellcheck disable=SC3013,SC3067 # every shell has it
-            if [ -O "$_entry" ] && [ "$_entry/cwd/.." -ef . ] && grep -qs "supervisor[.]sh" "$_entry/cmdline"; then
+            if [ -O "$_entry" ] && [ "$_entry/cwd/.." -ef . ] &&
+                grep -qs "supervisor[.]sh" "$_entry/cmdline"; then
                 _live="$_live ${_entry#/proc/}"
             fi
         done
     else
-        who
+        find_user
         _live=$(ps -A -o pid= -o uid= -o args= 2>/dev/null)
         [ -n "$_live" ] || _blind=yes
         _live=$(printf "%s\n" "$_live" |
             LC_ALL=C sed -n "s/^ *\([0-9]*\)  *$_uid .*supervisor[.]sh .* [a-z]*:$_run-.*/\1/p")
     fi
     for _word in up.*; do
-        ! lives "${_word##*.}" . || _live="$_live ${_word##*.}"
+        ! looks_after "${_word##*.}" . || _live="$_live ${_word##*.}"
     done
 }
 
@@ -52,10 +54,11 @@ sees_directories() {
     [ "$_sees_cwd" = yes ]
 }
 
-# who: set $_uid to the user that this is.
-who() { _uid=${_uid:-$(id -u)}; }
+# find_user: set $_uid to the id of the user that this is.
+find_user() { _uid=${_uid:-$(id -u)}; }
 
-# exists PID: by builtins alone. A process that has ended and is not yet reaped does not.
+# exists PID: is there such a process? By builtins alone. One that has ended and is not yet reaped
+# does not count.
 exists() {
     [ -n "${_sees-}" ] || { _sees=no; [ ! -e "/proc/$$/exe" ] || _sees=yes; }
     case $_sees in
@@ -64,11 +67,12 @@ exists() {
     esac
 }
 
-# table: set $_table to a word PID:PARENT:GROUP:SESSION:BORN for each living process. The number is that
-# of the file, which grep tells for each line: a name may hold newlines, parentheses and digits, but
-# not, in the 15 bytes that it has, all that follows it. (sed alone would end at a process that has
-# gone since its file was opened, and hide all that come behind it.)
-table() {
+# read_processes: set $_table to a word PID:PARENT:GROUP:SESSION:BORN for each living process. PID
+# is taken from the file's name, which grep puts ahead of each line: a process can have newlines,
+# parentheses and digits in its name, but a name has 15 bytes, which are too few to look like a
+# whole line. (sed alone would stop at a process that has gone since its file was opened, and hide
+# all that come behind it.)
+read_processes() {
     if [ -r /proc/self/stat ]; then
         _table=$(LC_ALL=C grep -s "" /dev/null /proc/[0-9]*/stat |
             LC_ALL=C sed -n "s/^.proc.\([0-9]*\).stat:.*) [^XZ] \([0-9]*\) \([0-9]*\) \([0-9]*\)\( [-0-9]*\)\{15\} \([0-9]*\) .*/\1:\2:\3:\4:\6/p")
@@ -79,17 +83,17 @@ table() {
     fi
 }
 
-# row WORD: set $_pid, $_parent, $_group, $_session and $_born from a word of the table.
-row() {
+# read_row WORD: set $_pid, $_parent, $_group, $_session and $_born from a word of the table.
+read_row() {
     IFS=:
-    # shellcheck disable=SC2086 # split here
+    # shellcheck disable=SC2086 # to be split
     set -- $1
     unset IFS
     _pid=$1 _parent=$2 _group=$3 _session=$4 _born=$5
 }
 
-# cookies TEXT: set $_marked to the processes whose environment holds it.
-cookies() {
+# find_marked TEXT: set $_marked to the processes whose environment holds it.
+find_marked() {
     _marked=" "
     [ -r /proc/self/environ ] || return 0
     # shellcheck disable=SC2013 # names of /proc have no spaces
@@ -99,38 +103,43 @@ cookies() {
     done
 }
 
-# tree: set $_tree to the processes of the check, from its job's directory: those that carry its
-# cookie, those of its process's group or session, its descendants, and those that write to its
-# output. $_known remembers them: what has lost its parent meanwhile is still the check's.
-tree() {
-    cookies "$_id"
-    table
+# find_tree: set $_tree to the processes of the check in whose job's directory this is: those with
+# its id in their environment, those in its group or session, its descendants, and those that write
+# to its output. $_known remembers them: one that has lost its parent meanwhile is still the
+# check's.
+find_tree() {
+    find_marked "$_id"
+    read_processes
     _tree=" "
-    job_facts
+    find_leader
     for _word in $_table; do
         case $_word in
         "$_leader":*":$_leader_born") _proven=$_leader ;;
         *:"$_leader":*)
-            # A group or a session has no other with its number as long as it has a member.
+            # As long as a group or a session has a member, no other gets its number.
             case $_marked in *" ${_word%%:*} "*) _proven=$_leader ;; esac ;;
         esac
     done
     for _word in $_table; do
-        row "$_word"
+        read_row "$_word"
         case " $_known " in *" $_pid:$_born "*) _tree="$_tree$_pid " && continue ;; esac
         case $_marked in *" $_pid "*) _tree="$_tree$_pid " && continue ;; esac
         case $_proven in "$_group" | "$_session") _tree="$_tree$_pid " && continue ;; esac
         # shellcheck disable=SC3013 # every shell has it
         if [ "/proc/$_pid/fd/1" -ef out ] || [ "/proc/$_pid/fd/2" -ef err ]; then _tree="$_tree$_pid "; fi
     done
-    # Descendants of the check's own process, not of all: a service that it has restarted may have
-    # begun everybody's sessions.
+    # The descendants of the check's own process, not of each process in its tree: a service that
+    # the check has restarted may be the parent of everybody's sessions.
     _kin=" $_proven " _grown=yes
     while [ -n "$_grown" ]; do
         _grown=
         for _word in $_table; do
-            row "$_word"
-            case $_kin in *" $_pid "*) continue ;; *" $_parent "*) _kin="$_kin$_pid " _grown=yes ;; *) continue ;; esac
+            read_row "$_word"
+            case $_kin in
+            *" $_pid "*) continue ;;
+            *" $_parent "*) _kin="$_kin$_pid " _grown=yes ;;
+            *) continue ;;
+            esac
             case $_tree in *" $_pid "*) ;; *) _tree="$_tree$_pid " ;; esac
         done
     done
@@ -141,13 +150,14 @@ tree() {
     _tree=${_tree# }
 }
 
-# job_facts: set $_leader, $_leader_born, $_attempt and $_last from the name of the file
-# pid.LEADER.ATTEMPT.BORN[.LAST]. It is there from the start of the first attempt on.
-job_facts() {
+# find_leader: set $_leader, $_leader_born, $_attempt and $_last (the exit code of the attempt
+# before) from the name of the file pid.LEADER.ATTEMPT.BORN[.LAST], which is there from the start of
+# the first attempt on.
+find_leader() {
     for _file in pid.*; do
         case $_file in pid.*[!0123456789.]*) continue ;; esac
         IFS=.
-        # shellcheck disable=SC2086 # split here; no globs
+        # shellcheck disable=SC2086 # to be split; it has no globs
         set -- $_file
         unset IFS
         { number "${2-}" && number "${3-}" && [ -n "${4-}" ]; } || continue
@@ -158,12 +168,13 @@ job_facts() {
     done
 }
 
-# signal NAME: to all of the check. With any but KILL, what was stopped goes on, to hear it.
+# signal NAME: send a signal to all processes of the check. After any but KILL, stopped ones are
+# continued, so that they get it.
 signal() {
-    tree
+    find_tree
     for _pid in $_tree; do kill "-$1" "$_pid" 2>/dev/null; done
     if [ -z "$_table" ] && [ "$_leader" != none ]; then
-        # Nothing can be seen here.
+        # No process can be seen here.
         kill "-$1" "-$_leader" 2>/dev/null || kill "-$1" "$_leader" 2>/dev/null
     fi
     if [ "$1" != KILL ]; then
@@ -171,7 +182,7 @@ signal() {
     fi
 }
 
-# kill_all: until nothing of the check is left, or it cannot be killed.
+# kill_all: kill the check's processes until none is left, or the rest cannot be killed.
 kill_all() {
     _rounds=0
     while signal KILL; [ -n "$_tree" ] && [ "$_rounds" -lt 20 ]; do
@@ -180,14 +191,15 @@ kill_all() {
     done
 }
 
-# suspects: set $_suspects to processes that may be the check's and were not proven to be: orphans of
-# our user and our control group, younger than the check, with an environment that was emptied.
-suspects() {
+# find_suspects: set $_suspects to the processes that may be the check's and are not proven to be:
+# orphans of this user and this control group, younger than the check, with an environment that was
+# emptied.
+find_suspects() {
     _suspects=
     [ "$_leader_born" != 0 ] && read -r _control 2>/dev/null </proc/self/cgroup || return 0
-    table
+    read_processes
     for _word in $_table; do
-        row "$_word"
+        read_row "$_word"
         # shellcheck disable=SC3067 # every shell has it
         if [ "$_parent" = 1 ] && [ "$_born" -ge "$_leader_born" ] && [ -O "/proc/$_pid" ]; then
             read -r _other 2>/dev/null <"/proc/$_pid/cgroup" || continue
@@ -200,7 +212,7 @@ suspects() {
     for _pid in "$@"; do
         _of=/proc/$_pid/environ
         grep -qs -e PYTEST_BGCHECK_JOB= -e PATH= -e HOME= "$_of" && continue
-        # A daemon that writes its title over its environment has not emptied it.
+        # A daemon that writes its title over its environment is no suspect.
         grep -qs "" "$_of" && ! LC_ALL=C grep -qs "^[A-Za-z_][A-Za-z_0-9]*=" "$_of" && continue
         ! exists "$_pid" || _suspects="$_suspects-$_pid"
     done

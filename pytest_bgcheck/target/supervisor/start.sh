@@ -1,9 +1,9 @@
-# The request that starts jobs. It makes the run's directory, with this program in it, prepares each job
-# in a directory of its own, and starts the job's supervisor there.
+# The request that starts jobs. It makes the run's directory with this program in it, prepares each
+# job in a directory of its own, and starts the job's supervisor.
 
-# tools: refuse to start anything where one is missing that somebody needs until a job is cleaned up. (Only
-# what others have left needs find, and lies on without.)
-tools() {
+# check_tools: refuse the request where a tool is missing that is needed until a job is cleaned up.
+# (Without find only what other runs have left remains there.)
+check_tools() {
     command -v base64 >/dev/null 2>&1 || set -- od
     [ -r /proc/uptime ] || set -- date "$@"
     for _word in "[" cat chmod echo env grep head id ls mkdir mkfifo mv rm rmdir sed sleep tail wc "$@"; do
@@ -11,8 +11,9 @@ tools() {
     done
 }
 
-# enter_root: make or enter the user's directory, and in it the run's; refuse what is not safely ours. Again,
-# if another run of this user has ended and removed the directory meanwhile: none may disturb another.
+# enter_root: make or enter the user's directory, and in it the run's. Fails, with $_why, if one is
+# not safely this user's. Tries again if another run of this user has ended meanwhile, and removed
+# the directory.
 enter_root() {
     _tries=0
     while _tries=$((_tries + 1)); [ "$_tries" -le 50 ]; do
@@ -34,13 +35,13 @@ enter_root() {
     return 1
 }
 
-# set_aside: what our shells would change or lose of the login's environment, on its way to the checks,
-# into variables that they leave alone: PYTEST_BGCHECK_1=NAME=VALUE and so on. Some of it was taken from
-# our own processes by the head of the request. Only the kernel still knows all of it.
+# set_aside: put what the shells here would change or lose of the login's environment into variables
+# that they leave alone, for the checks: PYTEST_BGCHECK_1=NAME=VALUE and so on. The head of the
+# request has unset some of it for the processes here, so it is read from the kernel.
 set_aside() {
     PYTEST_BGCHECK_ASIDE=0 PYTEST_BGCHECK_WITHOUT="" _seen="" _rest=""
     if [ -r "/proc/$$/environ" ]; then
-        # A newline in a value becomes what is in none of them.
+        # A newline within a value becomes a character that is in no value.
         for _octal in 001 002 003 004 005 006 016 017 020 021 022 023; do
             _joint=$(printf %b "\\0$_octal")
             LC_ALL=C grep -qs "$_joint" "/proc/$$/environ" || break
@@ -52,9 +53,9 @@ set_aside() {
         case ${_word%%=*} in
         "" | PYTEST_BGCHECK_*) continue ;;
         _ | SHLVL) _seen=$_seen. ;;
-        # Our own.
+        # Names that are used here.
         _*) ;;
-        # Names that no shell takes: those of bash functions, say.
+        # Names that no shell takes, as those of functions that bash has exported.
         [!A-Za-z_]* | *[!A-Za-z0-9_]*) ;;
         # What a shell sets itself.
         LOGNAME | OLDPWD | PWD | PS[1-4] | IFS | OPTIND | OPTARG | OPTERR | LINENO | RANDOM | SRANDOM | \
@@ -72,7 +73,8 @@ set_aside() {
         eval "PYTEST_BGCHECK_$PYTEST_BGCHECK_ASIDE=\$_word"
         export "PYTEST_BGCHECK_$PYTEST_BGCHECK_ASIDE"
     done
-    # What some shells tell each program though the login has none: where env can take it away.
+    # What some shells hand to each program though the login has none: env takes it away, where it
+    # can.
     case $_seen${KSH_VERSION-} in
     ..) ;;
     *) ! env -u _ true 2>/dev/null || PYTEST_BGCHECK_WITHOUT="-u _ -u SHLVL -u _AST_FEATURES" ;;
@@ -80,14 +82,15 @@ set_aside() {
     export PYTEST_BGCHECK_ASIDE PYTEST_BGCHECK_WITHOUT
 }
 
-# start: make the run's directory and start jobs. A job that is there already is left alone, so that a
-# request can be repeated, also while it is under way: its own files carry $_own.
+# start: make the run's directory and start jobs. A job that is there already is not started again,
+# so that a request can be repeated, even while it is under way: the files of each have $_own in
+# their names.
 start() {
     _home=${PWD-/} _own=$_nonce.$$
     set_aside
     reply
-    tools
-    who
+    check_tools
+    find_user
     each_job : "$1"
     _root=$(printf %b "$_base")
     _root=${_root:-${TMPDIR:-/tmp}}
@@ -96,15 +99,15 @@ start() {
     enter_root || { refuse "*" "$_why"; finish; }
     if [ ! -f supervisor.sh ]; then
         _why=$({ printf "%s\n" "${_source-}" >"new.$_own"; } 2>&1)
-        if ! sized "new.$_own" "$((${#_source} + 1))"; then
-            reason "new.$_own"
+        if ! is_of_size "new.$_own" "$((${#_source} + 1))"; then
+            find_reason "new.$_own"
             rm -f "new.$_own"
             refuse "*" "cannot write to $_root/$_run: ${_why:-no space left on device?}"
             finish
         fi
         mv "new.$_own" supervisor.sh
     fi
-    # It may have been made when the directory was still open to others.
+    # It may have been written while the directory was still open to others.
     if ! proven; then
         _why="$PWD/supervisor.sh could have been written by others"
         private "$PWD"
@@ -117,30 +120,31 @@ start() {
     flush
     printf "%s" "$PWD" | $_encoder
     end_data
-    guard_shell
+    find_guard_shell
     _made="" _pipes=up.$_own _files="" _started=""
     each_job list_job "$@"
-    # All at once: a fork for each job would be felt. What is missing then is seen for each job.
+    # For all jobs at once, since a fork for each takes time. What is missing then is seen with each
+    # job.
     # shellcheck disable=SC2086 # words
     _why=$(LC_ALL=C mkdir $_made 2>&1; LC_ALL=C mkfifo $_pipes 2>&1)
     [ -p "up.$_own" ] || { refuse "*" "${_why%%"$_newline"*}"; finish; }
     each_job prepare_job "$@"
-    # On a full disk some shells report no error: the sizes tell.
+    # On a full disk some shells report no error, so the sizes of the files are compared.
     # shellcheck disable=SC2046,SC2086 # words
     keep_sizes $(wc -c supervisor.sh $_files 2>/dev/null)
-    # Closed with the group; "exec 8>&-" leaves a copy open in mksh.
+    # Closed with the group, since after "exec 8>&-" mksh still has a copy.
     # shellcheck disable=SC2094
     {
         exec 7<"up.$_own"
         each_job run_job "$@"
     } 8<>"up.$_own"
-    # Each guard says its job's id; end-of-file when the last one has, or has died.
-    _up=" "
-    while read -r _id <&7; do _up="$_up$_id "; done
+    # Each guard says its job's id. The end of the file says that all have, or have died.
+    _ready=" "
+    while read -r _id <&7; do _ready="$_ready$_id "; done
     rm -f "up.$_own"
     for _word in $_started; do
         _id=${_word%%=*}
-        case $_up in *" $_id "*) record started "$_id" && continue ;; esac
+        case $_ready in *" $_id "*) record started "$_id" && continue ;; esac
         if [ -d "$_id" ]; then
             attach "$_id" "${_word##*=}"
         else
@@ -150,10 +154,10 @@ start() {
     finish
 }
 
-# list_job, prepare_job, run_job: the steps.
+# list_job: the first step: add the job's files to the lists of what is to be made.
 list_job() {
-    case .$_timeout_cs.$_grace_cs.$_output_limit.$_rc.$_terms.$_script_size.$_spec_size. in *..*)
-        lacks timeout_cs grace_cs output_limit rc terms script_size spec_size ;;
+    case .$_timeout_cs.$_grace_cs.$_output_limit.$_rc.$_terms.$_script_size.$_spec_size. in
+    *..*) lacks timeout_cs grace_cs output_limit rc terms script_size spec_size ;;
     esac
     _new=new.$_own.$_id
     [ ! -d "$_id" ] || return 0
@@ -161,12 +165,13 @@ list_job() {
     [ "$_script_size" = 0 ] || _files="$_files $_new/script"
 }
 
-# put_file DATA: into $_file. If it cannot be written, the size of what is made of it tells.
+# put_file DATA: write the file $_file. If it cannot be written, the sizes will tell.
 put_file() {
     [ -n "$_file" ] || lacks file
     { printf %b "$1" >"put.$_own" && mv "put.$_own" "$_file"; } 2>/dev/null
 }
 
+# prepare_job: the second step: write the job's files.
 prepare_job() {
     _new=new.$_own.$_id
     [ -p "$_new/alive" ] || return 0
@@ -175,27 +180,35 @@ prepare_job() {
         printf "%s" "$_mark" >"$_new/out"
         printf "%s" "$_mark" >"$_new/err"
         printf "" >"$_new/terms.$_terms"
-        if [ -n "$_spec" ]; then printf %b "$_spec" >"$_new/spec"; else cat "spec-$_id.$_terms".* >"$_new/spec"; fi
-        [ "$_script_size" = 0 ] || { cat "script-$_id.$_terms".* >"$_new/script" && chmod 700 "$_new/script"; }
+        if [ -n "$_spec" ]; then
+            printf %b "$_spec" >"$_new/spec"
+        else
+            cat "spec-$_id.$_terms".* >"$_new/spec"
+        fi
+        if [ "$_script_size" != 0 ]; then
+            cat "script-$_id.$_terms".* >"$_new/script" && chmod 700 "$_new/script"
+        fi
     } 2>/dev/null
 }
 
+# run_job: the third step: start the job's supervisor, or attach to the job that is there.
 run_job() {
     _new=new.$_own.$_id
     case " $_made " in *" $_new "*) ;; *) attach "$_id" "$_terms"; return ;; esac
     if ! { [ -s "$_new/out" ] && [ -s "$_new/err" ] && [ -e "$_new/terms.$_terms" ] &&
         has_size "$_spec_size" spec && has_size "$_script_size" script; }; then
         _why=${_why%%"$_newline"*}
-        [ ! -p "$_new/alive" ] || reason "$_new/spec"
+        [ ! -p "$_new/alive" ] || find_reason "$_new/spec"
         rm -rf "./$_new"
         refuse "$_id" "cannot write to $PWD: ${_why:-no space left on device?}"
         return
     fi
     _started="$_started $_id=$_terms"
-    set -- "$_sh" ./supervisor.sh run "$_sh" "$_id" "run:$_id" "$_new" "$_timeout_cs" "$_grace_cs" "$_retry_every_s" "$_rc" \
-        "$_own" "$_gsh" "$_mask" "$_output_limit"
-    # The first setsid makes the second a session leader, which therefore forks, and returns at
-    # once: a daemon without "&", which would leave SIGINT and SIGQUIT ignored in the check.
+    set -- "$_sh" ./supervisor.sh run "$_sh" "$_id" "run:$_id" "$_new" "$_timeout_cs" "$_grace_cs" \
+        "$_retry_every_s" "$_rc" "$_own" "$_guard_shell" "$_mask" "$_output_limit"
+    # The first setsid makes the second one a session leader, which therefore forks and returns at
+    # once. So there is a daemon without an "&", after which SIGINT and SIGQUIT would be ignored in
+    # the check.
     if [ -n "$_setsid" ]; then
         (exec setsid setsid "$@" </dev/null >/dev/null 2>&1 8>&8 7<&-)
     else
@@ -203,26 +216,28 @@ run_job() {
     fi
 }
 
-# keep_sizes SIZE FILE...: what wc has said.
+# keep_sizes SIZE FILE...: set $_sizes to what wc has said.
 keep_sizes() { _sizes=" $* "; }
 
-# has_size SIZE FILE, one of the job's: as it was to be? 0 is for no file at all.
+# has_size SIZE FILE: has this file of the job this size? 0 stands for no file at all.
 has_size() {
     [ "$1" != 0 ] || return 0
     case $_sizes in *" $1 $_new/$2 "*) return 0 ;; esac
     return 1
 }
 
-# reason FILE: have somebody tell in $_why, better than our shell, why it cannot be written.
-reason() {
+# find_reason FILE: set $_why to why it cannot be written, as cat says it, which says more than some
+# shells.
+find_reason() {
     _said=$({ echo | LC_ALL=C cat >>"$1"; } 2>&1)
     _why=${_said:-$_why}
 }
 
-# sized FILE SIZE: is it that size?
-sized() { [ "$(($(wc -c <"$1")))" = "$2" ]; }
+# is_of_size FILE SIZE: is it that size?
+is_of_size() { [ "$(($(wc -c <"$1")))" = "$2" ]; }
 
-# attach ID TERMS: to a job that there is. If it has just been removed, whoever waits for it sees that.
+# attach ID TERMS: record a job that is there already, unless its terms are others. If it has just
+# been removed, the request that waits for it sees that.
 attach() {
     if [ -d "$1" ] && [ ! -e "$1/terms.$2" ]; then refuse "$1" terms; else record attached "$1"; fi
 }

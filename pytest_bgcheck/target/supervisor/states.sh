@@ -1,34 +1,38 @@
-# The states of a job, as the names of files say them: every process of a job reads them, and so do the
-# requests. All of it was written by whoever may write in the job's directory, which its check can.
+# The states of a job, which the names of files say. Every process of a job reads them, and so do
+# the requests. Nothing in a job's directory can be trusted: its check can have written it.
 
-# number TEXT: is it one that arithmetic can take? All that stands in a job's directory can have been
-# put there by its check, and some shells die of arithmetic with other text, or run it.
+# number TEXT: is it a number that arithmetic can take? Of other text some shells die, and some run
+# it.
 number() {
     case $1 in "" | *[!0123456789]* | 0?* | ??????????*) return 1 ;; esac
 }
 
-# mark_of ID: set $_mark to what its output begins with. A program that opens /dev/stdout by name empties
-# the file that others have written to: then it is not there any more. Python takes it off.
+# mark_of ID: set $_mark to what the output of this job begins with. A program that opens
+# /dev/stdout by name empties the file: then the mark is gone, and Python, which takes it off, knows
+# that output is lost.
 mark_of() { _mark=${1##*-}; }
 
-# find_state PREFIX: set $_state to the job's state, "" if there is none, and what it says; PREFIX is "",
-# or the job's directory with a slash. Other names are none: a check can make them.
+# find_state PREFIX: set $_state to the job's state, "" if there is none, and all that parse_state
+# sets. PREFIX is "", or the job's directory with a slash. Of several states, run goes before end,
+# and end before all others, since a check can make files of any name.
 find_state() {
-    _state="" _sup=0 _gid=0
+    _state="" _supervisor=0 _guard=0
     for _file in "$1"state.*; do
         _file=${_file#"$1"}
         case $_file in *[!0123456789A-Za-z.-]*) continue ;; esac
         case $_state:$_file in
-        :* | state.[!r]*:state.run.* | state.r[!u]*:state.run.* | state.[!er]*:state.end.* | state.e[!n]*:state.end.*)
-            ! facts "$_file" || _state=$_file ;;
+        :* | state.[!r]*:state.run.* | state.r[!u]*:state.run.* | \
+            state.[!er]*:state.end.* | state.e[!n]*:state.end.*)
+            ! parse_state "$_file" || _state=$_file ;;
         esac
     done
 }
 
-# facts STATE: set what the name of a state.run.* or a state.end.* says; fails if it is no state's.
-facts() {
+# parse_state STATE: set what a state.run.* or a state.end.* says. Fails if the name is not that of
+# a state.
+parse_state() {
     IFS=.
-    # shellcheck disable=SC2086 # split here; no globs
+    # shellcheck disable=SC2086 # to be split; it has no globs
     set -- $1
     unset IFS
     case ${2-}.${3-} in
@@ -43,5 +47,5 @@ facts() {
         _start=$3 _timeout=$4 ;;
     end) _kind=$3 _start=$4 ;;
     esac
-    _grace=$5 _sup=$6 _gid=$7
+    _grace=$5 _supervisor=$6 _guard=$7
 }

@@ -1,78 +1,83 @@
-# How a process waits for a line from a FIFO with a limit, under every shell, and what it asks about a
-# directory meanwhile. For guards, and for the call that waits for jobs to end.
+# How to wait for a line from a FIFO for a limited time, under every shell, and how to find out
+# whether a directory can still be written. For guards, and for the requests that wait.
 
-# timed_read: can this shell bound a read?
-timed_read() {
+# can_time_reads: has this shell a read with a time-out?
+can_time_reads() {
     # shellcheck disable=SC3045 # this asks whether it is there
     [ -n "${_timed-}" ] || { (read -r -t 1 _ </dev/null) 2>/dev/null; _timed=$?; }
     [ "$_timed" -le 1 ]
 }
 
-# hear CENTISECONDS FIFO: wait for a line on fd 4, its end-of-file, or the time-out; set $_quiet where
-# the shell can tell that it was the latter.
+# hear CENTISECONDS FIFO: wait for a line on fd 4, for its end-of-file, or until the time is over.
+# Set $_heard to the line, and $_quiet if the time was over and the shell can tell.
 hear() {
     _secs=$(($1 / 100)) _frac=$(($1 % 100))
     case $_frac in ?) _frac=0$_frac ;; esac
-    # bash before 4 takes whole seconds only
+    # bash before 4 takes whole seconds only.
     case ${BASH_VERSION-} in [123].*) _secs=$((_secs + 1)) ;; *) _secs=$_secs.$_frac ;; esac
     _heard="" _quiet=""
-    if timed_read; then
-        # shellcheck disable=SC3045 # only where timed_read has just seen that it works
+    if can_time_reads; then
+        # shellcheck disable=SC3045 # only where can_time_reads has just seen that it works
         read -r -t "$_secs" _heard <&4
         case $?${BASH_VERSION+bash} in 1[3-9]?bash) _quiet=yes ;; esac
     else
-        # Redirected within: yash forks twice for a group with redirections, and $! is the outer one.
+        # Redirected within the group: for one with redirections yash forks twice, and $! is the
+        # outer one.
         {
             exec 4<&- </dev/null >/dev/null 2>&1
-            # By $!, which is there as soon as the sleep is; "nap=$!" might come too late. KILL, since
-            # a child that has just been forked may still have our trap, and lose a TERM in it.
+            # The trap ends the sleep. It uses $!, which is there as soon as the sleep is; a
+            # variable might be set too late. KILL, since a child that was forked just now still has
+            # this trap, and would lose a TERM in it.
             _before=${!-}
             trap "[ \"\${!-}\" = \"\$_before\" ] || kill -KILL \"\$!\"; exit 0" TERM
             case $_secs in *.00) _secs=${_secs%.*} ;; *) sleep 0.01 || _secs=$((${_secs%.*} + 1)) ;; esac
             sleep "$_secs" &
             wait "$!"
-            if [ -p "$2" ]; then echo timer 1<>"$2"; else bereft; fi
+            if [ -p "$2" ]; then echo timer 1<>"$2"; else end_without_fifo; fi
         } &
         _timer=$!
         read -r _heard <&4
-        # Not waited for: that would be a millisecond before each result.
+        # To wait for it would put a millisecond before each result.
         kill "$_timer" 2>/dev/null
     fi
     return 0
 }
 
-# bereft: from the timer of a shell that cannot bound a read, when its FIFO was removed: nobody could
-# wake that read any more.
-bereft() {
-    if [ -n "${_guards-}" ]; then kill_all; fi
+# end_without_fifo: end the process whose timer this is. Its FIFO was removed, so nothing could wake
+# its read any more.
+end_without_fifo() {
+    if [ -n "${_is_guard-}" ]; then kill_all; fi
     kill -KILL $$
 }
 
-# narrow: does this shell count in 32 bits, as mksh does?
-narrow() { [ "$((2147483647 + 1))" -lt 0 ]; }
+# counts_in_32_bits: does this shell count in 32 bits, as mksh does?
+counts_in_32_bits() { [ "$((2147483647 + 1))" -lt 0 ]; }
 
-# guard_shell: set $_gsh to a shell that can bound a read and count bytes, or to our own; start it with $_lent.
-guard_shell() {
-    _gsh=$_sh
-    { timed_read && ! narrow; } || _gsh=$(command -v bash) || _gsh=$_sh
-    lent
+# find_guard_shell: set $_guard_shell to a shell that has a read with a time-out and counts in 64
+# bits, or else to this one, and $_shell_option to what it is to be started with.
+find_guard_shell() {
+    _guard_shell=$_sh
+    { can_time_reads && ! counts_in_32_bits; } || _guard_shell=$(command -v bash) || _guard_shell=$_sh
+    find_shell_option
 }
 
-# rounds WAIT: set $_round to how long to wait, of WAIT centiseconds, before looking around.
-rounds() {
+# next_round WAIT: set $_round to how many centiseconds, at most WAIT, to wait before looking around
+# again.
+next_round() {
     _round=100
-    timed_read || _round=200
+    can_time_reads || _round=200
     [ "$1" -ge "$_round" ] || _round=$1
 }
 
-# writable JOB: can its state be changed? A file system that has become read-only lets root pass -w in
-# some shells. Nothing may be made where somebody is about to remove it all.
+# writable JOB: can the job's state be changed? In some shells -w says yes to root, even on a file
+# system that has become read-only; so a file is opened too. One that is there, since the directory
+# may be about to be removed, and a new file would prevent that.
 writable() {
     [ -w "$1" ] && { [ ! -f "$1/spec" ] || true 2>/dev/null >>"$1/spec" || ! denied "$1/spec"; }
 }
 
-# denied FILE: is it proven that this cannot be written? Whatever else fails, a full table of files
-# above all, is no proof. In a subshell: dash ends where it gets no pipe.
+# denied FILE: is it proven that this file cannot be written? Other failures, of a full table of
+# open files above all, prove nothing. In a subshell, since dash ends where it cannot make a pipe.
 denied() {
     (
         LC_ALL=C

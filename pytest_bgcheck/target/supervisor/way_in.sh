@@ -1,11 +1,11 @@
-# The way into a run's directory.
+# The way into a run's directory, and the proof that nobody else can write there. It is also sent
+# with each request, and run before the program that lies on the target. Others can write in the
+# directory above, so all is looked at from within: what is proven there, others cannot change any
+# more.
 
-# Also sent with each request, and run before anything that lies on the target. The directories are in a
-# place where others can write, so they are looked at from within: what is proven then cannot be
-# changed by others any more, and what they can do outside does not matter.
-
-# proven: are this directory, the run's, the one above it, the user's, and the program here the user's own,
-# and closed to others? An access list (+) may open them. One ls, and no names: the order is by name.
+# proven: do this directory, the one above it, and the program here belong to this user, and are
+# they closed to others? A "+" is an access list, which may open them. One ls without names, since
+# its order is by name.
 proven() {
     # shellcheck disable=SC2012,SC2046 # fields
     set -- $(LC_ALL=C TIME_STYLE=long-iso ls -ldn . .. ./supervisor.sh 2>/dev/null)
@@ -17,7 +17,8 @@ proven() {
     done
 }
 
-# private DIRECTORY: is it ours, and closed to others? If not, set $_why, but for one that is not there.
+# private DIRECTORY: does it belong to this user, and is it closed to others? If not, set $_why,
+# unless it is not there.
 private() {
     # shellcheck disable=SC2012,SC2046 # fields
     set -- "$1" $(LC_ALL=C TIME_STYLE=long-iso ls -ldn "$1" 2>/dev/null)
@@ -32,8 +33,9 @@ private() {
     return 1
 }
 
-# enter_run in DIRECTORY | below BASE, VERB SHELL NONCE RUN...: become the program of a run. DIRECTORY is what
-# a start has told; BASE is what one was given that never answered.
+# enter_run in DIRECTORY VERB SHELL NONCE RUN NAME=VALUE..., or
+# enter_run below BASE VERB SHELL NONCE RUN NAME=VALUE...: enter the run's directory, and execute its program.
+# DIRECTORY is what the start has told; BASE is what a start was given that has not answered.
 enter_run() {
     _how=$1 _dir=$(printf %b "$2")
     _uid=$(id -u) _why=""
@@ -41,8 +43,10 @@ enter_run() {
     if [ "$_how" = below ]; then
         cd -P -- "${_dir:-${TMPDIR:-/tmp}}" 2>/dev/null && _dir=${PWD%/}/pytest-bgcheck-$_uid/$4 || _dir=
     fi
-    # It was told as it is without links.
-    if [ -n "$_dir" ] && cd -P -- "$_dir" 2>/dev/null && [ "$PWD" = "$_dir" ] && proven; then exec "$2" ./supervisor.sh "$@"; fi
+    # The start has told it without links.
+    if [ -n "$_dir" ] && cd -P -- "$_dir" 2>/dev/null && [ "$PWD" = "$_dir" ] && proven; then
+        exec "$2" ./supervisor.sh "$@"
+    fi
     if [ -n "$_dir" ] && private "${_dir%/*}" && private "$_dir" && [ -e "$_dir/supervisor.sh" ]; then
         _why="$_dir/supervisor.sh could have been written by others"
     fi

@@ -1,27 +1,32 @@
-# The words of a request, for all requests. Behind VERB SHELL NONCE RUN each word is NAME=VALUE, as
-# `requests.py` writes it. A value is data, and never becomes program text. A word holds for all jobs
-# behind it until another takes its place, so that what is the same for all is sent once.
+# The words of a request. Behind VERB SHELL NONCE RUN each word is NAME=VALUE, as `requests.py`
+# writes it. A value is data, and never becomes program text. A word holds for all jobs behind it,
+# until the next word of that name: so what is the same for many jobs is sent once.
 #
-#   start    base=DIRECTORY, where the user's directory is to be: encoded, and empty for $TMPDIR or /tmp
-#            file=NAME data=DATA, a part of a script or a specification; encoded
-#   await    expire_s=SECONDS budget=BYTES stream=1 or 0, see await; list=NAME, of jobs that keep has stored
-#   keep     list=NAME.NUMBER and, not looked at, words for an await
-#   clean    keep=1 or 0: whether the directory is to stay
+#   start    base=DIRECTORY                 where the user's directory is to be, encoded; must be the first
+#                                           word; empty: in $TMPDIR or /tmp
+#            file=NAME data=DATA            a part of a script or of a specification, encoded
+#   await    expire_s=SECONDS               how long to wait
+#            budget=BYTES                   of output in one frame, beyond which no further job is told in it
+#            stream=1 or 0                  whether to go on until all jobs have ended
+#            list=NAME                      jobs that keep has stored
+#   keep     list=NAME.NUMBER               then words of an await, which are stored as they are
+#   clean    keep=1 or 0                    whether the run's directory is to stay
 #
-#   id=ID                           the job, with all words ahead of it that hold
-#   timeout_cs=N grace_cs=N         its limits, in centiseconds (start, await)
-#   output_limit=BYTES              of each stream in a report (start, await, tail)
-#   retry_every_s=SECONDS rc=N,N    run again after these seconds, until its exit code is one of these;
-#                                   empty for not again (start)
-#   terms=DIGEST                    of its declaration (start)
-#   script_size=BYTES               of its script, which was sent as files; 0 for none (start)
-#   spec_size=BYTES spec=DATA       its specification, encoded; empty if it was sent as files (start)
+#   id=ID                                   the job, to which all words ahead of it apply
+#   timeout_cs=N grace_cs=N                 its limits in centiseconds (start, await)
+#   output_limit=BYTES                      of each stream in a report (start, await, tail)
+#   retry_every_s=SECONDS                   run it again after these seconds; empty: run it once (start)
+#   rc=N,N                                  until its exit code is one of these (start)
+#   terms=DIGEST                            of its declaration (start)
+#   script_size=BYTES                       of its script, which was sent as files; 0: it has none (start)
+#   spec_size=BYTES spec=DATA               its specification, encoded; no spec: it was sent as files (start)
 
-# What a request does not say is empty, whatever a login's variables are.
+# A word that a request does not say is empty, whatever a login's variable of that name is.
 _base="" _expire_s="" _budget="" _stream="" _list="" _keep=""
 
-# each_job STEP WORD...: read the words, and take the step with each job: $_id. By builtins alone: a request has
-# thousands of words. What is a job's own is not kept for the next.
+# each_job STEP WORD...: read the words, and call STEP for each job, which is $_id. By builtins
+# alone, since there can be thousands of words. terms, spec_size and spec do not hold for the next
+# job.
 each_job() {
     _step=$1 _file="" _timeout_cs="" _grace_cs="" _output_limit="" _retry_every_s="" _rc="" _script_size="" \
         _terms="" _spec_size="" _spec=""
@@ -54,7 +59,7 @@ each_job() {
     done
 }
 
-# lacks NAME...: refuse the request, which has not said one of these.
+# lacks NAME...: refuse the request, in which one of these words is missing.
 lacks() {
     refuse "*" "the request lacks one of the words: $*"
     finish
