@@ -33,13 +33,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from .. import signals
 from ..events import JobEnded
 from ..ledger import RUN_ENDED
 from ..plan import duration_key
 from ..report import files, github
 from ..report.figures import Run, figures, unjudged_failure_line
-from . import durations, summary
+from . import durations, signals, summary
 from .whole_run import WholeRun
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def finish(
             _end_own_session(ours, whole_run, ask=not interrupted)
         if whole_run is not None and workers is not None:
             _clean_for_workers(workers, whole_run, ask=not interrupted)
-        if signals.in_a_hurry():
+        if signals.interrupted():
             session.exitstatus = pytest.ExitCode.INTERRUPTED
         if whole_run is not None:
             _close(whole_run, session)
@@ -127,7 +126,13 @@ def _clean(
 
     Returns where files were kept, and what was not cleaned up: a line for each target.
     """
-    not_cleaned_up = runner.close(targets, keep=keep, within_s=within_s, ask_about=ask_about)
+    not_cleaned_up = runner.close(
+        targets,
+        keep=keep,
+        within_s=within_s,
+        ask_about=ask_about,
+        interrupted=signals.interrupted,
+    )
     kept = [f"{t.label}: {t.path}" for t in targets if t.directory] if keep else []
     return kept, not_cleaned_up
 
@@ -149,7 +154,7 @@ def _clean_for_workers(workers: Workers, whole_run: WholeRun, *, ask: bool) -> N
     settings = whole_run.settings
     runner = Runner(workers.run, base=settings.dir, forks=settings.forks, on_end=on_end)
     unfinished = _unfinished(whole_run, targets) if ask else []
-    runner.adopt(unfinished)
+    runner.records.adopt(unfinished)
     # The workers have spent time on their end already, and one limit holds for both.
     spent_s = 0.0 if workers.over_at is None else time.monotonic() - workers.over_at
     restore_log = connection.silence()

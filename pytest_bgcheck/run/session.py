@@ -256,7 +256,7 @@ class Session:
     def asked_by_child(self, plain: Mapping[str, Any]) -> None:
         """Take note that a forked child may have left files on a target."""
         ref = hosts.from_plain(plain)
-        self._target(ref, plain["sudo"], plain["sudo_user"]).asked = True
+        self._target(ref, plain["sudo"], plain["sudo_user"]).start_requested = True
 
     # --- the end ------------------------------------------------------------------------------
 
@@ -272,4 +272,4 @@ class Session:
 
     def tests_are_over(self) -> None:
         """Note that no worker has a test left: starts are waited for only for a moment."""
-        self.runner.hurry()
+        self.runner.no_test_waits()

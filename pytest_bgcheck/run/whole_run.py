@@ -12,11 +12,11 @@ from ..ledger import Ledger
 from ..options import Settings, only_looks
 from ..plan import Durations
 from ..report.figures import Figures, Run
-from ..signals import Termination
 from . import durations
 from .announce import Announcer
 from .outcomes import Outcomes
 from .progress import Progress
+from .signals import Termination
 
 
 class WholeRun:

@@ -91,17 +91,17 @@ class Calls:
         request = requests.clean_request(where, nonce, self.run, keep, self._shell)
         return Call("clean", target.label, nonce, request)
 
-    def place(self, target: Target) -> str:
-        """Return where the run's files are on a target, as far as that is known."""
-        return place(target.directory, self.base, self.run)
+    def run_directory(self, target: Target) -> str:
+        """Return the run's directory on a target, for people."""
+        return run_directory(target.directory, self.base, self.run)
 
     def go_on_in_child(self) -> None:
         """Be those of a forked child: the turns of the parent's threads are never given back."""
         self._forks = threading.Semaphore(self._at_once)
 
 
-def place(directory: bytes | None, base: str, run: str) -> str:
-    """Return where a run's files are on a target, as far as that is known."""
+def run_directory(directory: bytes | None, base: str, run: str) -> str:
+    """Return a run's directory on a target, for people: where it must be, if nobody has told it."""
     if directory is not None:
         return directory.decode("utf-8", "replace")
     return f"{base or '${TMPDIR:-/tmp}'}/pytest-bgcheck-UID/{run}"

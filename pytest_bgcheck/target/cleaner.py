@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from ..errors import BadReply, Gone, Refused, TargetError, Unreachable
 from ..ledger import RUN_ENDED
 from ..model import State
-from ..signals import in_a_hurry
 from . import recovery, requests
 from .calls import Calls
 from .records import Record, Records, Target, log_internal_error
@@ -22,11 +21,11 @@ CLEAN_S = 9.0
 CLEAN_TURN_S = 2.0
 """How long a host waits for its turn among ``forks``: those that do not answer delay no others."""
 
-HURRY_S = 0.1
-"""How soon the end is cut short for a user who is in a hurry."""
+INTERRUPT_S = 0.1
+"""How soon the end is cut short by an interrupt."""
 
 HANG_UP_S = 3.0
-"""How long connections may take to end then."""
+"""How long connections may take to end after an interrupt."""
 
 
 class Cleaner:
@@ -60,13 +59,16 @@ class Cleaner:
         keep: bool = False,
         within_s: float | None = None,
         ask_about: Iterable[Record] = (),
+        interrupted: Callable[[], bool] = lambda: False,
     ) -> list[str]:
-        """End all jobs and remove all files, in ``within_s`` (`CLEAN_S`) and a moment at the most;
-        sooner, if a signal says so (`signals.held`).
+        """End all jobs and remove all files, unless ``keep``; and end all connections.
 
-        Returns what did not work, a line for each target, with what may be left there. Jobs that
-        still ran are cancelled; a target is asked before about those of ``ask_about``, for they may
-        have just ended.
+        Takes ``within_s`` seconds (None: `CLEAN_S`) and a moment at the most. As soon as
+        ``interrupted()``, no answer is waited for any more. Jobs that still ran are cancelled; a
+        target is asked before about those of ``ask_about``, for they may have just ended.
+
+        Returns what did not work, a line for each target, with what may be left there. Raises
+        nothing.
         """
         asked = list(ask_about)
         self._records.close()
@@ -79,17 +81,17 @@ class Cleaner:
             try:
                 thread.start()
             except RuntimeError as error:  # no more threads
-                troubles[target] = f"{error}; {self._calls.place(target)} may be left there"
+                troubles[target] = f"{error}; {self._calls.run_directory(target)} may be left there"
             else:
                 threads[target] = thread
         for thread in threads.values():
-            while thread.is_alive() and self._clock() < deadline + 0.5 and not in_a_hurry():
-                thread.join(HURRY_S)
+            while thread.is_alive() and self._clock() < deadline + 0.5 and not interrupted():
+                thread.join(INTERRUPT_S)
         late = [target for target, thread in threads.items() if thread.is_alive()]
-        why = "interrupted" if in_a_hurry() else "no answer in time"
+        why = "interrupted" if interrupted() else "no answer in time"
         for target in late:
-            troubles[target] = f"{why}; {self._calls.place(target)} may be left there"
-        if late and in_a_hurry():
+            troubles[target] = f"{why}; {self._calls.run_directory(target)} may be left there"
+        if late and interrupted():
             self._hang_up(late)
         self._records.cancel_all(self._records.values())
         return [f"{target.label}: {trouble}" for target, trouble in list(troubles.items())]
@@ -121,7 +123,7 @@ class Cleaner:
             with changed:
                 changed.wait_for(lambda: target.starting == 0, left_s() / 2)
             known = target.directory is not None
-            if not known and not target.asked:
+            if not known and not target.start_requested:
                 return
             self._ask_last(target, [r for r in ask_about if not r.state.final], left_s() / 3)
             for failures in itertools.count(1):
@@ -143,10 +145,10 @@ class Cleaner:
         except TargetError as error:
             # Who was never let in has left nothing. But the answer to a start may have been lost.
             if target.directory is not None or not isinstance(error, Refused):
-                troubles[target] = f"{error}; {calls.place(target)} may be left there"
+                troubles[target] = f"{error}; {calls.run_directory(target)} may be left there"
         except Exception as error:
             said = log_internal_error(target, error)
-            troubles[target] = f"{said}; {calls.place(target)} may be left there"
+            troubles[target] = f"{said}; {calls.run_directory(target)} may be left there"
         finally:
             _close_transport(target)
 

@@ -50,9 +50,9 @@ class Target:
 
     ``label`` is what people read; ``identity`` tells hosts apart, ``key`` targets, and it is the
     same in all processes of the run. ``directory`` is the run's on the target, None until a start
-    has told it. ``asked``: a start was asked for, so that there may be something to clean.
-    ``started_by_others``: jobs that other processes of the run have started there, by id: their
-    terms, and when this was heard, by the monotonic clock.
+    has told it. ``start_requested``: there may be something to clean. ``started_elsewhere``: jobs
+    that other processes of the run have started there, by id: their terms, and when this was
+    heard, by the monotonic clock.
 
     ``starting`` counts the threads that start jobs there, ``waits`` the callers that wait for one.
     ``running`` has the jobs that are known to run, by id. ``has_waiter``: a thread collects their
@@ -64,8 +64,8 @@ class Target:
     transport: Transport
     key: str = ""
     directory: bytes | None = None
-    asked: bool = False
-    started_by_others: dict[str, tuple[str, float]] = field(default_factory=dict)
+    start_requested: bool = False
+    started_elsewhere: dict[str, tuple[str, float]] = field(default_factory=dict)
     starting: int = 0
     running: dict[str, Record] = field(default_factory=dict)
     has_waiter: bool = False

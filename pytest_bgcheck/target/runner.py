@@ -81,7 +81,7 @@ class Runner:
         self._in_child = False
         self._without_threads: dict[Target, list[Record]] = {}
         self._unreachable: dict[str, str] = {}
-        self._nobody_waits = False
+        self._no_test_waits = False
 
     # --- starting -----------------------------------------------------------------------------
 
@@ -98,15 +98,15 @@ class Runner:
                     self.records.add(record)
                     if self.records.closing:
                         self.records.settle(record, Result(State.CANCELLED, detail=RUN_ENDED))
-                    elif target.started_by_others.get(spec.id, ("", 0))[0] == spec.terms:
-                        self.records.note_start(record, target.started_by_others[spec.id][1])
+                    elif target.started_elsewhere.get(spec.id, ("", 0))[0] == spec.terms:
+                        self.records.note_start(record, target.started_elsewhere[spec.id][1])
                         attached.setdefault(target, []).append(record)
                     else:
                         batches.setdefault(target, []).append(record)
                 result.append(record)
             for target in batches:
                 target.starting += 1
-                target.asked = True
+                target.start_requested = True
         for target, records in batches.items():
             self._in_thread(self._start, target, records)
         for target, records in attached.items():
@@ -123,7 +123,7 @@ class Runner:
             target.directory = target.directory or directory
             now = self._clock()
             for id, digest in terms.items():
-                target.started_by_others.setdefault(id, (digest, now))
+                target.started_elsewhere.setdefault(id, (digest, now))
 
     def _ensure_waiter(self, target: Target, attached: Sequence[Record]) -> None:
         """Have a waiter for a target with running jobs.
@@ -397,26 +397,25 @@ class Runner:
     # --- the end ------------------------------------------------------------------------------
 
     def settle_starts(self, targets: Iterable[Target]) -> None:
-        """Wait until the starts that are under way have come true or were given up; from `hurry` on
-        for a moment only, so that what a host has just begun is there to be cleaned."""
+        """Wait until the starts that are under way are answered, or tried no more.
+
+        As soon as no test waits for a job (`no_test_waits`), wait for `SETTLE_S` only, so that what
+        a host has just begun is there to be cleaned.
+        """
         waited = list(targets)
 
         def settled() -> bool:
             return self.records.closing or not any(target.starting for target in waited)
 
         with self.records.changed:
-            self.records.changed.wait_for(lambda: self._nobody_waits or settled())
+            self.records.changed.wait_for(lambda: self._no_test_waits or settled())
             self.records.changed.wait_for(settled, SETTLE_S)
 
-    def hurry(self) -> None:
-        """Take note that nobody in the run waits for a job any more."""
+    def no_test_waits(self) -> None:
+        """Take note that no test of the run waits for a job any more."""
         with self.records.changed:
-            self._nobody_waits = True
+            self._no_test_waits = True
             self.records.changed.notify_all()
-
-    def adopt(self, records: Iterable[Record]) -> None:
-        """Take on jobs that other processes of the run have started, for the run's end."""
-        self.records.adopt(records)
 
     def stop(self, targets: Iterable[Target]) -> None:
         """Wait for nothing any more. See `Cleaner.stop`."""
@@ -429,6 +428,9 @@ class Runner:
         keep: bool = False,
         within_s: float | None = None,
         ask_about: Iterable[Record] = (),
+        interrupted: Callable[[], bool] = lambda: False,
     ) -> list[str]:
         """End all jobs and remove all files. See `Cleaner.close`."""
-        return self._cleaner.close(targets, keep=keep, within_s=within_s, ask_about=ask_about)
+        return self._cleaner.close(
+            targets, keep=keep, within_s=within_s, ask_about=ask_about, interrupted=interrupted
+        )

@@ -176,7 +176,7 @@ class Controller:
         if not self._targets:
             return []
         from ..target import hosts
-        from ..target.calls import place
+        from ..target.calls import run_directory
         from ..target.host_transport import HostTransport
         from ..target.records import Target
 
@@ -186,7 +186,7 @@ class Controller:
             directory = self._started.get(key, (None,))[0]
             if facts["place"] not in ("", here()):
                 if key not in self._cleaned:
-                    left = place(directory, base, self.run)
+                    left = run_directory(directory, base, self.run)
                     not_cleaned_up.append(
                         f"{facts['label']}: of a worker that is gone; {left} may be left there"
                     )
@@ -198,5 +198,7 @@ class Controller:
                 not_cleaned_up.append(f"{facts['label']}: {line}")
                 continue
             way = HostTransport(ref.backend, facts["sudo"], facts["sudo_user"])
-            targets.append(Target(ref.label, ref.identity, way, key, directory, asked=True))
+            targets.append(
+                Target(ref.label, ref.identity, way, key, directory, start_requested=True)
+            )
         return targets

@@ -244,7 +244,7 @@ def most_threads(real_run: RealRun, jobs: list[Record]) -> int:
     return most
 
 
-# --- in a hurry -----------------------------------------------------------------------------------
+# --- an interrupt ---------------------------------------------------------------------------------
 
 
 def test_one_more_interrupt_cuts_the_clean_up_short_and_leaves_no_connection(

@@ -1,8 +1,8 @@
-"""SIGTERM and SIGHUP end a run as Ctrl-C does, so that the targets are cleaned; and while they are
+"""SIGTERM and SIGHUP end a run as Ctrl-C does, so that the targets are cleaned. While they are
 cleaned, one more signal of the three cuts that short, but does not tear it apart.
 
-Python's default would end the process on the spot. A handler that the suite or the caller (nohup)
-has set is left alone. Imports nothing of the package.
+Python's default for the two would end the process on the spot. A handler that the suite or the
+caller (nohup) has set is left alone. Imports nothing of the package.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ def _raise(number: int, frame: FrameType | None) -> None:
     raise Terminated(signal.Signals(number).name)
 
 
-_in_a_hurry = False
+_interrupted = False
 
 
-def in_a_hurry() -> bool:
+def interrupted() -> bool:
     """Return whether a signal has come while signals were `held`."""
-    return _in_a_hurry
+    return _interrupted
 
 
 def _note(number: int, frame: FrameType | None) -> None:
-    global _in_a_hurry
-    _in_a_hurry = True
+    global _interrupted
+    _interrupted = True
 
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Raise nothing for a signal that would end the run: it is ending. See `in_a_hurry`."""
-    global _in_a_hurry
-    _in_a_hurry = False
+    """Raise nothing for a signal that would end the run: it is ending. See `interrupted`."""
+    global _interrupted
+    _interrupted = False
     before = {}
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, *SIGNALS):
