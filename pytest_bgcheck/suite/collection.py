@@ -13,6 +13,7 @@ import pytest
 from .. import plan
 from ..arguments import Awaited, read_marks
 from ..compat.pytest import active_fixtures, fixture_definitions
+from ..compat.testinfra import host_parameter
 from ..errors import WrongUse
 from ..model import Check
 from ..target import hosts, requests
@@ -135,8 +136,7 @@ def own_host(item: pytest.Item) -> HostRef | None:
 
     Raises WrongUse if the suite has a ``host`` of its own that is no testinfra host.
     """
-    callspec = getattr(item, "callspec", None)
-    host = None if callspec is None else callspec.params.get("_testinfra_host")
+    host = host_parameter(item)
     if host is None:
         host = getattr(item, "funcargs", {}).get("host") or _host_by_request(item)
     return None if host is None else hosts.host_ref(host)

@@ -9,7 +9,6 @@ daemon thread that is abandoned when the time is over.
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 import queue
@@ -28,6 +27,14 @@ from typing import Any, TypeVar
 
 from testinfra.backend.base import BaseBackend, CommandResult
 
+from ..compat.testinfra import (
+    close_client,
+    delegate_of,
+    local_result,
+    outputs_of,
+    own_copy,
+    result_in,
+)
 from ..errors import TargetError, Unreachable
 from . import causes, requests
 from .sharing import SharedConnection
@@ -70,14 +77,13 @@ class Connection:
 
     def __init__(self, backend: BaseBackend, become: bool, abrupt: bool) -> None:
         self._abrupt = abrupt
-        delegate = _delegate(backend)
-        self._backend = copy.copy(delegate or backend)
-        # One paramiko client must not serve several threads.
-        vars(self._backend).pop("client", None)
+        try:
+            delegate = delegate_of(backend)
+        except Exception as error:
+            raise causes.of_exception(error) from error
+        self._backend = own_copy(delegate or backend, self._run_local)
         # The caller has applied sudo. A delegate has its own, of the inventory.
-        self._sudo = delegate is not None and become and self._backend.sudo
-        self._backend.sudo = False
-        self._backend.run_local = self._run_local
+        self._sudo = delegate is not None and become and delegate.sudo
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
         self._timeout_s = 0.0
@@ -124,7 +130,7 @@ class Connection:
                 raise
             finally:
                 self._process = None
-        return CommandResult(self._backend, process.returncode, command.encode(), stdout, stderr)
+        return local_result(self._backend, process.returncode, command, stdout, stderr)
 
     def close(self) -> None:
         self._closed = True
@@ -134,9 +140,7 @@ class Connection:
                 os.killpg(process.pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 pass
-        client = vars(self._backend).get("client")
-        if client is not None:
-            client.close()
+        close_client(self._backend)
 
 
 _LOG_KEPT = 1 << 16
@@ -206,21 +210,6 @@ def _outputs(
     return kept[process.stdout], kept[process.stderr]
 
 
-def _delegate(backend: Any) -> BaseBackend | None:
-    """Return the backend that testinfra runs on for an Ansible host, if it needs no Ansible."""
-    if backend.get_connection_type() != "ansible" or backend.force_ansible:
-        return None
-    try:
-        host = backend.ansible_runner.get_host(
-            backend.host,
-            ssh_config=backend.ssh_config,
-            ssh_identity_file=backend.ssh_identity_file,
-        )
-    except Exception as error:
-        raise causes.of_exception(error) from error
-    return None if host is None else host.backend
-
-
 def _run(backend: BaseBackend, request: str) -> Answer:
     _quiet.on = True
     try:
@@ -228,19 +217,14 @@ def _run(backend: BaseBackend, request: str) -> Answer:
     except TargetError:
         raise
     except Exception as error:
-        cause = error.args[0] if error.args else None
-        if not isinstance(cause, CommandResult):
+        found = result_in(error)
+        if found is None:
             raise causes.of_exception(error) from error
-        result = cause  # testinfra raises ssh's 255
+        result = found
     finally:
         _quiet.on = False
     kind = backend.get_connection_type()
-    return Answer(result.rc, _bytes(result._stdout), _bytes(result._stderr), kind)
-
-
-def _bytes(output: str | bytes) -> bytes:
-    # Not stdout_bytes: to encode a str, testinfra would run Python on the target.
-    return output if isinstance(output, bytes) else output.encode("utf-8", "surrogateescape")
+    return Answer(result.rc, *outputs_of(result), kind)
 
 
 ResultT = TypeVar("ResultT")

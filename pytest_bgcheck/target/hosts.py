@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import testinfra
-from testinfra.backend import get_backend_class, parse_hostspec
 from testinfra.backend.base import BaseBackend, HostSpec
 
+from ..compat.testinfra import backend_of, connection_in, settings_of
 from ..errors import WrongUse
 from .place import here
 
@@ -77,11 +77,7 @@ def _ref(backend: BaseBackend) -> HostRef:
 def _facts(backend: BaseBackend) -> dict[str, Any]:
     """Return a backend's settings: all that it needs to be made again."""
     plain = (str, int, float, bool, type(None), HostSpec)
-    return {
-        name: value
-        for name, value in vars(backend).items()
-        if not name.startswith("_") and isinstance(value, plain)
-    }
+    return {name: value for name, value in settings_of(backend).items() if isinstance(value, plain)}
 
 
 def to_plain(ref: HostRef) -> dict[str, Any]:
@@ -99,10 +95,7 @@ def from_plain(plain: Mapping[str, Any]) -> HostRef:
     facts = dict(plain["facts"])
     if isinstance(facts.get("host"), dict):
         facts["host"] = HostSpec(**facts["host"])
-    kind = get_backend_class(plain["kind"])
-    backend = kind.__new__(kind)
-    vars(backend).update(facts)
-    return _ref(backend)
+    return _ref(backend_of(plain["kind"], facts))
 
 
 def resolve(specs: Iterable[str | None], config: pytest.Config) -> list[HostRef]:
@@ -113,8 +106,7 @@ def resolve(specs: Iterable[str | None], config: pytest.Config) -> list[HostRef]
     settings = {name: config.getoption(name, None) for name in _SETTINGS}
     specs = list(specs)
     for spec in specs:
-        connection = parse_hostspec(spec)[1].get("connection", settings["connection"])
-        if connection == "winrm":
+        if (connection_in(spec) or settings["connection"]) == "winrm":
             raise WrongUse(_winrm(str(spec)))
     try:
         hosts = testinfra.get_hosts(specs, **settings)

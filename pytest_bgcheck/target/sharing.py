@@ -16,6 +16,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from ..compat.testinfra import ssh_command
+
 _LONGEST = 104 - len("/0123.0123456789abcdef") - 1
 """Of the directory of a socket; ssh first binds it with 17 characters more."""
 
@@ -86,7 +88,7 @@ def _shares_none(backend: Any) -> bool:
         return False
     if "control" in extra or re.search(r"(^|\s)-[a-z]*[ms]", extra):
         return False
-    words, arguments = backend._build_ssh_command("")
+    words, arguments = ssh_command(backend)
     command = backend.quote(" ".join(["ssh", "-G", *words[1:]]), *arguments)
     try:
         done = subprocess.run(
