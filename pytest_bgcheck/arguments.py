@@ -119,9 +119,9 @@ def make_check(
     script = given.get("script")
     if (command is None) == (script is None):
         raise WrongUse("exactly one of command and script must be given, "
-                       + ("not both" if script is not None else "got none"))  # fmt: skip
+                       + ("not both" if script is not None else "and none was"))  # fmt: skip
     if script is None and given.get("args") is not None:
-        raise WrongUse("args go with script; a command has its arguments in it")
+        raise WrongUse("args go with script; put the arguments of a command into the command")
     fields = {"timeout_s": timeout_s, **_read(CHECK, given)}
     if script is not None:
         path, argv = fields["script"], fields.get("argv", ())
@@ -229,7 +229,7 @@ def read_marks(marks: Iterable[pytest.Mark], requested: Iterable[str]) -> dict[s
     for mark in reversed(list(marks)):
         for name in mark.args:
             if not isinstance(name, str) or not name:
-                raise WrongUse(f"a mark's arguments are names of checks, not {name!r}")
+                raise WrongUse(f"the mark's arguments must be names of checks, not {name!r}")
         known = [row.name for row in MARK]
         unknown = sorted(set(mark.kwargs) - set(known))
         if unknown:

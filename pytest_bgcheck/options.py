@@ -79,9 +79,9 @@ def _number(kind: type[float] | type[int]) -> Callable[[str], float]:
         try:
             number = kind(given)
         except ValueError:
-            raise ValueError(f"{given!r} is no number") from None
+            raise ValueError(f"must be a number, not {given!r}") from None
         if not 0 < number <= LONGEST_S:
-            raise ValueError(f"{given!r} is out of range")
+            raise ValueError(f"must be more than 0 and at most {LONGEST_S:g}, not {given!r}")
         return number
 
     return read
@@ -90,7 +90,7 @@ def _number(kind: type[float] | type[int]) -> Callable[[str], float]:
 def _choice(*choices: str) -> Callable[[str], str]:
     def read(given: str) -> str:
         if given not in choices:
-            raise ValueError(f"{given!r} is none of {', '.join(choices)}")
+            raise ValueError(f"must be one of {', '.join(choices)}, not {given!r}")
         return given
 
     return read
@@ -98,7 +98,7 @@ def _choice(*choices: str) -> Callable[[str], str]:
 
 def _directory(given: str) -> str:
     if not given.startswith("/") or "\0" in given:
-        raise ValueError(f"{given!r} is no absolute path")
+        raise ValueError(f"must be an absolute path, not {given!r}")
     return given
 
 
@@ -106,7 +106,7 @@ def _reports(given: Sequence[str]) -> tuple[Path, ...]:
     paths = tuple(Path(path) for path in given)
     for path in paths:
         if path.suffix not in (".json", ".html"):
-            raise ValueError(f"{path.name!r} is neither .json nor .html")
+            raise ValueError(f"must end in .json or .html, not {path.name!r}")
         if path.suffix == ".html" and importlib.util.find_spec("jinja2") is None:
             raise ValueError(f"{path.name} needs jinja2: pip install 'pytest-bgcheck[report]'")
     return paths
@@ -117,26 +117,28 @@ _SWITCH = {"type": "bool", "default": True}
 
 OPTIONS = (
     Option("timeout", "timeout_s", 360.0, _number(float), {"metavar": "SECONDS"}, {},
-           "seconds a check may run on its target if it does not say (default: 360)"),
+           "the timeout of checks that declare none, in seconds (default: 360)"),
     Option("order", "order", "last", _choice("last", "keep"), {"metavar": "last|keep"}, {},
-           "tests that await checks: 'last', behind the others (default), or 'keep'"),
+           "where tests that await checks run: 'last', behind the others (default), or 'keep',"
+           " where they are"),
     Option("unawaited", "unawaited", UNAWAITED[0], _choice(*UNAWAITED),
            {"metavar": "|".join(UNAWAITED)}, {},
-           "a check that no test judged, though one that requests it has run, fails the run if it"
-           " did not succeed ('warn', default), in any case ('fail') or never ('ignore')"),
+           "when the run fails for a check that no test judged, though a test that requests it has"
+           " run: if it did not succeed ('warn', default), always ('fail') or never ('ignore')"),
     Option("dir", "dir", "", _directory, {"metavar": "DIR"}, {},
            "directory for the run's files on the targets (default: their TMPDIR or /tmp)"),
     Option("forks", "forks", 32, _number(int), {"metavar": "N"}, {},
-           "hosts spoken to at once to start and to clean up (default: 32)"),
+           "how many hosts are started or cleaned up at the same time (default: 32)"),
     Option("plan", "plan", False, bool, _FLAG, None,
-           "show checks, hosts and awaiting tests; start nothing"),
+           "show which checks would start on which hosts, and the tests that await them; start"
+           " nothing"),
     Option("report", "reports", (), _reports, {"action": "append", "metavar": "PATH"}, None,
            "write a report of the run, .json or .html by its ending; repeatable;"
            " .html needs pytest-bgcheck[report]"),
     Option("github_summary", "github_summary", True, bool, None, _SWITCH,
-           "on GitHub, add to the step's summary and annotate checks that did not succeed"),
+           "on GitHub, write a summary of the step, and annotate checks that did not succeed"),
     Option("junit_properties", "junit_properties", True, bool, None, _SWITCH,
-           "tell in the JUnit report, as properties of each test, what its checks did"),
+           "write what a test's checks did as properties of the test in the JUnit report"),
     Option("keep", "keep", False, bool, _FLAG, None, "leave the run's files on the targets"),
 )  # fmt: skip
 

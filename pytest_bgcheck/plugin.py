@@ -32,8 +32,8 @@ MARK = (
 )
 
 FIRST_IN_CHILD = (
-    "nothing that was collected uses background checks, and this test runs in a forked child: mark"
-    " a test, or request 'bgcheck' or a check's fixture as an argument"
+    "this test uses a background check in a forked child, but no test that was collected uses"
+    " any: mark a test, or request 'bgcheck' or a check's fixture as an argument"
 )
 
 WHOLE_RUN: pytest.StashKey[WholeRun] = pytest.StashKey()

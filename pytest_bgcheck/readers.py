@@ -24,11 +24,11 @@ def read_exit_codes(argument: str, value: object) -> frozenset[int]:
     for code in codes:
         if isinstance(code, bool) or not isinstance(code, int) or not 0 <= code <= 255:
             raise WrongUse(
-                f"{argument} must be an exit code from 0 to 255 or several, not {value!r}"
+                f"{argument} must be one or more exit codes from 0 to 255, not {value!r}"
             )
         result.add(code)
     if not result:
-        raise WrongUse(f"{argument} must have at least one exit code, got {value!r}")
+        raise WrongUse(f"{argument} must have at least one exit code, not {value!r}")
     return frozenset(result)
 
 
@@ -55,7 +55,7 @@ def read_text(argument: str, value: object) -> str:
     if not isinstance(value, str):
         raise WrongUse(f"{argument} must be a string, not {value!r}")
     if not value.strip() or "\0" in value:
-        raise WrongUse(f"{argument} must be neither empty nor hold a NUL, got {value!r}")
+        raise WrongUse(f"{argument} must not be empty or contain a NUL, got {value!r}")
     return _encodable(argument, value)
 
 
@@ -136,7 +136,7 @@ def _encodable(argument: str, value: str) -> str:
         value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         # The value may be a secret, and the error holds it.
-        raise WrongUse(f"{argument} holds characters that cannot be encoded") from None
+        raise WrongUse(f"{argument} contains characters that cannot be encoded as UTF-8") from None
     return value
 
 

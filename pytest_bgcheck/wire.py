@@ -54,7 +54,7 @@ def _number(value: Any) -> int | float:
         return number if _LEAST_INT <= number < _MOST_INT else float(number)
     if hasattr(type(value), "__float__"):
         return float.__float__(value) if isinstance(value, float) else float(value.__float__())
-    raise TypeError(f"{type(value).__name__} cannot be told to another process")
+    raise TypeError(f"{type(value).__name__} cannot be sent to another process")
 
 
 class Reader(Generic[KindT]):
@@ -96,7 +96,7 @@ def _reader(kind: Any) -> _Read:
         return lambda value: kind(_exactly(value, kind, int, float))
     if kind in _BUILTIN:
         return lambda value: _exactly(value, kind)
-    raise TypeError(f"a field of the type {kind} cannot be told to another process")
+    raise TypeError(f"a field of the type {kind} cannot be sent to another process")
 
 
 def _union_reader(kinds: Collection[Any]) -> _Read:

@@ -250,7 +250,7 @@ def test_a_run_with_such_values_is_told_whole_and_one_bad_message_makes_it_red(
     result.assert_outcomes(passed=2)
     assert result.ret == (1 if bad else 0)
     if bad:
-        result.stdout.fnmatch_lines(["*internal error: TypeError: object cannot be told*"])
+        result.stdout.fnmatch_lines(["*internal error: TypeError: object cannot be sent*"])
     else:
         result.stdout.no_fnmatch_line("*internal error*")
     assert not list(own_tmpdir.glob("pytest-bgcheck-*"))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 TOO_LATE = (
-    "the mark 'bgcheck' was added when the test was over, and so awaits nothing: add it in the"
+    "the mark 'bgcheck' was added after the test, when nothing could be awaited: add it in the"
     " set-up or in the body"
 )
 

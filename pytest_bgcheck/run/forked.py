@@ -64,7 +64,7 @@ class ChildLink(Link):
 
     def _write(self, *message: Any) -> None:
         if self._mail is None:  # rather fail than do what the parent does not know of
-            raise OSError("a forked child has no temporary file to tell its parent by")
+            raise OSError("there is no temporary file for a forked child's messages to its parent")
         self._mail.write(*message)
 
     def tell(self, event: Event) -> None:

@@ -27,7 +27,7 @@ def find(session: Session, name: str, host: str | None = None) -> Record:
         records = [record for record in records if record.target.identity == identity]
     if not records:
         raise KeyError(
-            f"background check {name!r} has no job on {host}, but on: {', '.join(places)}"
+            f"background check {name!r} has no job on {host}; it has one on: {', '.join(places)}"
         )
     if len({record.target.label for record in records}) > 1:
         raise KeyError(
@@ -37,7 +37,7 @@ def find(session: Session, name: str, host: str | None = None) -> Record:
     if len(records) > 1:
         raise KeyError(
             f"{len(records)} background checks with the name {name!r} run on"
-            f" {records[0].target.label}: a test reaches its own by its fixture, or by the mark"
+            f" {records[0].target.label}: a test gets its own by the check's fixture, or the mark"
         )
     return records[0]
 
@@ -49,7 +49,10 @@ def awaited(session: Session, item: pytest.Item, checks: ItemChecks, name: str) 
         check, refs = checks.declared[name]
         own = None if refs else own_host(item)
         if not refs and own is None:
-            pytest.fail(f"the host of background check {name!r} is not known", pytrace=False)
+            pytest.fail(
+                f"background check {name!r} has no host here: the test has no testinfra host",
+                pytrace=False,
+            )
         return [session.record(check, ref) for ref in refs or [own] if ref is not None]
     # Not all jobs of that name: of the declared checks only those count that the test can see.
     records = session.undeclared.get(name, [])

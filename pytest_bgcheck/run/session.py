@@ -210,7 +210,8 @@ class Session:
     def _not_started(self, check: Check, ref: HostRef) -> Record:
         """Return a job for a mode of pytest that sets fixtures up and runs no test."""
         transport = HostTransport(ref.backend, check.sudo, check.sudo_user)
-        result = Result(State.NOT_STARTED, detail="nothing is started in this mode of pytest")
+        detail = "pytest was asked to show something, not to run tests"
+        result = Result(State.NOT_STARTED, detail=detail)
         target = Target(ref.label, ref.identity, transport)
         return Record(Spec("", check), target, result.state, result)
 
@@ -221,7 +222,7 @@ class Session:
         different = check.differences(known)
         if different:
             raise WrongUse(
-                f"background check {check.name!r} was started on {ref.label} already,"
+                f"background check {check.name!r} was already started on {ref.label}"
                 f" with another {', '.join(different)}"
             )
         check_size(check, f"background check {check.name!r}")

@@ -50,7 +50,7 @@ class Declaration:
         """Return the check that is declared under a fixture's name. Raises WrongUse."""
         try:
             if name in RESERVED:
-                raise WrongUse(f"name {name!r} is the name of a fixture that checks need")
+                raise WrongUse(f"name must not be {name!r}: checks need the fixture of that name")
             if not isinstance(name, str) or not name.isidentifier():
                 raise WrongUse(f"name must be an identifier, not {name!r}")
             return make_check(

@@ -61,7 +61,7 @@ def _same_name_messages(checks: Sequence[tuple[str, Declaration]]) -> Iterator[s
         other = first.setdefault(name, declaration)
         if other is not declaration:
             place = f"{declaration.file}:{declaration.line}"
-            yield f"{other.place(name)}: name: the check at {place} has the same in this module"
+            yield f"{other.place(name)}: the check at {place} has the same name in this module"
 
 
 def _identity(site: DeclarationSite) -> tuple[str, int, str]:
@@ -90,7 +90,7 @@ def _message(site: DeclarationSite) -> str:
     other = declaration_in_variable(site.namespace.get(variable))
     if other is not None:
         return text + f"{variable} was assigned again, in line {other.line}"
-    return text + f"{variable} is something else at the end of the module"
+    return text + f"{variable} has another value at the end of the module"
 
 
 def check_name(site: DeclarationSite) -> str | None:

@@ -188,7 +188,7 @@ class Controller:
                 if key not in self._cleaned:
                     left = run_directory(directory, base, self.run)
                     not_cleaned_up.append(
-                        f"{facts['label']}: of a worker that is gone; {left} may be left there"
+                        f"{facts['label']}: its worker is gone; {left} may be left there"
                     )
                 continue
             try:

@@ -61,7 +61,9 @@ def test_a_run_without_checks_has_a_report_too(pytester: pytest.Pytester) -> Non
 def test_a_report_of_another_kind_is_a_usage_error(pytester: pytest.Pytester) -> None:
     result = run(pytester, "--bgcheck-report=r.xml", test_it=SUITE)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --bgcheck-report: 'r.xml' is neither .json nor .html"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: --bgcheck-report: must end in .json or .html, not 'r.xml'"]
+    )
 
 
 def test_a_page_without_jinja2_is_a_usage_error(pytester: pytest.Pytester) -> None:

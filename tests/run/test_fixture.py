@@ -38,7 +38,7 @@ def test_a_lookup_says_how_to_tell_jobs_apart(pytester: pytest.Pytester) -> None
         "def test_lookup(bgcheck):\n"
         "    with pytest.raises(KeyError, match='2 background checks with the name'):\n"
         "        bgcheck['c']\n"
-        "    with pytest.raises(KeyError, match='has no job on ssh://x, but on: local'):\n"
+        "    with pytest.raises(KeyError, match='has no job on ssh://x; it has one on: local'):\n"
         "        bgcheck['d', 'ssh://x']\n"
         "    job = bgcheck['d', 'local']\n"
         "    assert job is bgcheck['d', 'local://'] is bgcheck['d', job.host]\n"

@@ -63,7 +63,7 @@ def test_marks_that_come_at_run_time_are_awaited(pytester: pytest.Pytester) -> N
         [
             "background check 'late' on local failed: rc 4 after *",
             "background check 'bad' on local failed: rc 3 after *",
-            "a mark's arguments are names of checks, not 3",
+            "the mark's arguments must be names of checks, not 3",
             "*'goood' was declared or started for this test; did you mean 'good'?",
         ]
     )
@@ -121,7 +121,7 @@ def test_a_mark_without_names_awaits_what_running_fixtures_request(
         [
             "background check 'bad' on local failed: rc 3*",
             "background check 'slow' on local failed: rc 5*",
-            "the mark 'bgcheck' without names awaits*",
+            "this test awaits nothing: its mark 'bgcheck' has no names*",
         ]
     )
     result.stdout.no_fnmatch_line("*RuntimeError*")
@@ -278,6 +278,6 @@ def test_a_mark_that_comes_when_the_test_is_over_is_an_error(pytester: pytest.Py
         "@pytest.mark.bgcheck('good')\ndef test_good(): pass\n",
     )
     result.assert_outcomes(passed=3, errors=2)
-    line = "the mark 'bgcheck' was added when the test was over, and so awaits nothing: *"
+    line = "the mark 'bgcheck' was added after the test, when nothing could be awaited: *"
     result.stdout.fnmatch_lines(["*ERROR at teardown of test_hook*", line])
     result.stdout.fnmatch_lines(["*ERROR at teardown of test_fixture*", line])

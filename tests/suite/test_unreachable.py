@@ -36,11 +36,11 @@ LOST = {
     ),
     "its name is taken by a test's fixture": (
         "web = background_check('a')\n@pytest.fixture\ndef web(): pass",
-        "3: background check 'web': command 'a' would never run: web is something else at the end*",
+        "3: background check 'web': command 'a' would never run: web has another value at the end*",
     ),
     "two of one name": (
         "web = background_check('a')\nother = background_check('b', name='web')",
-        "3: background check 'web': name: the check at *:4 has the same in this module",
+        "3: background check 'web': the check at *:4 has the same name in this module",
     ),
     "in a list": (
         "checks = [background_check('a', name='a')]",

@@ -41,7 +41,7 @@ def test_a_check_of_another_module_is_not_found(pytester: pytest.Pytester, args:
             "background check 'theirs' is not visible to this test; it is declared in *test_a.py:3",
             "background check 'hidden' is not visible to this test; it is declared in *test_a.py:4",
             "background check 'shared' is not visible to this test; it is declared in *shared.py:3",
-            "a test sees the checks of its module, of its conftests and of plugins; *",
+            "a test sees the checks of its own module, of its conftests and of plugins; *",
             "no background check 'thiers' was declared or started for this test*",
             "known checks: *mine*",
         ]

@@ -11,7 +11,7 @@ WRONG = [
     ("'true', script='x'", "exactly one of command and script must be given, not both"),
     ("script='nowhere.sh'", "script cannot be read: *nowhere.sh: No such file"),
     ("'true', args=['x']", "args go with script"),
-    ("''", "command must be neither empty"),
+    ("''", "command must not be empty"),
     ("[]", "command must name a program"),
     ("['a', 3]", "command must be a string or a sequence of strings without NUL, got 3"),
     ("'true', timeout=-1", "timeout must be more than 0 seconds, not -1"),
@@ -20,9 +20,9 @@ WRONG = [
     ("'true', timeout=1e9", "timeout must be at most 864000 seconds"),
     ("'true', grace=-1", "grace must be 0 or more seconds, not -1"),
     ("'true', retry_every=0", "retry_every must be more than 0 seconds"),
-    ("'true', rc=256", "rc must be an exit code from 0 to 255 or several, not 256"),
+    ("'true', rc=256", "rc must be one or more exit codes from 0 to 255, not 256"),
     ("'true', rc=[]", "rc must have at least one exit code"),
-    ("'true', rc=True", "rc must be an exit code"),
+    ("'true', rc=True", "rc must be one or more exit codes"),
     ("'true', env=['A']", "env must be a mapping"),
     ("'true', env={'A-B': 'x'}", "env must have names of letters, digits and underscores"),
     ("'true', env={'A': 1}", r"env[[]'A'[]] must be a string"),
@@ -32,7 +32,7 @@ WRONG = [
     ("'true', name='a b'", "name must be an identifier, not 'a b'"),
     ("'true', name=3", "name must be an identifier, not 3"),
     ("'true', cwd=3", "cwd must be a string, not 3"),
-    ("'true', name='host'", "name 'host' is the name of a fixture that checks need"),
+    ("'true', name='host'", "name must not be 'host': checks need the fixture of that name"),
     ("'x' * 200000", "command is too long: a program takes 131,071 bytes in one word"),
 ]
 """Arguments of a declaration, and what is said of them."""
@@ -61,10 +61,10 @@ def test_a_check_in_a_class_is_a_usage_error(pytester: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     ("mark", "message"),
     [
-        ("3", "a mark's arguments are names of checks, not 3"),
+        ("3", "the mark's arguments must be names of checks, not 3"),
         ("'c', tiemout=3", "the mark takes rc and timeout, not tiemout"),
         ("'c', timeout=-1", "timeout must be more than 0 seconds"),
-        ("'c', rc='x'", "rc must be an exit code"),
+        ("'c', rc='x'", "rc must be one or more exit codes"),
     ],
 )
 def test_a_wrong_mark_is_a_usage_error(pytester: pytest.Pytester, mark: str, message: str) -> None:

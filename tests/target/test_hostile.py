@@ -158,7 +158,7 @@ def test_a_program_with_an_equals_sign_is_run_with_variables_too(
 
 @pytest.mark.parametrize("given", [{"env": {"A": "\ud800"}}, {"cwd": "/\ud800"}])
 def test_what_cannot_be_encoded_is_wrong_use_and_not_shown(given: dict[str, object]) -> None:
-    with pytest.raises(WrongUse, match="holds characters that cannot be encoded"):
+    with pytest.raises(WrongUse, match="contains characters that cannot be encoded"):
         make_check("c", "true", given, timeout_s=1, directory=Path())
 
 

@@ -81,7 +81,7 @@ def test_few_calls_are_made_to_a_host(
     ("text", "message"),
     [
         ("bad = background_check('x', timeout=-3)", "'bad': timeout must be more than 0 seconds"),
-        ("pytestmark = pytest.mark.bgcheck('c', rc='zero')", "rc must be an exit code"),
+        ("pytestmark = pytest.mark.bgcheck('c', rc='zero')", "rc must be one or more exit codes"),
     ],
 )
 @pytest.mark.parametrize("dist", ["load", "worksteal", "loadfile", "each"])

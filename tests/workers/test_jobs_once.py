@@ -137,7 +137,7 @@ def test_one_name_with_other_arguments_in_another_worker_is_an_error(
     )
     result = pytester.runpytest_subprocess("-n2", "--dist=each")
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*it was started already in this run, with other arguments*"])
+    result.stdout.fnmatch_lines(["*it was already started in this run, with other arguments*"])
     assert sum(runs(count).values()) == 1
 
 
