@@ -3,53 +3,23 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.real_targets import Counting, RealRun, target
-from support.scripted_transport import Scripted, Step, ended, frame, question, started
+from support.scripted_runs import DIRECTORY, RUN, check, finish, shorten_pauses, state_of
+from support.scripted_transport import Scripted, Step, ended, frame, started
 
 from pytest_bgcheck import State
-from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.errors import BadReply, Gone, Refused, Unreachable
 from pytest_bgcheck.target import cleaner, recovery, requests, runner
-from pytest_bgcheck.target.records import Record, Target
-from pytest_bgcheck.target.requests import Spec, clean_request
+from pytest_bgcheck.target.records import Target
 from pytest_bgcheck.target.runner import Runner
-from pytest_bgcheck.target.transport import ask
-
-RUN = "0123456789ab"
-DIRECTORY = f"/d/{RUN}".encode()
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make pauses short; what is decided stays the same."""
-    monkeypatch.setattr(recovery, "FIRST_PAUSE_S", 0.001)
-    monkeypatch.setattr(recovery, "LONGEST_PAUSE_S", 0.01)
-    monkeypatch.setattr(runner, "BATCH_S", 0.01)
-
-
-def check(name: str = "c", timeout: float = 60) -> Spec:
-    given = {"timeout": timeout, "grace": 0}
-    made = make_check(name, "true", given, timeout_s=1, directory=Path())
-    return Spec(made.id_on("host", RUN), made)
-
-
-def finish(transport: Scripted, *checks: Spec) -> tuple[Runner, list[Record]]:
-    """Run checks on one target to their ends."""
-    target = Target("host", "host", transport)
-    ours = Runner(RUN)
-    records = ours.submit([(c, target) for c in checks or (check(),)])
-    assert ours.wait_for(lambda: all(r.result is not None for r in records), [target], 30)
-    return ours, records
-
-
-def state_of(transport: Scripted) -> tuple[State, str]:
-    _, (record,) = finish(transport)
-    assert record.result is not None
-    return record.result.state, record.result.detail
+    shorten_pauses(monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -141,15 +111,6 @@ def test_a_run_whose_directory_is_gone_is_lost() -> None:
     assert state_of(transport) == (State.LOST, "the run's directory on the target is gone")
 
 
-def test_an_error_of_ours_leaves_no_test_waiting() -> None:
-    def broken(request: str) -> str:
-        raise RuntimeError("a bug")
-
-    state, detail = state_of(Scripted(start=[broken]))
-    assert state is State.UNREACHABLE
-    assert "internal error: RuntimeError: a bug" in detail
-
-
 def test_the_same_check_is_started_once() -> None:
     transport = Scripted(start=[started], waits=[ended("exit.0.5.1")])
     ours, (record,) = finish(transport)
@@ -195,28 +156,6 @@ def test_no_more_hosts_than_forks_are_started_at_once() -> None:
     assert most <= 2
 
 
-def test_the_end_cleans_with_one_call_and_cancels_what_runs() -> None:
-    transport = Scripted(start=[started], clean=[frame("left 0")], waits=[frame()])
-    target = Target("host", "host", transport)
-    ours = Runner(RUN)
-    (record,) = ours.submit([(check(), target)])
-    assert ours.wait_for(lambda: record.state is State.RUNNING, [target], 30)
-    assert ours.close([target]) == []
-    assert record.state is State.CANCELLED
-    assert transport.calls.count("clean") == 1
-    assert transport.closed
-
-
-def test_what_could_not_be_cleaned_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cleaner, "CLEAN_S", 0.3)
-    transport = Scripted(
-        start=[started], clean=[Unreachable("no route to host")], waits=[ended("exit.0.5.1")]
-    )
-    ours, (record,) = finish(transport)
-    (trouble,) = ours.close([record.target])
-    assert trouble == f"host: no route to host; /d/{RUN} may be left there"
-
-
 def test_a_job_started_by_another_process_is_awaited_without_asking_for_its_start() -> None:
     transport = Scripted(waits=[ended("exit.0.5.1")])
     target = Target("host", "host", transport)
@@ -256,22 +195,6 @@ def test_a_job_that_ended_before_it_was_attached_to_is_known_though_a_wait_is_un
     (record,) = ours.submit([(late, target)])
     assert ours.wait_for(lambda: record.state is State.SUCCEEDED, [target], 30)
     over.set()
-
-
-def test_a_host_whose_start_was_never_answered_is_cleaned_all_the_same() -> None:
-    lost = threading.Event()
-
-    def no_reply(request: str) -> str:
-        lost.set()
-        raise Unreachable("connection reset")
-
-    transport = Scripted(start=[no_reply], clean=[frame("left 0")])
-    target = Target("host", "host", transport)
-    ours = Runner(RUN)
-    ours.submit([(check(), target)])
-    assert lost.wait(30)
-    assert ours.close([target]) == []
-    assert transport.calls[-1] == "clean"
 
 
 # --- faults that need exact timing ----------------------------------------------------------------
@@ -338,103 +261,6 @@ def test_a_target_with_nothing_to_tell_is_not_asked_without_a_pause(
     begun = time.monotonic()
     assert state_of(transport)[0] is State.SUCCEEDED
     assert time.monotonic() - begun > 0.5
-
-
-def test_an_error_that_quotes_our_request_does_not_show_it() -> None:
-    def broken(request: str) -> str:
-        return ""
-
-    said = b"csh: cannot parse: /bin/sh -c 'x' pytest-bgcheck 'env' 'TOKEN=secret' 'more'"
-    transport = Scripted(clean=[broken])
-    request = clean_request("", "0" * 16, RUN, False)
-    call = transport.call
-    transport.call = lambda *args: replace(call(*args), rc=1, stderr=said)  # type: ignore[method-assign]
-    with pytest.raises(BadReply) as caught:
-        ask(transport, question(request), 1)
-    assert str(caught.value).endswith("it said: csh: cannot parse: /bin/sh -c 'x'...")
-
-
-# --- errors of ours -------------------------------------------------------------------------------
-
-
-def broken(request: str) -> str:
-    raise RuntimeError("a bug near TOKEN-OF-THE-TEST\nin /bin/sh -c 'x' pytest-bgcheck 'more'")
-
-
-def test_a_waiter_survives_an_error_of_ours_and_logs_it_without_secrets(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    made = make_check(
-        "c", "true", {"env": {"T": "TOKEN-OF-THE-TEST"}}, timeout_s=9, directory=Path()
-    )
-    transport = Scripted(start=[started], waits=[broken, broken, ended("exit.0.5.1")])
-    _, (record,) = finish(transport, Spec(made.id_on("host", RUN), made))
-    assert record.state is State.SUCCEEDED
-    logged = [r.getMessage() for r in caplog.records if r.name == "pytest_bgcheck"]
-    assert len(logged) == 2
-    assert "Traceback" in logged[0]
-    assert "a bug near ***" in logged[0]
-    assert "'more'" not in logged[0]
-    assert "TOKEN" not in caplog.text
-
-
-def test_an_error_of_ours_again_and_again_settles_the_jobs_and_no_later_ones() -> None:
-    transport = Scripted(start=[started], waits=[*[broken] * 3, ended("exit.0.5.1")])
-    ours, (first,) = finish(transport, check("a"))
-    assert first.result is not None
-    assert first.state is State.UNREACHABLE
-    assert first.result.detail.startswith("internal error: RuntimeError: a bug")
-    (second,) = ours.submit([(check("b"), first.target)])
-    assert ours.wait_for(lambda: second.result is not None, [first.target], 30)
-    assert second.state is State.SUCCEEDED
-
-
-def test_whatever_ends_a_waiter_the_next_job_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(Runner, "_settle_overdue", lambda *_: 1 / 0)
-        ours, (first,) = finish(Scripted(start=[started], waits=[ended("exit.0.5.1")]), check("a"))
-    assert first.state is State.UNREACHABLE
-    (second,) = ours.submit([(check("b"), first.target)])
-    assert ours.wait_for(lambda: second.result is not None, [first.target], 30)
-    assert second.state is State.SUCCEEDED
-
-
-def test_without_threads_jobs_are_settled_and_the_end_comes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def none(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", none)
-    ours, (record,) = finish(Scripted(start=[started]))
-    assert record.result is not None
-    assert "can't start new thread" in record.result.detail
-    (trouble,) = ours.close([record.target])
-    assert "can't start new thread" in trouble
-
-
-def test_who_hears_of_jobs_changes_nothing_by_an_error() -> None:
-    def bad(record: Record) -> None:
-        raise RuntimeError("deaf")
-
-    target = Target("host", "host", Scripted(start=[started], waits=[ended("exit.0.5.1")]))
-    lines: list[str] = []
-    ours = Runner(RUN, on_start=bad, on_end=bad, on_want=bad, on_unexpected=lines.append)
-    records = ours.submit([(check("a"), target), (check("b"), target)])
-    ours.want(records[0])
-    assert ours.wait_for(lambda: all(r.result for r in records), [target], 30)
-    assert {record.state for record in records} == {State.SUCCEEDED}
-    assert lines == ["internal error: RuntimeError: deaf"] * 5
-
-
-def test_one_transport_that_does_not_close_keeps_no_other_open() -> None:
-    class Stuck(Scripted):
-        def close(self) -> None:
-            raise FileNotFoundError("bgcheck-x")
-
-    good = Scripted()
-    Runner(RUN).stop([Target("a", "a", Stuck()), Target("b", "b", good)])
-    assert good.closed
 
 
 def test_more_jobs_than_a_request_names_are_all_awaited(

@@ -1,0 +1,45 @@
+"""Runs whose target answers from a script: `support.scripted_transport`."""
+
+from pathlib import Path
+
+import pytest
+
+from pytest_bgcheck import State
+from pytest_bgcheck.arguments import make_check
+from pytest_bgcheck.target import recovery, runner
+from pytest_bgcheck.target.records import Record, Target
+from pytest_bgcheck.target.requests import Spec
+from pytest_bgcheck.target.runner import Runner
+from support.scripted_transport import Scripted
+
+RUN = "0123456789ab"
+DIRECTORY = f"/d/{RUN}".encode()
+
+
+def shorten_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make pauses short; what is decided stays the same."""
+    monkeypatch.setattr(recovery, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(recovery, "LONGEST_PAUSE_S", 0.01)
+    monkeypatch.setattr(runner, "BATCH_S", 0.01)
+
+
+def check(name: str = "c", timeout: float = 60) -> Spec:
+    given = {"timeout": timeout, "grace": 0}
+    made = make_check(name, "true", given, timeout_s=1, directory=Path())
+    return Spec(made.id_on("host", RUN), made)
+
+
+def finish(transport: Scripted, *checks: Spec) -> tuple[Runner, list[Record]]:
+    """Run checks on one target to their ends."""
+    target = Target("host", "host", transport)
+    ours = Runner(RUN)
+    records = ours.submit([(c, target) for c in checks or (check(),)])
+    assert ours.wait_for(lambda: all(r.result is not None for r in records), [target], 30)
+    return ours, records
+
+
+def state_of(transport: Scripted) -> tuple[State, str]:
+    """Run one check to its end; return its state and the detail of its result."""
+    _, (record,) = finish(transport)
+    assert record.result is not None
+    return record.result.state, record.result.detail
