@@ -36,7 +36,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        return self._record.spec.check.name
+        return self._record.name
 
     @property
     def host(self) -> str:

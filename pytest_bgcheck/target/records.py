@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from ..events import job_key
 from ..ledger import RUN_ENDED
 from ..log import LOG, hide, internal_error
-from ..model import Check, Result, State
+from ..model import Result, State
 from . import recovery, replies, requests
 from .transport import Transport
 
@@ -37,11 +37,34 @@ class Record:
         """The job's key in the ledger: the same in all processes of the run."""
         return job_key(self.spec.id, self.target.key)
 
+    # What starting, waiting and judging need to know of the check stands here and nowhere else, so
+    # that another kind of job has one place to answer it.
+
+    @property
+    def name(self) -> str:
+        return self.spec.check.name
+
+    @property
+    def timeout_s(self) -> float:
+        """How long it may run on the target."""
+        return self.spec.check.timeout_s
+
     @property
     def deadline_s(self) -> float:
-        """Until when the target is asked for the result."""
+        """Until when the target is asked for its result, by the monotonic clock."""
         check = self.spec.check
         return recovery.job_deadline(self.started_s or 0.0, check.timeout_s, check.grace_s)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must be shown nowhere."""
+        return [value for _, value in self.spec.check.env]
+
+    def judged(self, result: Result) -> Result:
+        """Return a result from the target, with its exit code judged by the check's own codes."""
+        if result.state is State.SUCCEEDED and result.rc not in self.spec.check.rc:
+            return replace(result, state=State.FAILED)
+        return result
 
 
 @dataclass(eq=False)
@@ -116,7 +139,7 @@ class Records:
             return list(self._by_target.values())
 
     def add(self, record: Record) -> None:
-        hide(value for _, value in record.spec.check.env)
+        hide(record.secrets)
         with self.changed:
             self._by_target[record.target, record.spec.id] = record
 
@@ -172,7 +195,7 @@ class Records:
                     detail = "its directory on the target is gone"
                     self.settle(job, Result(State.LOST, detail=detail))
                 elif job is not None and report.result is not None:
-                    self.settle(job, judged(report.result, job.spec.check))
+                    self.settle(job, job.judged(report.result))
 
     def _tell(self, callback: Callable[[Record], None], record: Record) -> None:
         """Call back; what that raises must not change what becomes of jobs."""
@@ -235,17 +258,10 @@ class Records:
 
 def _log_state(record: Record) -> None:
     # Without the result's detail, which may quote what a target said.
-    spec = record.spec
-    LOG.debug("job %s (%s) on %s: %s", spec.id, spec.check.name, record.target.label, record.state)
+    host = record.target.label
+    LOG.debug("job %s (%s) on %s: %s", record.spec.id, record.name, host, record.state)
 
 
 def log_internal_error(target: Target, error: Exception) -> str:
     """Log an error of ours; return a line for people that says what went wrong."""
     return internal_error(f"background checks on {target.label}", error)
-
-
-def judged(result: Result, check: Check) -> Result:
-    """Return a job's result with its exit code judged by the check's own codes."""
-    if result.state is State.SUCCEEDED and result.rc not in check.rc:
-        return replace(result, state=State.FAILED)
-    return result

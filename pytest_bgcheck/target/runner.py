@@ -21,7 +21,7 @@ from ..model import Result, State
 from . import recovery, replies, requests
 from .calls import QUESTION_CALL_S, Calls
 from .cleaner import Cleaner
-from .records import Record, Records, Target, judged, log_internal_error
+from .records import Record, Records, Target, log_internal_error
 from .transport import Call, ask, ask_stream
 
 SETTLE_S = 3.0
@@ -200,24 +200,18 @@ class Runner:
             )
             self.records.settle_all(records, State.UNREACHABLE, target.last_error)
             return False
-        longest = max([r.spec.check.timeout_s for r in records], default=recovery.START_PATIENCE_S)
-        deadline = recovery.start_deadline(self._clock(), longest)
+        longest = max([r.timeout_s for r in records], default=recovery.START_PATIENCE_S)
+        deadline_s = recovery.start_deadline(self._clock(), longest)
 
         def start() -> replies.Reply:
             with self._calls.turn(START_TURN_S):
-                patience = recovery.start_patience(self._clock(), deadline, len(records))
-                reply = ask(target.transport, call, patience)
-            answered = {*reply.started, *reply.refused}
-            if "*" not in answered and not all(r.spec.id in answered for r in records):
-                raise BadReply("a reply that leaves out jobs")
-            if not (reply.directory or b"/" + self.run.encode()).endswith(f"/{self.run}".encode()):
-                raise BadReply("a reply with a directory of another run")
-            if reply.started and reply.directory is None and target.directory is None:
-                raise BadReply("a reply without its directory")
+                patience_s = recovery.start_patience(self._clock(), deadline_s, len(records))
+                reply = ask(target.transport, call, patience_s)
+            self._check_start(target, records, reply)
             return reply
 
         try:
-            reply = self._repeat(start, deadline)
+            reply = self._repeat(start, deadline_s)
         except Refused as error:
             target.last_error = str(error)
             self.records.settle_all(records, State.NOT_STARTED, str(error))
@@ -242,6 +236,16 @@ class Runner:
                     self.records.note_start(record, now)
         self._ensure_waiter(target, [r for r in records if r.spec.id in reply.attached])
         return True
+
+    def _check_start(self, target: Target, records: Sequence[Record], reply: replies.Reply) -> None:
+        """Raise BadReply for a whole reply that is none to the start of these jobs."""
+        answered = {*reply.started, *reply.refused}
+        if "*" not in answered and not all(r.spec.id in answered for r in records):
+            raise BadReply("a reply that leaves out jobs")
+        if reply.directory is not None and reply.directory.rpartition(b"/")[2] != self.run.encode():
+            raise BadReply("a reply with a directory of another run")
+        if reply.started and reply.directory is None and target.directory is None:
+            raise BadReply("a reply without its directory")
 
     def _repeat(self, call: Callable[[], replies.Reply], deadline_s: float) -> replies.Reply:
         """Repeat a call until it gives a reply. Raises the last TargetError at the deadline."""
@@ -305,13 +309,12 @@ class Runner:
     def _await_once(self, target: Target, records: Sequence[Record]) -> None:
         """Make one call that waits on the target for any of its jobs, and take what it tells."""
         now = self._clock()
-        expire, patience = recovery.await_patience(
-            now, min(record.deadline_s for record in records)
-        )
+        soonest_s = min(record.deadline_s for record in records)
+        expire_s, patience_s = recovery.await_patience(now, soonest_s)
         if self._in_child:
-            expire = min(expire, CHILD_CALL_S)
+            expire_s = min(expire_s, CHILD_CALL_S)
         stream = target.transport.streams
-        call = self._calls.wait(target, records, expire, stream)
+        call = self._calls.wait(target, records, expire_s, stream)
 
         def take(reply: replies.Reply) -> None:
             with self.records.changed:
@@ -319,9 +322,9 @@ class Runner:
                     self.records.take_reply(target, records, reply)
 
         if stream:
-            ask_stream(target.transport, call, patience, take)
+            ask_stream(target.transport, call, patience_s, take)
         else:
-            take(ask(target.transport, call, patience))
+            take(ask(target.transport, call, patience_s))
 
     def _settle_overdue(self, target: Target, failing: bool) -> None:
         """Settle the jobs whose deadline is over. ``failing``: the last call has failed."""
@@ -360,7 +363,7 @@ class Runner:
         reply = ask(record.target.transport, self._calls.tail(record), QUESTION_CALL_S)
         for report in reply.reports:
             if report.result is not None:
-                return judged(report.result, record.spec.check)
+                return record.judged(report.result)
             if not report.gone:
                 return Result(
                     State.RUNNING, None, report.running_s, 0, "", report.stdout, report.stderr
