@@ -1,7 +1,11 @@
-"""What other plugins do to a test that awaits. Imports none of them."""
+"""What other plugins do to a test that awaits. Imports none of them.
+
+Seen to work: pytest-timeout 2.2.0 and 2.4.0.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 import pytest
@@ -26,35 +30,45 @@ def _short_timeout_warning(item: pytest.Item) -> str | None:
     pytest-timeout counts the wait in, unless it is told to time the function only: our wait is
     outside of that.
     """
-    limit_s = _limit_s(item)
-    if limit_s is None:
+    limit = limit_s(item)
+    if limit is None:
         return None
     checks = item.stash[ITEM_CHECKS]
     for name, awaited in checks.awaited.items():
         if name in checks.declared:
             timeout_s = checks.declared[name][0].timeout_s
             wait_s = min(timeout_s, awaited.timeout_s or timeout_s)
-            if limit_s < wait_s:
+            if limit < wait_s:
                 return (
-                    f"{item.nodeid}: pytest-timeout's timeout of {limit_s:g} s is shorter than the"
+                    f"{item.nodeid}: pytest-timeout's timeout of {limit:g} s is shorter than the"
                     f" wait of up to {wait_s:g} s for background check {name!r}: it can end the"
                     " test before the check's own timeout does"
                 )
     return None
 
 
-def _limit_s(item: pytest.Item) -> float | None:
-    """Return pytest-timeout's limit for all of an item, None for none."""
+def limit_s(item: pytest.Item) -> float | None:
+    """Return pytest-timeout's limit for all of an item, None for none.
+
+    It is read where pytest-timeout is documented to read it, the first that is given. Its own word,
+    the hook pytest_timeout_set_timer, comes when the test begins: after the start of all checks.
+    """
     config = item.config
-    if not config.pluginmanager.hasplugin("timeout"):
-        return None
-    # What it made of its option, its environment variable and its ini file.
-    limit = getattr(config, "_env_timeout", None)
-    function_only = getattr(config, "_env_timeout_func_only", False)
+    if not hasattr(config.hook, "pytest_timeout_set_timer"):
+        return None  # no pytest-timeout, or one before 2.1
     marker = item.get_closest_marker("timeout")
-    if marker is not None:
-        limit = marker.args[0] if marker.args else marker.kwargs.get("timeout", limit)
-        function_only = marker.kwargs.get("func_only", function_only)
-    if function_only or not isinstance(limit, (int, float)) or limit <= 0:
-        return None
-    return float(limit)
+    args, kwargs = ((), {}) if marker is None else (marker.args, marker.kwargs)
+    function_only = kwargs.get("func_only")
+    if function_only is None:
+        function_only = config.getini("timeout_func_only")
+    given = (
+        args[0] if args else kwargs.get("timeout"),
+        config.getoption("timeout"),
+        os.environ.get("PYTEST_TIMEOUT"),
+        config.getini("timeout") or None,
+    )
+    try:
+        limit = float(next(value for value in given if value is not None))
+    except (StopIteration, TypeError, ValueError):
+        return None  # there is none, or pytest-timeout itself will say what is wrong with it
+    return limit if limit > 0 and not function_only else None

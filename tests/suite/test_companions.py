@@ -2,10 +2,13 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import leftovers
 from support.machines import require
+
+from pytest_bgcheck.suite.companions import limit_s
 
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
 
@@ -102,6 +105,58 @@ def test_only_a_shorter_timeout_is_warned_of(
         "@pytest.mark.bgcheck('c', timeout=5)\ndef test_less_patient(): pass\n"
     )
     pytester.runpytest_subprocess(*options.split()).assert_outcomes(passed=2, warnings=warnings)
+
+
+@pytest.mark.parametrize("option", ["", "--timeout=7"])
+@pytest.mark.parametrize("environment", ["", "8"])
+@pytest.mark.parametrize("ini", ["", "timeout = 9", "timeout = 9\ntimeout_func_only = true"])
+def test_a_limit_is_the_one_that_pytest_timeout_sets(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    environment: str,
+    ini: str,
+) -> None:
+    needs("pytest-timeout")
+
+    class Plugin:
+        def __init__(self) -> None:
+            self.ours: dict[str, float] = {}
+            self.theirs: dict[str, float] = {}
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_timeout_set_timer(self, item: pytest.Item, settings: Any) -> None:
+            if not settings.func_only:
+                self.theirs[item.name] = settings.timeout
+
+        def pytest_runtest_setup(self, item: pytest.Item) -> None:
+            limit = limit_s(item)
+            if limit is not None:
+                self.ours[item.name] = limit
+
+    plugin = Plugin()
+    if environment:
+        monkeypatch.setenv("PYTEST_TIMEOUT", environment)
+    pytester.makeini(f"[pytest]\n{ini}\n")
+    pytester.makepyfile(
+        "import pytest\n"
+        "def test(): pass\n"
+        "@pytest.mark.timeout(5)\ndef test_mark(): pass\n"
+        "@pytest.mark.timeout('6')\ndef test_str(): pass\n"
+        "@pytest.mark.timeout(timeout=5, func_only=True)\ndef test_function(): pass\n"
+        "@pytest.mark.timeout(timeout=5, func_only=False)\ndef test_whole(): pass\n"
+        "@pytest.mark.timeout(method='thread')\ndef test_method(): pass\n"
+        "@pytest.mark.timeout(0)\ndef test_off(): pass\n"
+    )
+    result = pytester.runpytest_inprocess(*option.split(), plugins=[plugin])
+    result.assert_outcomes(passed=7)
+    assert plugin.ours == plugin.theirs
+
+
+def test_without_pytest_timeout_there_is_no_limit(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(HEAD + "@pytest.mark.timeout(5)\ndef test(): pass\n")
+    items, _ = pytester.inline_genitems("-p", "no:timeout")
+    assert [limit_s(item) for item in items] == [None]
 
 
 @WORKERS
