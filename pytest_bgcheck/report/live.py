@@ -17,7 +17,7 @@ def status_line(jobs: Sequence[JobEntry], now: float) -> str:
     bad = sum(job.bad for job in jobs)
     counts = [f"{running} running", f"{len(jobs) - running} done"]
     if bad:
-        counts.append(f"{bad} did not succeed")
+        counts.append(f"{bad} failed")
     line = f"background checks: {', '.join(counts)}"
     waits = open_waits(jobs)
     if waits:
