@@ -1,4 +1,4 @@
-"""Writes the reports of a run to files. What cannot be written is told; no more."""
+"""Write the reports of a run to files. What cannot be written is reported, no more."""
 
 from __future__ import annotations
 

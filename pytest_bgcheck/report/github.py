@@ -1,6 +1,6 @@
 """A run for GitHub: a summary in Markdown, and workflow commands that become annotations.
 
-Pure; imports only figures, ledger, report and report_summary. The escapes of workflow commands are
+Pure; imports only figures, ledger, summary and text. The escapes of workflow commands are
 those of actions/toolkit (packages/core/src/command.ts).
 """
 

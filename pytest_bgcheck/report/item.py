@@ -1,7 +1,7 @@
 """What an awaiting test's own report says of its checks: properties and sections.
 
 Both are pytest's own ways, so they reach an xdist controller, JUnit files and other reporters.
-Pure; imports only report.
+Pure; imports only text.
 """
 
 from __future__ import annotations

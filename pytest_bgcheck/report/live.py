@@ -1,4 +1,4 @@
-"""How a run stands, in a line, while it lasts. Pure; imports only ledger, model and report."""
+"""How a run stands, in a line, while it lasts. Pure; imports only ledger, model and text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .text import duration
 
 
 def status_line(jobs: Sequence[JobEntry], now: float) -> str:
-    """Return how many jobs run and have ended, and what the test waits for that waits longest."""
+    """Return how many jobs run and have ended, and what the test that waits longest waits for."""
     running = sum(not job.state.final for job in jobs)
     bad = sum(job.bad for job in jobs)
     counts = [f"{running} running", f"{len(jobs) - running} done"]

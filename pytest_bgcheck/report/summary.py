@@ -1,6 +1,6 @@
 """A run's figures as the lines at its end: one for a good run, a table of what did not succeed.
 
-Pure; imports only figures, ledger, model and report.
+Pure; imports only figures, ledger, model and text.
 """
 
 from __future__ import annotations

@@ -40,7 +40,8 @@ class Verdict:
     """How a job stands for one test that awaits it.
 
     ``accepted``: the exit codes that this test takes, None for any. ``waited_s``: how long the test
-    has waited for it; where ``result`` is None its patience was over.
+    has waited for it; where ``result`` is None its patience was over. ``kept``: where the job's
+    files were left on the target, empty if they were not.
     """
 
     check: Check
@@ -60,7 +61,7 @@ class Verdict:
 
 
 def failure(verdicts: Sequence[Verdict], others: Sequence[Verdict] = ()) -> str:
-    """Return what a test says that fails for some jobs; ``others``: how the rest of its stands."""
+    """Return the failure of a test whose jobs did not succeed; ``others``: its other jobs."""
     blocks = ["\n".join(_block(verdict)) for verdict in verdicts]
     if others:
         blocks.append("\n".join(["the other checks of this test:", *map(_other_line, others)]))
@@ -118,7 +119,7 @@ AWAITS_NOTHING = (
 
 
 def unknown(name: str, known: Iterable[str]) -> str:
-    """Return what a test says that awaits a check which nobody declared or started."""
+    """Return the failure of a test that awaits a check which nobody declared or started."""
     names = sorted(set(known))
     text = f"no background check {name!r} was declared or started for this test"
     if not names:
@@ -128,8 +129,8 @@ def unknown(name: str, known: Iterable[str]) -> str:
     return f"{text}{guess}\nknown checks: {', '.join(names)}"
 
 
-def unseen(name: str, places: Iterable[str]) -> str:
-    """Return what a test says that awaits a check which is declared, but not for this test."""
+def not_visible(name: str, places: Iterable[str]) -> str:
+    """Return the failure of a test that awaits a check which is declared, but not for this test."""
     return (
         f"background check {name!r} is not visible to this test; it is declared in"
         f" {', '.join(places)}\n"

@@ -1,6 +1,6 @@
 """What a run would start, as a tree like that of ``--collect-only``.
 
-Pure; imports only model, plan, report and report_summary.
+Pure; imports only model, plan, summary and text.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def awaited(session: Session, item: pytest.Item, checks: ItemChecks, name: str) 
     if not records:
         places = session.collection.where_declared(name)
         if places:
-            pytest.fail(text.unseen(name, places), pytrace=False)
+            pytest.fail(text.not_visible(name, places), pytrace=False)
         known = {*session.undeclared, *session.collection.names_seen_by(item)}
         pytest.fail(text.unknown(name, known), pytrace=False)
     try:
