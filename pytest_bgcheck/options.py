@@ -19,12 +19,6 @@ UNAWAITED = ("warn", "fail", "ignore")
 LONGEST_S = 10 * 86400.0
 """The supervisor counts centiseconds modulo 11.5 days."""
 
-SESSION: pytest.StashKey[Any] = pytest.StashKey()
-"""Where the plugin keeps its session on the config; here, so that declared fixtures find it."""
-
-MAKE_SESSION: pytest.StashKey[Callable[[], Any]] = pytest.StashKey()
-"""How to make it if only a running test turns out to need it."""
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -115,6 +109,7 @@ def _reports(given: Sequence[str]) -> tuple[Path, ...]:
 _FLAG = {"action": "store_true"}
 _SWITCH = {"type": "bool", "default": True}
 
+# name, field, default, what reads it, on the command line, in the ini file, help
 OPTIONS = (
     Option("timeout", "timeout_s", 360.0, _number(float), {"metavar": "SECONDS"}, {},
            "the timeout of checks that declare none, in seconds (default: 360)"),

@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import options
-from .options import MAKE_SESSION, SESSION
+from .run import MAKE_SESSION, SESSION
 from .run.awaiting import Awaiting
+from .suite import DECLARED_JOB
 
 if TYPE_CHECKING:
     from .run.fixture import Bgcheck
     from .run.link import Link
     from .run.session import Session
     from .run.whole_run import WholeRun
+    from .suite.declaration import Declaration
+    from .target.job import Job
     from .workers.controller import Controller
 
 MARK = (
@@ -79,7 +82,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             _start(ours)
         return ours
 
+    def declared_job(declaration: Declaration, name: str, host: Any) -> Job:
+        ours = _session(session.config) or make()
+        return ours.declared(declaration, name, host)
+
     session.config.stash[MAKE_SESSION] = make
+    session.config.stash[DECLARED_JOB] = declared_job
 
 
 @pytest.fixture(scope="session")
@@ -95,8 +103,7 @@ def bgcheck(request: pytest.FixtureRequest) -> Bgcheck:
 
 
 def _session(config: pytest.Config) -> Session | None:
-    session: Session | None = config.stash.get(SESSION, None)
-    return session
+    return config.stash.get(SESSION, None)
 
 
 def _worker_input(config: pytest.Config) -> Mapping[str, Any] | None:

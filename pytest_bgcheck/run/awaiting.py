@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import WrongUse
-from ..options import MAKE_SESSION, SESSION
+from . import MAKE_SESSION, SESSION
 
 if TYPE_CHECKING:
     from ..arguments import Awaited
-    from .session import Session
 
 TOO_LATE = (
     "the mark 'bgcheck' was added after the test, when nothing could be awaited: add it in the"
@@ -53,7 +52,7 @@ class Awaiting:
             return result
         finally:
             # The test has run, whatever its outcome.
-            ours: Session | None = item.config.stash[SESSION]
+            ours = item.config.stash[SESSION]
             if ours is not None:
                 ours.tell_used_jobs(item)
             self._ran = item
@@ -75,7 +74,7 @@ def _await(item: pytest.Item, already: Mapping[str, Awaited]) -> Mapping[str, Aw
         return already
     from .verdicts import await_item
 
-    ours: Session = item.config.stash[SESSION] or item.config.stash[MAKE_SESSION]()
+    ours = item.config.stash[SESSION] or item.config.stash[MAKE_SESSION]()
     try:
         return await_item(ours, item, already)
     except WrongUse as error:

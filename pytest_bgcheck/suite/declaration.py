@@ -17,7 +17,7 @@ from ..arguments import CHECK, CheckArguments, make_check, refuse_unknown, show_
 from ..compat.pytest import is_of_pytest
 from ..errors import WrongUse
 from ..model import Check
-from ..options import MAKE_SESSION, SESSION
+from . import DECLARED_JOB
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -152,13 +152,10 @@ def _record_site(declaration: Declaration, function: Callable[..., Job], caller:
 def _job_of(request: pytest.FixtureRequest, declaration: Declaration, host: Any) -> Job:
     name = request.fixturename
     assert name is not None
-    stash = request.config.stash
-    session = stash[SESSION] or stash[MAKE_SESSION]()
     try:
-        job: Job = session.declared(declaration, name, host)
+        return request.config.stash[DECLARED_JOB](declaration, name, host)
     except WrongUse as error:
         pytest.fail(f"background check {name!r}: {error}", pytrace=False)
-    return job
 
 
 def declaration_of_fixture(fixture_function: object) -> Declaration | None:

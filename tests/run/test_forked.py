@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("own_tmpdir")
 BOXED = """
 import os, sys, tempfile, threading
 from _pytest.runner import runtestprotocol
-from pytest_bgcheck.options import SESSION
+from pytest_bgcheck.run import SESSION
 from pytest_bgcheck.plugin import WHOLE_RUN
 
 def pytest_runtest_protocol(item, nextitem):
