@@ -53,10 +53,7 @@ class Collection:
         for space, name, declaration in visible_declarations(self._config, items):
             try:
                 if isinstance(space, type):
-                    raise WrongUse(
-                        f"{declaration.place(name)}: it must be declared at module level, not in"
-                        f" the class {space.__name__}"
-                    )
+                    raise WrongUse(declaration.in_class(name, space.__name__))
                 check_size(self.check_of(declaration, name), declaration.place(name))
             except WrongUse as error:
                 problems.append(str(error))
@@ -76,7 +73,7 @@ class Collection:
         """Return the check of a declaration whose fixture has this name. Raises WrongUse."""
         key = declaration, name
         if key not in self._declared:
-            self._declared[key] = declaration.check(name, self._timeout_s)
+            self._declared[key] = declaration.to_check(name, self._timeout_s)
         return self._declared[key]
 
     def where_declared(self, name: str) -> list[str]:

@@ -46,7 +46,11 @@ class Declaration:
         what = "background check without a name" if name is None else f"background check {name!r}"
         return f"{self.file}:{self.line}: {what}"
 
-    def check(self, name: str, timeout_s: float) -> Check:
+    def in_class(self, name: str | None, cls: str) -> str:
+        """Return the message for a declaration in a class."""
+        return f"{self.place(name)}: it must be declared at module level, not in the class {cls}"
+
+    def to_check(self, name: str, timeout_s: float) -> Check:
         """Return the check that is declared under a fixture's name. Raises WrongUse."""
         try:
             if name in RESERVED:

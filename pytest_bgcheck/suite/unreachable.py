@@ -77,14 +77,12 @@ def _identity(site: DeclarationSite) -> tuple[str, int, str]:
 
 
 def _message(site: DeclarationSite) -> str:
-    variable = _variable(site)
-    place = site.declaration.place(check_name(site))
+    declaration, name, variable = site.declaration, check_name(site), _variable(site)
     if site.in_class is not None:
-        return f"{place}: it must be declared at module level, not in the class {site.in_class}"
-    declaration = site.declaration
+        return declaration.in_class(name, site.in_class)
     script = declaration.arguments.get("script")
     argument, value = ("command", declaration.command) if script is None else ("script", script)
-    text = f"{place}: {argument} {reprlib.repr(value)} would never run: "
+    text = f"{declaration.place(name)}: {argument} {reprlib.repr(value)} would never run: "
     if variable is None:
         return text + "assign it to a variable of the module, as in webapp = background_check(...)"
     other = declaration_in_variable(site.namespace.get(variable))
