@@ -1,4 +1,4 @@
-"""What happens in a run, one class for each kind of event. Pure; imports only model and wire.
+"""What happens in a run, one class for each kind of event. Pure; imports only model.
 
 The ledger applies them, and whoever listens to it matches on their classes. They cross to another
 process by `pytest_bgcheck.wire`: a new kind of event is one class here, in `Event`, and what the
@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from .model import Check, Result
-from .wire import Reader
 
 SHOWN = 4096
 """Bytes of a stream's head, and of its tail, that an event holds."""
@@ -144,5 +143,3 @@ Event: TypeAlias = (
     | WaitBegan
     | WaitEnded
 )
-
-EVENTS: Reader[Event] = Reader(Event)

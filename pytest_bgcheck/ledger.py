@@ -14,17 +14,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .events import (
-    Event,
-    JobEnded,
-    JobJudged,
-    JobPlanned,
-    JobRequested,
-    JobStarted,
-    JobWanted,
-    WaitBegan,
-    WaitEnded,
-)  # fmt: skip
+from . import events
 from .model import Result, State
 
 RUN_ENDED = "the run ended"
@@ -138,10 +128,10 @@ class Ledger:
     def __init__(self) -> None:
         self.jobs: dict[str, JobEntry] = {}
         self.tests: dict[tuple[str, str], TestEntry] = {}
-        self.listeners: list[Callable[[Event], None]] = []
+        self.listeners: list[Callable[[events.Event], None]] = []
         self._lock = threading.RLock()
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: events.Event) -> None:
         with self._lock:
             self._apply(event)
             for listen in self.listeners:
@@ -179,7 +169,7 @@ class Ledger:
             for job in self.jobs.values():
                 if not job.state.final:
                     result = Result(State.CANCELLED, detail=RUN_ENDED)
-                    self.tell(JobEnded(job.key, result, at))
+                    self.tell(events.JobEnded(job.key, result, at))
             # The report of a test that was interrupted has no call phase, or never came.
             for wait in (wait for job in self.jobs.values() for wait in job.waits):
                 over = wait.over_at if wait.over_at is not None else at
@@ -194,45 +184,45 @@ class Ledger:
         with self._lock:
             waits = [w for job in self.jobs.values() for w in job.waits if w.worker == worker]
             for test in {wait.test for wait in waits if wait.seconds is None}:
-                self.tell(WaitEnded(worker, test, at, {}))
+                self.tell(events.WaitEnded(worker, test, at, {}))
 
     # --- events ---------------------------------------------------------------------------------
 
-    def _apply(self, event: Event) -> None:
+    def _apply(self, event: events.Event) -> None:
         match event:
-            case JobPlanned():
+            case events.JobPlanned():
                 job = self._job(event.key)
                 if job.planned_at is None:
                     vars(job).update(vars(event))  # the event's fields are the entry's
-            case JobRequested():
+            case events.JobRequested():
                 job = self._job(event.key)
                 if event.test not in job.requested_by:
                     job.requested_by.append(event.test)
-            case JobStarted():
+            case events.JobStarted():
                 job = self._job(event.key)
                 if job.started_at is None:
                     job.started_at, job.worker = event.at, event.worker
                     if not job.state.final:
                         job.state = State.RUNNING
-            case JobEnded():
+            case events.JobEnded():
                 job = self._job(event.key)
                 proven = event.result.state in PROVEN and job.state not in PROVEN
                 if proven or not job.state.final:
                     job.state, job.result = event.result.state, event.result
                     job.ended_at, job.cut = event.at, event.cut
-            case JobWanted():
+            case events.JobWanted():
                 self._job(event.key).wanted = True
-            case JobJudged():
+            case events.JobJudged():
                 self._job(event.key).judged = True
-            case WaitBegan():
+            case events.WaitBegan():
                 for key in event.keys:
                     job = self._job(key)
                     job.wanted = job.judged = True
                     job.waits.append(Wait(event.test, event.worker, event.at))
-            case WaitEnded():
+            case events.WaitEnded():
                 self._end_wait(event)
 
-    def _end_wait(self, event: WaitEnded) -> None:
+    def _end_wait(self, event: events.WaitEnded) -> None:
         for job in self.jobs.values():
             for wait in job.waits:
                 if (wait.worker, wait.test, wait.seconds) == (event.worker, event.test, None):

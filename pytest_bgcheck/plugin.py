@@ -178,7 +178,9 @@ def _collect_checks(session: pytest.Session) -> Session | None:
     try:
         ours.collection.collect(items)
     except pytest.UsageError as error:
-        ours.link.wrong_use(str(error))
+        from .run.messages import WrongSuite
+
+        ours.link.tell(WrongSuite(str(error)))
         raise
     if config.stash[SESSION] is None:
         _register(ours)
@@ -328,4 +330,4 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from .workers.scheduling import scheduler
 
-    return scheduler(config, log, config.stash[CONTROLLER].waiting)
+    return scheduler(config, log, config.stash[CONTROLLER].awaiting)

@@ -7,7 +7,6 @@ import pytest
 
 from pytest_bgcheck import events
 from pytest_bgcheck.events import (
-    EVENTS,
     Event,
     JobEnded,
     JobJudged,
@@ -18,10 +17,10 @@ from pytest_bgcheck.events import (
     WaitBegan,
     WaitEnded,
     job_key,
-)  # fmt: skip
+)
 from pytest_bgcheck.ledger import JobEntry, Ledger
 from pytest_bgcheck.model import Check, Output, Result, State
-from pytest_bgcheck.wire import plain
+from pytest_bgcheck.wire import Reader, plain
 
 CHECK = Check("webapp", ("x",), "x", rc=frozenset({2, 0}))
 KEY = job_key("id", "target")
@@ -38,6 +37,8 @@ ONE_OF_EACH: list[Event] = [
     WaitEnded("gw0", "test_it.py::test", 3.5, {KEY: 0.5}),
 ]
 
+
+EVENTS: Reader[Event] = Reader(Event)
 
 NAMES = [type(event).__name__ for event in ONE_OF_EACH]
 

@@ -2,12 +2,9 @@
 
 import decimal
 import enum
-import math
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -168,40 +165,6 @@ def test_a_field_that_cannot_cross_is_an_error_at_once() -> None:
     for kind in (set[int], complex, Inner | complex, Bad, tuple[int, int]):
         with pytest.raises((TypeError, NameError)):
             Reader(kind)
-
-
-# --- the worker's outbox --------------------------------------------------------------------------
-
-
-class Channel:
-    """As execnet's, which refuses some messages, and whose line can be cut."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[Any, ...]] = []
-        self.cut = False
-        self.came = threading.Event()
-
-    def send(self, message: tuple[Any, ...]) -> None:
-        if self.cut:
-            raise OSError("the line is cut")
-        if message[1:] == ("refused",):
-            raise ValueError("strings must be something else")
-        self.sent.append(message)
-
-
-def test_one_bad_message_costs_only_itself_and_is_told() -> None:
-    outbox_of = pytest.importorskip("pytest_bgcheck.workers.outbox").Outbox
-    channel = Channel()
-    told: list[str] = []
-    outbox = outbox_of(channel, told.append)
-    outbox.put("event", math.inf)
-    outbox.put("event", object())
-    outbox.put("event", "refused")
-    outbox.put("event", Code.DEGRADED)
-    outbox.flush()
-    assert channel.sent == [("event", math.inf), ("event", 2)]
-    assert len(told) == 2
-    assert all(line.startswith("internal error: ") for line in told)
 
 
 SUITE = """

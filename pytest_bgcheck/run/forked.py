@@ -16,12 +16,13 @@ import io
 import os
 import pickle
 import tempfile
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
-from ..events import Event
+from .. import log
+from ..wire import Reader, plain
 from .link import Link
+from .messages import InternalError, JobsOnTarget, SessionMessage, TargetUsed
 from .session import Session
 
 
@@ -35,14 +36,14 @@ class Mail:
         flags = fcntl.fcntl(self._file, fcntl.F_GETFL)
         fcntl.fcntl(self._file, fcntl.F_SETFL, flags | os.O_APPEND)
 
-    def write(self, *message: Any) -> None:
-        os.write(self._file.fileno(), pickle.dumps(message))
+    def write(self, message: SessionMessage) -> None:
+        os.write(self._file.fileno(), pickle.dumps(plain(message)))
 
     def close(self) -> None:
         self._file.close()
 
-    def read(self) -> Iterator[tuple[Any, ...]]:
-        """Yield what was not read yet."""
+    def read(self) -> Iterator[object]:
+        """Yield what was not read yet, as plain values."""
         size = os.fstat(self._file.fileno()).st_size
         messages = io.BytesIO(os.pread(self._file.fileno(), size - self._read, self._read))
         self._read = size
@@ -62,22 +63,10 @@ class ChildLink(Link):
         self.share, self.durations = link.share, link.durations
         self._mail = mail
 
-    def _write(self, *message: Any) -> None:
+    def tell(self, message: SessionMessage) -> None:
         if self._mail is None:  # rather fail than do what the parent does not know of
             raise OSError("there is no temporary file for a forked child's messages to its parent")
-        self._mail.write(*message)
-
-    def tell(self, event: Event) -> None:
-        self._write("event", event)
-
-    def unexpected(self, line: str) -> None:
-        self._write("unexpected", line)
-
-    def target(self, key: str, plain: Mapping[str, Any]) -> None:
-        self._write("target", key, dict(plain))
-
-    def started(self, key: str, directory: bytes, id: str, terms: str) -> None:
-        self._write("started", key, directory, id, terms)
+        self._mail.write(message)
 
 
 _watched: WeakKeyDictionary[Session, Mail | None] = WeakKeyDictionary()
@@ -98,18 +87,25 @@ def take_over_from_children(session: Session) -> None:
     mail = _watched.pop(session, None)
     if mail is None:
         return
-    for kind, *rest in mail.read():
-        if kind == "event":
-            session.link.tell(*rest)
-        elif kind == "unexpected":
-            session.link.unexpected(*rest)
-        elif kind == "target":
-            session.asked_by_child(rest[1])
-        elif kind == "started":
-            key, directory, id, terms = rest
-            session.link.started(key, directory, id, terms)
-            session.started_elsewhere(key, directory, {id: terms})
+    reader: Reader[SessionMessage] = Reader(SessionMessage)
+    for message in mail.read():
+        try:
+            _take(session, reader.read(message))
+        except Exception as error:  # it costs only itself
+            line = log.internal_error("a message of a forked child", error)
+            session.link.tell(InternalError(line))
     mail.close()
+
+
+def _take(session: Session, message: SessionMessage) -> None:
+    match message:
+        case TargetUsed():
+            session.asked_by_child(message.address)
+        case JobsOnTarget():
+            session.link.tell(message)
+            session.started_elsewhere(message)
+        case _:
+            session.link.tell(message)
 
 
 def _before() -> None:

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from ..events import Event
 from ..ledger import Ledger
 from ..plan import Durations
+from . import messages
 
 
 class Listener(Protocol):
     """What a link tells a session, from any thread."""
 
-    def started_elsewhere(self, key: str, directory: bytes, terms: Mapping[str, str]) -> None:
-        """Another session has started these jobs (by id, with their terms) on a target."""
+    def started_elsewhere(self, jobs: messages.JobsOnTarget) -> None:
+        """Another session has started these jobs."""
 
     def stop(self) -> None:
         """The run is being stopped: wait for no job any more."""
@@ -42,25 +42,9 @@ class Link:
     share: tuple[int, int]
     durations: Durations
 
-    def tell(self, event: Event) -> None:
-        """Pass an event on to the ledger. Does not wait."""
+    def tell(self, message: messages.SessionMessage) -> None:
+        """Tell the run of an event, or of what else concerns it. Does not wait."""
         raise NotImplementedError
-
-    def unexpected(self, line: str) -> None:
-        """Say that something could not be told: the run must not be green by that."""
-        raise NotImplementedError
-
-    def target(self, key: str, plain: Mapping[str, Any]) -> None:
-        """Say that there may be files of the run on a target."""
-
-    def started(self, key: str, directory: bytes, id: str, terms: str) -> None:
-        """Say that a job was started on a target, and where the run's directory is there."""
-
-    def waiting(self, tests: Sequence[str]) -> None:
-        """Say which of the collected tests await."""
-
-    def wrong_use(self, message: str) -> None:
-        """Say that the suite is wrong, and that this session therefore ends."""
 
     def listen(self, session: Listener) -> None:
         """Pass on to a session, from now on, what the others of the run say."""
@@ -88,19 +72,24 @@ class LocalLink(Link):
         ledger: Ledger,
         durations: Durations,
         idle: Callable[[], float],
-        unexpected: Callable[[str], None],
+        on_error: Callable[[str], None],
     ) -> None:
         self.run, self.salt = new_run()
         self.durations = durations
         self._ledger = ledger
         self._idle = idle
-        self._unexpected = unexpected
+        self._on_error = on_error
 
-    def tell(self, event: Event) -> None:
-        self._ledger.tell(event)
-
-    def unexpected(self, line: str) -> None:
-        self._unexpected(line)
+    def tell(self, message: messages.SessionMessage) -> None:
+        match message:
+            case messages.InternalError():
+                self._on_error(message.line)
+            case messages.TargetUsed() | messages.JobsOnTarget():
+                pass  # nobody else is there to clean, or to start them
+            case messages.AwaitingTests() | messages.WrongSuite():
+                pass  # pytest itself, in this process, knows
+            case event:
+                self._ledger.tell(event)
 
     def idle(self) -> float:
         return self._idle()

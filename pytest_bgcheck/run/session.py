@@ -9,19 +9,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
 
 from ..errors import WrongUse
-from ..events import (
-    JobEnded,
-    JobPlanned,
-    JobRequested,
-    JobStarted,
-    JobWanted,
-)  # fmt: skip
+from ..events import JobEnded, JobPlanned, JobRequested, JobStarted, JobWanted
 from ..ledger import RUN_ENDED
 from ..model import Check, Result, State
 from ..options import Settings, keeps_order
@@ -31,6 +25,7 @@ from ..suite.collection import ITEM_CHECKS, Collection, check_size, in_order, pl
 from ..suite.declaration import Declaration
 from ..suite.fixtures import RequestedFixtures
 from ..target import connection, hosts
+from ..target.address import TargetAddress
 from ..target.host_transport import HostTransport
 from ..target.hosts import HostRef
 from ..target.job import Job
@@ -39,6 +34,7 @@ from ..target.requests import Spec
 from ..target.runner import OTHER_TERMS, Runner
 from .judging import Judging
 from .link import Link
+from .messages import AwaitingTests, InternalError, JobsOnTarget, TargetUsed
 
 
 class Session:
@@ -63,7 +59,7 @@ class Session:
             on_start=self._on_start,
             on_end=self._on_end,
             on_want=lambda record: self.link.tell(JobWanted(record.key)),
-            on_unexpected=lambda line: self.link.unexpected(line),
+            on_unexpected=lambda line: self.link.tell(InternalError(line)),
         )
         self.judging = Judging(lambda event: self.link.tell(event))
         self.planned: list[PlannedJob[HostRef]] = []
@@ -75,7 +71,7 @@ class Session:
         self._undeclared_checks: dict[tuple[str, str], Check] = {}
         self._handles: dict[Record, Job] = {}
         self._targets: dict[tuple[HostRef, bool | None, str | None], Target] = {}
-        self._elsewhere: dict[str, tuple[bytes, dict[str, str]]] = {}
+        self._elsewhere: dict[str, list[JobsOnTarget]] = {}
         self._started_hosts: set[HostRef] = set()
         self._lock = threading.Lock()
         self._in_child = False
@@ -83,7 +79,7 @@ class Session:
     def _on_start(self, record: Record) -> None:
         target, spec = record.target, record.spec
         assert target.directory is not None
-        self.link.started(target.key, target.directory, spec.id, spec.terms)
+        self.link.tell(JobsOnTarget(target.key, target.directory, {spec.id: spec.terms}))
         self.link.tell(JobStarted(record.key, self.link.worker, time.time()))
 
     def _on_end(self, record: Record) -> None:
@@ -97,7 +93,8 @@ class Session:
         """Move the items that await behind the others, unless the order is to be kept."""
         if self.settings.order == "last" and not keeps_order(self.config):
             items[:] = in_order(items, self.link.durations)
-            self.link.waiting([item.nodeid for item in items if item.stash[ITEM_CHECKS].awaited])
+            awaiting = [item.nodeid for item in items if item.stash[ITEM_CHECKS].awaited]
+            self.link.tell(AwaitingTests(tuple(awaiting)))
 
     def make_plan(self, items: Iterable[pytest.Item]) -> None:
         self.planned = planned_jobs(items)
@@ -150,23 +147,21 @@ class Session:
             target = self._targets.get(login)
             if target is None:
                 transport = HostTransport(ref.backend, sudo, sudo_user, self._in_child)
-                key = f"{ref.key}/{sudo}/{sudo_user}"
-                target = Target(ref.label, ref.identity, transport, key)
+                address = hosts.address_of(ref, sudo, sudo_user)
+                target = Target(ref.label, ref.identity, transport, address.key)
                 self._targets[login] = target
-                plain = hosts.to_plain(ref)
-                plain |= {"label": ref.label, "sudo": sudo, "sudo_user": sudo_user}
-                self.link.target(key, plain)
-                if key in self._elsewhere:
-                    self.runner.started_elsewhere(target, *self._elsewhere[key])
+                self.link.tell(TargetUsed(address))
+                for jobs in self._elsewhere.get(address.key, ()):
+                    self.runner.started_elsewhere(target, jobs.directory, jobs.terms)
         return target
 
-    def started_elsewhere(self, key: str, directory: bytes, terms: Mapping[str, str]) -> None:
-        """Take note of jobs, and their terms, that another session has started on a target."""
+    def started_elsewhere(self, jobs: JobsOnTarget) -> None:
+        """Take note of jobs that another session has started on a target."""
         with self._lock:
-            self._elsewhere.setdefault(key, (directory, {}))[1].update(terms)
+            self._elsewhere.setdefault(jobs.target, []).append(jobs)
             for target in self._targets.values():
-                if target.key == key:
-                    self.runner.started_elsewhere(target, directory, terms)
+                if target.key == jobs.target:
+                    self.runner.started_elsewhere(target, jobs.directory, jobs.terms)
 
     def plan_lines(self) -> list[str]:
         """Return the plan as a tree, for people."""
@@ -254,10 +249,10 @@ class Session:
             target.transport = HostTransport(ref.backend, sudo, sudo_user, abrupt=True)
         self.runner.go_on_in_child()
 
-    def asked_by_child(self, plain: Mapping[str, Any]) -> None:
+    def asked_by_child(self, address: TargetAddress) -> None:
         """Take note that a forked child may have left files on a target."""
-        ref = hosts.from_plain(plain)
-        self._target(ref, plain["sudo"], plain["sudo_user"]).start_requested = True
+        ref = hosts.host_at(address)
+        self._target(ref, address.sudo, address.sudo_user).start_requested = True
 
     # --- the end ------------------------------------------------------------------------------
 

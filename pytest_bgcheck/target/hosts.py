@@ -5,7 +5,7 @@ and host_transport; imported on first use.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from testinfra.backend.base import BaseBackend, HostSpec
 
 from ..compat.testinfra import backend_of, connection_in, settings_of
 from ..errors import WrongUse
+from .address import Login, TargetAddress
 from .place import here
 
 
@@ -64,38 +65,46 @@ def _ref(backend: BaseBackend) -> HostRef:
     label = backend.get_pytest_id()
     if backend.get_connection_type() == "winrm":
         raise WrongUse(_winrm(label))
-    facts = _facts(backend)
+    settings = _settings(backend)
     kind = backend.get_connection_type()
-    identity = repr((kind, sorted((name, repr(value)) for name, value in facts.items())))
-    spec = facts.get("host")
+    identity = repr((kind, sorted((name, repr(value)) for name, value in settings.items())))
+    spec = settings.get("host")
     if isinstance(spec, HostSpec):
-        facts["host"] = (spec.name, spec.port, spec.user)
-    name = repr((kind, sorted((k, repr(v)) for k, v in facts.items() if k not in _PATHS)))
+        settings["host"] = (spec.name, spec.port, spec.user)
+    name = repr((kind, sorted((k, repr(v)) for k, v in settings.items() if k not in _PATHS)))
     return HostRef(identity, label, name, backend)
 
 
-def _facts(backend: BaseBackend) -> dict[str, Any]:
+def _settings(backend: BaseBackend) -> dict[str, Any]:
     """Return a backend's settings: all that it needs to be made again."""
     plain = (str, int, float, bool, type(None), HostSpec)
     return {name: value for name, value in settings_of(backend).items() if isinstance(value, plain)}
 
 
-def to_plain(ref: HostRef) -> dict[str, Any]:
-    """Return a host as plain values, for another process; ``place``: if it is of a place."""
-    facts = _facts(ref.backend)
-    kind = ref.backend.get_connection_type()
-    spec = facts.get("host")
-    if isinstance(spec, HostSpec):
-        facts["host"] = asdict(spec)
-    return {"kind": kind, "place": here() if kind in _OF_THE_PLACE else "", "facts": facts}
+def address_of(ref: HostRef, sudo: bool | None, sudo_user: str | None) -> TargetAddress:
+    """Return how another process reaches a host, as a user there."""
+    connection = ref.backend.get_connection_type()
+    return TargetAddress(
+        key=f"{ref.key}/{sudo}/{sudo_user}",
+        label=ref.label,
+        connection=connection,
+        settings={
+            name: Login(**asdict(value)) if isinstance(value, HostSpec) else value
+            for name, value in _settings(ref.backend).items()
+        },
+        place=here() if connection in _OF_THE_PLACE else "",
+        sudo=sudo,
+        sudo_user=sudo_user,
+    )
 
 
-def from_plain(plain: Mapping[str, Any]) -> HostRef:
-    """Return the host that `to_plain` made plain."""
-    facts = dict(plain["facts"])
-    if isinstance(facts.get("host"), dict):
-        facts["host"] = HostSpec(**facts["host"])
-    return _ref(backend_of(plain["kind"], facts))
+def host_at(address: TargetAddress) -> HostRef:
+    """Return the host of an address that `address_of` has made, perhaps in another process."""
+    settings = {
+        name: HostSpec(**asdict(value)) if isinstance(value, Login) else value
+        for name, value in address.settings.items()
+    }
+    return _ref(backend_of(address.connection, settings))
 
 
 def resolve(specs: Iterable[str | None], config: pytest.Config) -> list[HostRef]:

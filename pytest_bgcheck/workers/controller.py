@@ -16,18 +16,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from .. import log
 from ..compat.xdist import end_workers, is_stopping, open_channel, worker_id
-from ..events import EVENTS
+from ..run import messages
 from ..run.link import new_run
 from ..run.whole_run import WholeRun
+from ..target.address import TargetAddress
 from ..target.place import here
-from ..wire import plain
+from ..wire import Reader, plain
 from .outbox import Outbox
 
 if TYPE_CHECKING:
@@ -39,20 +39,21 @@ class Controller:
 
     def __init__(self, config: pytest.Config, whole_run: WholeRun) -> None:
         self._whole_run = whole_run
-        self.waiting: dict[str, None] = {}
+        self.awaiting: dict[str, None] = {}
         self._config = config
         self.run, self._salt = new_run()
         self._lock = threading.RLock()
         self._outboxes: dict[str, Outbox] = {}
         self._shares: dict[str, int] = {}
-        self._targets: dict[str, Mapping[str, Any]] = {}
-        self._started: dict[str, tuple[bytes, dict[str, str]]] = {}
+        self._addresses: dict[str, TargetAddress] = {}
+        self._jobs: dict[str, tuple[bytes, dict[str, str]]] = {}
         self._cleaned: set[str] = set()
         self._places: dict[str, str] = {}
         self._stopped = False
-        self._ending: set[str] = set()
+        self._without_tests: set[str] = set()
         self.over_at: float | None = None
-        self._wrong_use = ""
+        self._wrong_suite = ""
+        self._reader: Reader[messages.WorkerMessage] = Reader(messages.WorkerMessage)
 
     # --- workers come and go --------------------------------------------------------------------
 
@@ -65,16 +66,16 @@ class Controller:
             self._shares[worker] = share
             channel = open_channel(node)
             node.workerinput["bgcheck_channel"] = channel
-            told = {
-                "run": self.run,
-                "salt": self._salt,
-                "share": share,
-                "count": node.workerinput["workercount"],
-                "place": here(),
-                "durations": {k: list(v) for k, v in self._whole_run.durations().items()},
-                "started": {key: (where, dict(t)) for key, (where, t) in self._started.items()},
-            }
-            node.workerinput["bgcheck"] = plain(told)
+            setup = messages.WorkerSetup(
+                run=self.run,
+                salt=self._salt,
+                index=share,
+                count=node.workerinput["workercount"],
+                place=here(),
+                durations={job: tuple(s) for job, s in self._whole_run.durations().items()},
+                jobs=tuple(messages.JobsOnTarget(key, *known) for key, known in self._jobs.items()),
+            )
+            node.workerinput["bgcheck"] = plain(setup)
             self._outboxes[worker] = Outbox(channel, self._whole_run.unexpected.append)
         channel.setcallback(lambda message: self._heard(worker, message))
 
@@ -86,66 +87,67 @@ class Controller:
             self._outboxes.pop(worker, None)
             self._look_for_the_end()
         self._whole_run.ledger.worker_gone(worker, time.time())
-        if self._wrong_use:
+        if self._wrong_suite:
             # xdist would know nothing but that a worker has ended before its time.
-            raise pytest.UsageError(self._wrong_use)
+            raise pytest.UsageError(self._wrong_suite)
         self._stop_if_over()  # Ctrl-C or pytest.exit in one worker: the second call for it
 
-    def _heard(self, worker: str, message: tuple[Any, ...]) -> None:
+    def _heard(self, worker: str, message: object) -> None:
         try:
             with self._lock:
-                getattr(self, f"_heard_{message[0]}")(worker, *message[1:])
+                self._hear(worker, self._reader.read(message))
         except Exception as error:  # an error here would end execnet's receiver thread
-            doing = f"the message {message[:1]!r} of {worker}"
-            self._whole_run.unexpected.append(log.internal_error(doing, error))
+            line = log.internal_error(f"a message of {worker}", error)
+            self._whole_run.unexpected.append(line)
 
-    def _heard_unexpected(self, worker: str, line: str) -> None:
-        self._whole_run.unexpected.append(f"{line} (worker {worker})")
+    def _hear(self, worker: str, message: messages.WorkerMessage) -> None:
+        match message:
+            case messages.InternalError():
+                self._whole_run.unexpected.append(f"{message.line} (worker {worker})")
+            case messages.AwaitingTests():
+                self.awaiting.update(dict.fromkeys(message.tests))
+            case messages.WrongSuite():
+                self._wrong_suite = message.reason
+            case messages.TargetUsed():
+                self._addresses.setdefault(message.address.key, message.address)
+            case messages.JobsOnTarget():
+                self._note_jobs(worker, message)
+            case messages.WorkerPlace():
+                self._places[worker] = message.place
+            case messages.NoTestLeft():
+                self._without_tests.add(worker)
+                self._look_for_the_end()
+            case messages.WhatToClean():
+                self._answer(worker, message.place)
+            case messages.Cleaned():
+                self._cleaned.update(message.targets)
+                self._whole_run.not_cleaned_up += message.not_cleaned_up
+            case event:
+                self._whole_run.ledger.tell(event)
 
-    def _heard_waiting(self, worker: str, tests: Sequence[str]) -> None:
-        self.waiting.update(dict.fromkeys(tests))
-
-    def _heard_wrong_use(self, worker: str, message: str) -> None:
-        self._wrong_use = message
-
-    def _heard_event(self, worker: str, event: object) -> None:
-        self._whole_run.ledger.tell(EVENTS.read(event))
-
-    def _heard_target(self, worker: str, key: str, plain: Mapping[str, Any]) -> None:
-        self._targets.setdefault(key, plain)
-
-    def _heard_place(self, worker: str, place: str) -> None:
-        self._places[worker] = place
-
-    def _heard_started(self, worker: str, key: str, directory: bytes, id: str, terms: str) -> None:
-        known = self._started.setdefault(key, (directory, {}))[1]
-        if id not in known:
-            known[id] = terms
+    def _note_jobs(self, worker: str, jobs: messages.JobsOnTarget) -> None:
+        """Tell the other workers of jobs that this one has started, or attached to."""
+        known = self._jobs.setdefault(jobs.target, (jobs.directory, {}))[1]
+        if not jobs.terms.keys() <= known.keys():
+            known.update(jobs.terms)
             for other, outbox in self._outboxes.items():
                 if other != worker:
-                    outbox.put("started", key, directory, id, terms)
-
-    def _heard_ending(self, worker: str) -> None:
-        self._ending.add(worker)
-        self._look_for_the_end()
+                    outbox.put(jobs)
 
     def _look_for_the_end(self) -> None:
         """Once no worker has a test left, say so: nobody waits for starts any more."""
-        if self.over_at is None and self._shares and self._ending.issuperset(self._shares):
+        if self.over_at is None and self._shares and self._without_tests.issuperset(self._shares):
             self.over_at = time.monotonic()
             for outbox in self._outboxes.values():
-                outbox.put("over")
+                outbox.put(messages.NoWorkerHasTests())
 
-    def _heard_leaving(self, worker: str, place: str) -> None:
+    def _answer(self, worker: str, place: str) -> None:
+        """Have the last worker of a place clean the targets that only that can reach."""
         self._places[worker] = ""
         # A worker that has just replaced another may be of any place.
         others = {self._places.get(other, place) for other in self._shares}
-        own = [key for key, plain in self._targets.items() if plain["place"] == place]
-        self._outboxes[worker].put("clean", [] if place in others else own)
-
-    def _heard_cleaned(self, worker: str, keys: Sequence[str], troubles: Sequence[str]) -> None:
-        self._cleaned.update(keys)
-        self._whole_run.not_cleaned_up += troubles
+        own = [key for key, address in self._addresses.items() if address.place == place]
+        self._outboxes[worker].put(messages.CleanTargets(() if place in others else tuple(own)))
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -164,7 +166,7 @@ class Controller:
             if not self._stopped:
                 self._stopped = True
                 for outbox in self._outboxes.values():
-                    outbox.put("stop")
+                    outbox.put(messages.StopWaiting())
 
     def shut_down(self) -> None:
         """End the workers that run, where xdist could not start all of them."""
@@ -173,7 +175,7 @@ class Controller:
     def targets(self) -> list[Target]:
         """Return all targets of the workers that can be reached from here; say where others are
         that may not have been cleaned."""
-        if not self._targets:
+        if not self._addresses:
             return []
         from ..target import hosts
         from ..target.calls import run_directory
@@ -182,22 +184,22 @@ class Controller:
 
         targets = []
         not_cleaned_up, base = self._whole_run.not_cleaned_up, self._whole_run.settings.dir
-        for key, facts in self._targets.items():
-            directory = self._started.get(key, (None,))[0]
-            if facts["place"] not in ("", here()):
+        for key, address in self._addresses.items():
+            directory = self._jobs.get(key, (None,))[0]
+            if address.place not in ("", here()):
                 if key not in self._cleaned:
                     left = run_directory(directory, base, self.run)
                     not_cleaned_up.append(
-                        f"{facts['label']}: its worker is gone; {left} may be left there"
+                        f"{address.label}: its worker is gone; {left} may be left there"
                     )
                 continue
             try:
-                ref = hosts.from_plain(facts)
+                ref = hosts.host_at(address)
             except Exception as error:  # the others are to be cleaned all the same
-                line = log.internal_error(f"cleaning up {facts['label']}", error)
-                not_cleaned_up.append(f"{facts['label']}: {line}")
+                line = log.internal_error(f"cleaning up {address.label}", error)
+                not_cleaned_up.append(f"{address.label}: {line}")
                 continue
-            way = HostTransport(ref.backend, facts["sudo"], facts["sudo_user"])
+            way = HostTransport(ref.backend, address.sudo, address.sudo_user)
             targets.append(
                 Target(ref.label, ref.identity, way, key, directory, start_requested=True)
             )

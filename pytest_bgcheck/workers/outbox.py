@@ -5,16 +5,23 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 from .. import log
+from ..run.messages import ControllerMessage, WorkerMessage
 from ..wire import plain
-
-if TYPE_CHECKING:
-    pass
 
 FLUSH_S = 2.0
 """How long the end waits for what is to be sent or answered: a broken line must not hold it."""
+
+
+class Channel(Protocol):
+    """What is used here of a channel of execnet's."""
+
+    def send(self, item: object) -> None: ...
+
+    def setcallback(self, callback: Callable[[object], None]) -> None:
+        """Call from now on, in a thread of execnet's, with whatever comes."""
 
 
 class Outbox:
@@ -23,19 +30,19 @@ class Outbox:
     A message that cannot be sent at all costs only itself, and is told to ``lost`` in a line.
     """
 
-    def __init__(self, channel: Any, lost: Callable[[str], None]) -> None:
+    def __init__(self, channel: Channel, lost: Callable[[str], None]) -> None:
         self._channel = channel
         self._lost = lost
-        self._queue: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[str, object] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="bgcheck-outbox", daemon=True)
         self._thread.start()
 
-    def put(self, *message: Any) -> None:
+    def put(self, message: WorkerMessage | ControllerMessage) -> None:
         try:
             # Here, and not when it is sent: what it holds may change.
             self._queue.put(plain(message))
         except Exception as error:
-            self._bad(message, error)
+            self._bad(type(message).__name__, error)
 
     def _work(self) -> None:
         while (message := self._queue.get()) is not None:
@@ -44,10 +51,10 @@ class Outbox:
             except (OSError, EOFError):
                 return
             except Exception as error:
-                self._bad(message, error)
+                self._bad(message[0], error)
 
-    def _bad(self, message: tuple[Any, ...], error: Exception) -> None:
-        self._lost(log.internal_error(f"the message {message[0]!r} was not sent", error))
+    def _bad(self, kind: str, error: Exception) -> None:
+        self._lost(log.internal_error(f"the message {kind!r} was not sent", error))
 
     def flush(self) -> None:
         """Send what there is, and end."""

@@ -4,85 +4,81 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..events import Event
+from .. import log
+from ..run import messages
 from ..run.link import Link, Listener
 from ..target.place import here
-from ..wire import plain
-from .outbox import FLUSH_S, Outbox
-
-if TYPE_CHECKING:
-    pass
+from ..wire import Reader, plain
+from .outbox import FLUSH_S, Channel, Outbox
 
 
 class WorkerLink(Link):
     """A worker's link to the ledger on the controller. See `pytest_bgcheck.run.link.Link`."""
 
     def __init__(self, workerinput: Mapping[str, Any]) -> None:
-        told = workerinput["bgcheck"]
-        self.run, self.salt = told["run"], told["salt"]
-        self.share = told["share"], told["count"]
-        self._place = told["place"]
-        self.durations = told["durations"]
+        """``workerinput``: what xdist hands over from the controller, of any type."""
+        reader: Reader[messages.WorkerSetup] = Reader(messages.WorkerSetup)
+        self._setup = setup = reader.read(workerinput["bgcheck"])
+        self.run, self.salt = setup.run, setup.salt
+        self.share = setup.index, setup.count
+        self.durations = setup.durations
         self.worker = workerinput["workerid"]
-        self._started = told["started"]
-        self._channel = workerinput["bgcheck_channel"]
-        self._outbox = Outbox(self._channel, self.unexpected)
-        self._answers: queue.SimpleQueue[Sequence[str]] = queue.SimpleQueue()
-        self._outbox.put("place", here())
+        self._channel: Channel = workerinput["bgcheck_channel"]
+        self._outbox = Outbox(self._channel, self._error)
+        self._to_clean: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
+        self._outbox.put(messages.WorkerPlace(here()))
 
-    def tell(self, event: Event) -> None:
-        self._outbox.put("event", event)
+    def tell(self, message: messages.SessionMessage) -> None:
+        if isinstance(message, (messages.AwaitingTests, messages.WrongSuite)):
+            # Not by the outbox: it must arrive before xdist's own word that this worker has
+            # collected, or ended.
+            self._channel.send(plain(message))
+        else:
+            self._outbox.put(message)
 
-    def unexpected(self, line: str) -> None:
-        self._outbox.put("unexpected", line)
-
-    def target(self, key: str, plain: Mapping[str, Any]) -> None:
-        self._outbox.put("target", key, dict(plain))
-
-    def started(self, key: str, directory: bytes, id: str, terms: str) -> None:
-        self._outbox.put("started", key, directory, id, terms)
-
-    def waiting(self, tests: Sequence[str]) -> None:
-        # Not by the outbox: it must arrive before xdist's own word that this worker has collected.
-        self._channel.send(plain(("waiting", list(tests))))
-
-    def wrong_use(self, message: str) -> None:
-        # Nor this: it must arrive before xdist's word that this worker has ended.
-        self._channel.send(plain(("wrong_use", message)))
+    def _error(self, line: str) -> None:
+        self.tell(messages.InternalError(line))
 
     def listen(self, session: Listener) -> None:
         """From now on pass on to a session what the controller says."""
-        for key, (directory, terms) in self._started.items():
-            session.started_elsewhere(key, directory, terms)
+        for jobs in self._setup.jobs:
+            session.started_elsewhere(jobs)
+        reader: Reader[messages.ControllerMessage] = Reader(messages.ControllerMessage)
 
-        def heard(message: tuple[Any, ...]) -> None:
-            match message:
-                case ("started", key, directory, id, terms):
-                    session.started_elsewhere(key, directory, {id: terms})
-                case ("stop",):
-                    session.stop()
-                case ("over",):
-                    session.tests_are_over()
-                case ("clean", keys):
-                    self._answers.put(keys)
+        def heard(message: object) -> None:
+            try:
+                self._hear(session, reader.read(message))
+            except Exception as error:  # an error here would end execnet's receiver thread
+                self._error(log.internal_error("a message of the controller", error))
 
         self._channel.setcallback(heard)
+
+    def _hear(self, session: Listener, message: messages.ControllerMessage) -> None:
+        match message:
+            case messages.JobsOnTarget():
+                session.started_elsewhere(message)
+            case messages.StopWaiting():
+                session.stop()
+            case messages.NoWorkerHasTests():
+                session.tests_are_over()
+            case messages.CleanTargets():
+                self._to_clean.put(message.targets)
 
     def to_clean(self) -> Sequence[str]:
         """None, unless the controller cannot reach this worker's local hosts: then all of those,
         if this is the last worker here."""
-        self._outbox.put("ending")
-        if here() != self._place:
-            self._outbox.put("leaving", here())
+        self._outbox.put(messages.NoTestLeft())
+        if here() != self._setup.place:
+            self._outbox.put(messages.WhatToClean(here()))
             try:
-                return self._answers.get(timeout=FLUSH_S)
+                return self._to_clean.get(timeout=FLUSH_S)
             except queue.Empty:
                 pass
         return ()
 
     def leave(self, cleaned: Sequence[str], not_cleaned_up: Sequence[str]) -> None:
         if cleaned:
-            self._outbox.put("cleaned", list(cleaned), list(not_cleaned_up))
+            self._outbox.put(messages.Cleaned(tuple(cleaned), tuple(not_cleaned_up)))
         self._outbox.flush()

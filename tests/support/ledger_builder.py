@@ -9,7 +9,7 @@ from pytest_bgcheck.events import (
     WaitBegan,
     WaitEnded,
     job_key,
-)  # fmt: skip
+)
 from pytest_bgcheck.ledger import Ledger
 from pytest_bgcheck.model import Check, Output, Result, State
 

@@ -7,6 +7,8 @@ import testinfra
 
 from pytest_bgcheck.errors import WrongUse
 from pytest_bgcheck.target import hosts
+from pytest_bgcheck.target.address import TargetAddress
+from pytest_bgcheck.wire import Reader, plain
 
 
 def ref(spec: str, **settings: object) -> hosts.HostRef:
@@ -18,7 +20,10 @@ def ref(spec: str, **settings: object) -> hosts.HostRef:
     ["local://", "ssh://me@web1:2222", "docker://c?sudo=true", "chroot:///mnt", "podman://p"],
 )
 def test_a_host_that_was_sent_to_another_process_is_the_same(spec: str) -> None:
-    sent = hosts.from_plain(hosts.to_plain(ref(spec)))
+    address = hosts.address_of(ref(spec), sudo=True, sudo_user=None)
+    reader: Reader[TargetAddress] = Reader(TargetAddress)
+    assert reader.read(plain(address)) == address
+    sent = hosts.host_at(address)
     assert sent == ref(spec)
     assert (sent.label, sent.name, sent.key) == (ref(spec).label, ref(spec).name, ref(spec).key)
 

@@ -1,0 +1,132 @@
+"""What the processes of a run say to each other, one class for each kind of message.
+
+A session that is not in the run's own process (an xdist worker's, or one in a forked child) tells
+of events, and of what else concerns the others; the xdist controller tells its workers. Messages
+cross by `pytest_bgcheck.wire`, whose `Reader` raises for a message that is none of these: whoever
+hears it says so, and goes on with the next. Pure; imports events and address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ..events import Event
+from ..target.address import TargetAddress
+
+# --- from a session to the run --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class InternalError:
+    """Something could not be told: the run must not be green by that."""
+
+    line: str
+
+
+@dataclass(frozen=True)
+class TargetUsed:
+    """There may be files of the run on a target."""
+
+    address: TargetAddress
+
+
+@dataclass(frozen=True)
+class JobsOnTarget:
+    """These jobs (by id, with their terms) were started on a target, and where the run's directory
+    is there. Who wants one need not start it: a hint, for the target decides."""
+
+    target: str
+    directory: bytes
+    terms: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class AwaitingTests:
+    """Which of the collected tests await."""
+
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class WrongSuite:
+    """The suite is wrong, and this session therefore ends."""
+
+    reason: str
+
+
+SessionMessage: TypeAlias = (
+    Event | InternalError | TargetUsed | JobsOnTarget | AwaitingTests | WrongSuite
+)
+
+# --- from an xdist worker to the controller -------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WorkerPlace:
+    """Which computer the worker is on, and as which user."""
+
+    place: str
+
+
+@dataclass(frozen=True)
+class NoTestLeft:
+    """The worker's tests have run."""
+
+
+@dataclass(frozen=True)
+class WhatToClean:
+    """The worker is of another place than the controller: which targets shall it clean?"""
+
+    place: str
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """The worker has cleaned these targets (by key); a line for whatever may be left."""
+
+    targets: tuple[str, ...]
+    not_cleaned_up: tuple[str, ...]
+
+
+WorkerMessage: TypeAlias = SessionMessage | WorkerPlace | NoTestLeft | WhatToClean | Cleaned
+
+# --- from the controller to an xdist worker -------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """What a worker begins with.
+
+    ``run`` and ``salt`` are the run's own. The worker is the ``index``-th of ``count`` that share
+    out the starts. ``place`` is the controller's; ``durations`` are those of earlier runs.
+    """
+
+    run: str
+    salt: str
+    index: int
+    count: int
+    place: str
+    durations: Mapping[str, tuple[float, ...]]
+    jobs: tuple[JobsOnTarget, ...]
+
+
+@dataclass(frozen=True)
+class StopWaiting:
+    """The run is being stopped: wait for no job any more."""
+
+
+@dataclass(frozen=True)
+class NoWorkerHasTests:
+    """No worker has a test left."""
+
+
+@dataclass(frozen=True)
+class CleanTargets:
+    """The answer to `WhatToClean`: these, by their keys."""
+
+    targets: tuple[str, ...]
+
+
+ControllerMessage: TypeAlias = JobsOnTarget | StopWaiting | NoWorkerHasTests | CleanTargets
