@@ -318,8 +318,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    from .compat.xdist import check_version
     from .workers.controller import Controller
 
+    check_version()
     whole_run = _new_whole_run(config, options.from_config(config), only_process=False)
     whole_run.termination.install()
     controller = config.stash[CONTROLLER] = Controller(config, whole_run)

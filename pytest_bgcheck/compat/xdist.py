@@ -5,10 +5,27 @@ What the schedulers in `workers.scheduling` override stands there.
 
 from __future__ import annotations
 
+import importlib.metadata
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+
+OLDEST = (3, 5)
+"""An older one ends at once for -x, so that nobody is told of the tests that wait then; and before
+3.2 there is no ``--dist worksteal``."""
+
+
+def check_version() -> None:
+    """Raise pytest.UsageError if the installed xdist is too old."""
+    version = importlib.metadata.version("pytest-xdist")
+    if tuple(int(number) for number in re.findall(r"\d+", version)[:2]) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise pytest.UsageError(
+            f"pytest-bgcheck needs pytest-xdist {oldest} or newer, not {version}:"
+            " pip install -U 'pytest-bgcheck[xdist]', or run with -n 0"
+        )
 
 
 def worker_input(config: pytest.Config) -> Mapping[str, Any] | None:

@@ -1,5 +1,6 @@
 """Each private API of xdist that `compat.xdist` and the schedulers need."""
 
+import importlib.metadata
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ from support.private import needs
 pytest.importorskip("xdist")
 
 from pytest_bgcheck.compat.xdist import (
+    OLDEST,
+    check_version,
     end_workers,
     is_stopping,
     open_channel,
@@ -23,6 +26,28 @@ SUITE = "import pytest\n@pytest.mark.parametrize('n', range(4))\ndef test(n): pa
 
 def needs_xdist(api: str, function: Any) -> Any:
     return needs("pytest-xdist", api, function)
+
+
+@pytest.mark.parametrize("version", ["3.5.0", "3.8.1.dev4+g1", "3.10", "4.0rc1"])
+def test_a_new_xdist_is_good(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: version)
+    check_version()
+
+
+def test_an_old_xdist_is_refused(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "3.4.2")
+    pytester.makepyfile(SUITE)
+    result = pytester.runpytest_inprocess("-n1")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *needs pytest-xdist 3.5 or newer, not 3.4.2:*"])
+    pytester.runpytest_inprocess("-n0").assert_outcomes(passed=4)
+
+
+def test_the_oldest_xdist_is_the_one_that_the_package_names(request: pytest.FixtureRequest) -> None:
+    project = request.config.rootpath.joinpath("pyproject.toml").read_text()
+    assert f'xdist = ["pytest-xdist>={".".join(map(str, OLDEST))}"]' in project
 
 
 def test_a_process_that_is_no_worker_has_no_input(pytester: pytest.Pytester) -> None:
