@@ -1,7 +1,8 @@
 """The arguments of declarations and marks: a row each, and the frozen values that they become.
 
-An argument that only Python knows is a type in `CheckArguments`, a row in `CHECK` and a field of
-`model.Check`, whose default is the argument's. May import pytest, model and errors.
+An argument of a check that only Python knows is a type in `CheckArguments`, a row in `CHECK_ROWS`
+and a field of `model.Check`, whose default is the argument's. What any kind of job would take is a
+type in `JobArguments` and a row in `JOB_ROWS`. May import pytest, model, readers and errors.
 """
 
 from __future__ import annotations
@@ -45,37 +46,34 @@ class Argument:
     doc: str
 
 
-class CheckArguments(TypedDict, total=False):
-    """The arguments of a check beside its command, name and host. None counts as not given."""
+class JobArguments(TypedDict, total=False):
+    """What each kind of job takes beside its command, name and host. None counts as not given."""
 
     script: str | os.PathLike[str] | None
     args: Sequence[str] | None
-    timeout: float | datetime.timedelta | None
-    rc: int | Iterable[int] | None
-    retry_every: float | datetime.timedelta | None
-    grace: float | datetime.timedelta | None
     sudo: bool | None
     sudo_user: str | None
     env: Mapping[str, str] | None
     cwd: str | os.PathLike[str] | None
+    grace: float | datetime.timedelta | None
     output_limit: int | None
+
+
+class CheckArguments(JobArguments, total=False):
+    """What a check takes: a type for each of `CHECK_ROWS`, which type checkers and editors read."""
+
+    timeout: float | datetime.timedelta | None
+    rc: int | Iterable[int] | None
+    retry_every: float | datetime.timedelta | None
     unawaited: str | None
 
 
-CHECK = (
+JOB_ROWS = (
     Argument("script", "script", read_local_file,
              "instead of a command: a local file (relative to the declaring one), sent to the\n"
              "target and run there by its ``#!`` line with ``args``."),
     Argument("args", "argv", read_words,
              "the arguments of ``script``."),
-    Argument("timeout", "timeout_s", read_seconds,
-             "seconds the job may run on the target; default: ini ``bgcheck_timeout``, 360."),
-    Argument("rc", "rc", read_exit_codes,
-             "the exit code or codes that mean success; default 0."),
-    Argument("retry_every", "retry_every_s", read_seconds,
-             "seconds: run the command again until its rc is accepted or the time is over."),
-    Argument("grace", "grace_s", read_seconds_or_0,
-             "seconds between TERM and KILL when it is ended; default 5."),
     Argument("sudo", "sudo", read_bool,
              "True or False: run with sudo or without; default: as the host's testinfra\n"
              "settings say."),
@@ -85,14 +83,26 @@ CHECK = (
              "environment to add. The values appear in no report and in no argv that stays."),
     Argument("cwd", "cwd", read_directory,
              "the directory to run in; default: where ``host.run`` runs."),
+    Argument("grace", "grace_s", read_seconds_or_0,
+             "seconds between TERM and KILL when it is ended; default 5."),
     Argument("output_limit", "output_limit", read_size,
              "bytes kept of stdout and of stderr (head and tail); default 1 MiB."),
+)  # fmt: skip
+
+CHECK_ROWS = (
+    *JOB_ROWS,
+    Argument("timeout", "timeout_s", read_seconds,
+             "seconds the job may run on the target; default: ini ``bgcheck_timeout``, 360."),
+    Argument("rc", "rc", read_exit_codes,
+             "the exit code or codes that mean success; default 0."),
+    Argument("retry_every", "retry_every_s", read_seconds,
+             "seconds: run the command again until its rc is accepted or the time is over."),
     Argument("unawaited", "unawaited", read_unawaited,
              '``"ignore"``, ``"warn"`` or ``"fail"``: what becomes of the run if no test\n'
              "judged it; default: as the option ``--bgcheck-unawaited`` says."),
 )  # fmt: skip
 
-MARK = (
+MARK_ROWS = (
     Argument("rc", "rc", read_exit_codes, "the exit codes accepted for this test; None: any."),
     Argument("timeout", "timeout_s", read_seconds, "seconds that this test waits."),
 )
@@ -122,7 +132,7 @@ def make_check(
                        + ("not both" if script is not None else "and none was"))  # fmt: skip
     if script is None and given.get("args") is not None:
         raise WrongUse("args go with script; put the arguments of a command into the command")
-    fields = {"timeout_s": timeout_s, **_read(CHECK, given)}
+    fields = {"timeout_s": timeout_s, **_read(CHECK_ROWS, given)}
     if script is not None:
         path, argv = fields["script"], fields.get("argv", ())
         fields["script"] = _load(path, directory)
@@ -230,11 +240,11 @@ def read_marks(marks: Iterable[pytest.Mark], requested: Iterable[str]) -> dict[s
         for name in mark.args:
             if not isinstance(name, str) or not name:
                 raise WrongUse(f"the mark's arguments must be names of checks, not {name!r}")
-        known = [row.name for row in MARK]
+        known = [row.name for row in MARK_ROWS]
         unknown = sorted(set(mark.kwargs) - set(known))
         if unknown:
             raise WrongUse(f"the mark takes {' and '.join(known)}, not {', '.join(unknown)}")
-        fields = _read(MARK, mark.kwargs)
+        fields = _read(MARK_ROWS, mark.kwargs)
         if "rc" in mark.kwargs and mark.kwargs["rc"] is None:
             fields["rc"] = frozenset()
         awaited = Awaited(**fields)

@@ -9,11 +9,11 @@ from typing import Any, get_type_hints
 import pytest
 
 from pytest_bgcheck import Bgcheck, background_check
-from pytest_bgcheck.arguments import CHECK, MARK, Argument, Awaited, CheckArguments
+from pytest_bgcheck.arguments import CHECK_ROWS, MARK_ROWS, Argument, Awaited, CheckArguments
 from pytest_bgcheck.model import Check, Script
 
 CALLABLES = [background_check, Bgcheck.start]
-NAMES = [row.name for row in CHECK]
+NAMES = [row.name for row in CHECK_ROWS]
 
 SCRIPT = Check("c", ("a",), "x.sh a", script=Script("x.sh", b"true"))
 
@@ -21,8 +21,8 @@ SCRIPT = Check("c", ("a",), "x.sh a", script=Script("x.sh", b"true"))
 def test_each_argument_has_a_type_and_a_field() -> None:
     assert list(CheckArguments.__annotations__) == NAMES
     own = {"name", "command", "host"}
-    assert {row.field for row in CHECK} == {f.name for f in fields(Check)} - own
-    assert [row.field for row in MARK] == [f.name for f in fields(Awaited)]
+    assert {row.field for row in CHECK_ROWS} == {f.name for f in fields(Check)} - own
+    assert [row.field for row in MARK_ROWS] == [f.name for f in fields(Awaited)]
 
 
 @pytest.mark.parametrize("function", CALLABLES)
@@ -59,7 +59,7 @@ def test_start_too_refuses_an_unknown_or_ill_typed_argument() -> None:
         bgcheck.start("true", rc="0")  # type: ignore[call-arg, arg-type]
 
 
-@pytest.mark.parametrize("row", CHECK, ids=NAMES)
+@pytest.mark.parametrize("row", CHECK_ROWS, ids=NAMES)
 def test_a_difference_has_the_name_of_its_argument(row: Argument) -> None:
     other: Any = Script("other", b"") if row.name == "script" else ("other",)
     assert SCRIPT.differences(replace(SCRIPT, **{row.field: other})) == [row.name]

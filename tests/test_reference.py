@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_bgcheck import background_check, plugin
-from pytest_bgcheck.arguments import CHECK, MARK, Argument
+from pytest_bgcheck.arguments import CHECK_ROWS, MARK_ROWS, Argument
 from pytest_bgcheck.model import Check
 from pytest_bgcheck.options import OPTIONS, UNAWAITED, Option
 
@@ -39,7 +39,7 @@ def test_each_default_of_an_argument_is_that_of_its_field() -> None:
     defaults = {"timeout": check.timeout_s, "rc": 0, "grace": check.grace_s,
                 "output_limit": check.output_limit}  # fmt: skip
     reference = {cell.strip("`"): default_in(text) for cell, text in table("argument")}
-    help = {row.name: default_in(row.doc) for row in CHECK}
+    help = {row.name: default_in(row.doc) for row in CHECK_ROWS}
     for told in (reference, help):
         assert {name: default for name, default in told.items() if default is not None} == defaults
 
@@ -83,7 +83,7 @@ def test_the_reference_has_each_way_to_treat_an_unawaited_job() -> None:
     assert f"| `{UNAWAITED[0]}`, the default |" in TEXT
 
 
-@pytest.mark.parametrize("row", MARK, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", MARK_ROWS, ids=lambda row: row.name)
 def test_what_the_mark_takes_is_explained(row: Argument) -> None:
     assert f"`{row.name}=" in TEXT
     assert f"{row.name}=..." in plugin.MARK

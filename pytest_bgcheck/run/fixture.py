@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..arguments import CHECK, CheckArguments, make_check, refuse_unknown, show_arguments
+from ..arguments import CHECK_ROWS, CheckArguments, make_check, refuse_unknown, show_arguments
 from ..errors import WrongUse
 from ..target.job import Job
 from .lookup import find
@@ -25,7 +25,7 @@ class Bgcheck:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    @show_arguments(CHECK, CheckArguments)
+    @show_arguments(CHECK_ROWS, CheckArguments)
     def start(
         self,
         command: str | Sequence[str | os.PathLike[str]] | None = None,
@@ -44,7 +44,7 @@ class Bgcheck:
         :param host: a hostspec or a testinfra Host; default: the local one.
         """
         __tracebackhide__ = True  # pytest would show the arguments, and ``env`` may be secret
-        refuse_unknown("Bgcheck.start", CHECK, arguments)
+        refuse_unknown("Bgcheck.start", CHECK_ROWS, arguments)
         try:
             check = make_check(
                 name,

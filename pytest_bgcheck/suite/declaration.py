@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..arguments import CHECK, CheckArguments, make_check, refuse_unknown, show_arguments
+from ..arguments import CHECK_ROWS, CheckArguments, make_check, refuse_unknown, show_arguments
 from ..compat.pytest import is_of_pytest
 from ..errors import WrongUse
 from ..model import Check
@@ -69,7 +69,7 @@ class Declaration:
             raise WrongUse(f"{self.place(name)}: {error}") from None
 
 
-@show_arguments(CHECK, CheckArguments)
+@show_arguments(CHECK_ROWS, CheckArguments)
 def background_check(
     command: str | Sequence[str | os.PathLike[str]] | None = None,
     *,
@@ -88,7 +88,7 @@ def background_check(
     :param host: a testinfra hostspec such as ``"ssh://db1"``; default: the awaiting test's host.
     """
     __tracebackhide__ = True  # pytest would show the arguments, and ``env`` may be secret
-    refuse_unknown("background_check", CHECK, arguments)
+    refuse_unknown("background_check", CHECK_ROWS, arguments)
     caller = sys._getframe(1)
     place = caller.f_code.co_filename, caller.f_lineno
     declaration = Declaration(name, command, host, arguments, *place)
