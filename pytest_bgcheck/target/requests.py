@@ -51,7 +51,8 @@ _PROGRAM = (
     '_text=$(printf %s "$2" | LC_ALL=C tr F-Z0-9a-zA-E a-zA-Z0-9);'
     ' case $_text in "")'
     ' for _tool in tr printf; do command -v "$_tool" >/dev/null 2>&1 || break; done;'
-    ' echo; echo "$1 begin hex"; echo "refused * there is no $_tool"; echo "$1 end 1"; exit 0 ;;'
+    ' echo; echo "$1 begin hex"; echo "refused * the target has no $_tool";'
+    ' echo "$1 end 1"; exit 0 ;;'
     " esac;"
     " IFS=^; set -f; set -- $_text; unset IFS; set +f;"
     ' _source=$(printf %b "$1"); shift; eval "$_source"'

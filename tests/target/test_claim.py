@@ -55,7 +55,7 @@ def test_a_supervisor_killed_before_its_claim_has_not_started(
     hold(local, tmp_path, "mv", "../new.*")
     spec = local.spec("c", f"echo >>{tmp_path}/ran")
     reply = start_and_kill_supervisor_in_mv(local, tmp_path, spec)
-    assert "did not come up" in reply.refused[spec.id]
+    assert "did not start" in reply.refused[spec.id]
     assert not tmp_path.joinpath("ran").exists()
     # Nobody has claimed it: the next caller may.
     assert local.start(spec).started == {spec.id}

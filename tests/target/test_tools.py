@@ -62,7 +62,7 @@ def test_a_target_without_a_tool_is_not_started_and_names_it(tmp_path: Path, she
             continue
         reply = client.start(client.spec("c", "sleep 95"))
         assert reply.started == set(), tool
-        assert reply.refused == {"*": f"there is no {tool}"}
+        assert reply.refused == {"*": f"the target has no {tool}"}
         assert not client.processes(client.run)
         assert not list(tmp_path.glob("pytest-bgcheck-*"))
 
@@ -73,7 +73,7 @@ def test_a_clock_is_needed_where_the_kernel_tells_no_time(
     program = requests.supervisor().replace("/proc/uptime", "/no/such")
     monkeypatch.setattr(requests, "supervisor", lambda: program)
     client = with_tools("dash", tmp_path)
-    assert client.start(client.spec("refused", "true")).refused == {"*": "there is no date"}
+    assert client.start(client.spec("refused", "true")).refused == {"*": "the target has no date"}
     (tmp_path / "bin" / "date").symlink_to(shutil.which("date") or "")
     assert client.finish("exit 3").rc == 3
     client.clean()

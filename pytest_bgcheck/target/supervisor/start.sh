@@ -7,7 +7,7 @@ check_tools() {
     command -v base64 >/dev/null 2>&1 || set -- od
     [ -r /proc/uptime ] || set -- date "$@"
     for _word in "[" cat chmod echo env grep head id ls mkdir mkfifo mv rm rmdir sed sleep tail wc "$@"; do
-        command -v "$_word" >/dev/null 2>&1 || { refuse "*" "there is no $_word"; finish; }
+        command -v "$_word" >/dev/null 2>&1 || { refuse "*" "the target has no $_word"; finish; }
     done
 }
 
@@ -148,7 +148,7 @@ start() {
         if [ -d "$_id" ]; then
             attach "$_id" "${_word##*=}"
         else
-            refuse "$_id" "its supervisor did not come up"
+            refuse "$_id" "its supervisor did not start"
         fi
     done
     finish
