@@ -15,7 +15,7 @@ class WrongUse(BgcheckError, ValueError):
 
 
 class StillRunning(BgcheckError, TimeoutError):
-    """The job had not ended when the caller's patience was over. The job goes on."""
+    """The job had not ended when the caller's timeout was over. The job goes on."""
 
 
 class OutputCut(BgcheckError):
@@ -26,20 +26,20 @@ class OutputCut(BgcheckError):
 
 
 class TargetError(BgcheckError):
-    """The target could not be asked. Asking again with the same id is always safe."""
+    """The target could not be asked. It is always safe to ask again with the same id."""
 
 
 class Unreachable(TargetError):
-    """The call did not come through, or gave no answer in time."""
+    """The call did not get through, or there was no answer in time."""
 
 
 class Refused(TargetError):
-    """Asking again cannot help: no such container, no permission, no shell, a full disk."""
+    """The target refused; asking again cannot help: no such container, no shell, a full disk."""
 
 
 class Gone(Refused):
-    """The target is no more, or has ended all that ran on it: a stopped or removed container."""
+    """The target is gone with everything that ran on it, as a stopped or removed container is."""
 
 
 class BadReply(TargetError):
-    """An answer came, but not one whole frame of ours: it was cut, doubled or mixed with noise."""
+    """There was an answer, but not one complete reply: it was cut, doubled or mixed with noise."""

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from .workers.controller import Controller
 
 MARK = (
-    "bgcheck(*names, rc=..., timeout=...): await background checks before the test's body, and fail"
-    " it unless they succeeded. Without names: all checks whose fixtures the test requests. rc:"
-    " the accepted exit codes for this test, None for any. timeout: how long this test waits."
+    "bgcheck(*names, rc=..., timeout=...): wait for background checks before the test's body runs;"
+    " the test fails unless they succeeded. Without names: all checks whose fixtures the test"
+    " requests. rc: the accepted exit codes for this test, None for any. timeout: how long this"
+    " test waits."
 )
 
 FIRST_IN_CHILD = (
