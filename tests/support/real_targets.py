@@ -10,7 +10,7 @@ import testinfra
 
 from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.model import Result, State
-from pytest_bgcheck.target import requests
+from pytest_bgcheck.target import cleaner, requests
 from pytest_bgcheck.target.host_transport import HostTransport
 from pytest_bgcheck.target.records import Record, Target
 from pytest_bgcheck.target.runner import Runner
@@ -80,7 +80,7 @@ class RealRun:
         troubles = self.runner.close(targets)
         took = time.monotonic() - begun
         print(f"closed after {took:.2f} s: {troubles}")
-        assert took < 15
+        assert took < cleaner.CLEAN_S + 6
         return troubles
 
 
