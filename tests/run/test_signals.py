@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pytest_bgcheck import signals
+from pytest_bgcheck.run import signals
 
 
 @pytest.fixture(autouse=True)
@@ -60,9 +60,9 @@ def test_a_signal_while_the_run_ends_makes_haste_and_raises_nothing(
     termination.install()
     before = signal.getsignal(number)
     with signals.held():
-        assert not signals.in_a_hurry()
+        assert not signals.interrupted()
         signal.raise_signal(number)
-        assert signals.in_a_hurry()
+        assert signals.interrupted()
     assert signal.getsignal(number) is before
     termination.restore()
 
@@ -72,7 +72,7 @@ def test_a_handler_of_the_suites_counts_while_the_run_ends() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
     with signals.held():
         signal.raise_signal(signal.SIGTERM)
-        assert not signals.in_a_hurry()
+        assert not signals.interrupted()
     assert heard == [signal.SIGTERM]
 
 
@@ -81,7 +81,7 @@ def test_a_run_that_ends_in_another_thread_is_in_no_hurry() -> None:
 
     def end() -> None:
         with signals.held():
-            hurried.append(signals.in_a_hurry())
+            hurried.append(signals.interrupted())
 
     in_a_thread(end)
     assert hurried == [False]
