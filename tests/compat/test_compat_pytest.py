@@ -26,12 +26,6 @@ from pytest_bgcheck.compat.pytest import (
 )
 
 
-def test_what_is_gone_is_named() -> None:
-    said = r"^pytest [\d.]+ no longer has x: see compat\.pytest\.is_unittest \(LookupError: y\)$"
-    with pytest.raises(pytest.fail.Exception, match=said), needs("pytest", "x", is_unittest):
-        raise LookupError("y")
-
-
 def test_the_definitions_of_a_fixture_are_known_before_it_is_requested(
     pytester: pytest.Pytester,
 ) -> None:
