@@ -1,12 +1,11 @@
 """Why a call gave no whole reply: from its exit code, and from the transport's own whole lines.
 
-What a check wrote, what a login prints and what an sshd greets with are no words of the
-transport's: stdout is never looked at, and stderr only where the exit code is one that the
-backend's own program ends with. ssh's client writes its messages to a file of its own (``-E``),
-apart from the stderr of the other side. A line counts only if it is one of those known, from its
-first to its last letter.
+What a check writes, a login prints or an sshd greets with must decide nothing. So stdout is never
+looked at, and stderr only where the exit code is one that the backend's own program ends with.
+ssh's client writes its messages to a file of its own (``-E``), apart from the stderr of the other
+side. A line counts only if it is one of those known, from its first to its last letter.
 
-Even so it is no proof: who takes a Refused or Gone for true asks a second time, with a request in
+Even so it is no proof. After a Refused or Gone the target is asked a second time, by a request in
 which no check has a part. Pure; imports only errors and log.
 """
 
@@ -85,11 +84,11 @@ _BACKENDS: dict[str, tuple[frozenset[int], tuple[str, ...], tuple[str, ...]]] = 
         (r"chroot: cannot change root directory to .*", r"chroot: cannot chroot to .*"),
     ),
 }
-"""By backend: the exit codes of its program's own errors, its lines for a target that is gone with
-all that ran on it, and those after which asking again cannot help."""
+"""By backend: the exit codes of its program's own errors; its lines for a target that is gone, with
+all that ran on it; and its lines after which asking again cannot help."""
 
 _SIGNALLED = 128
-"""Above it, and below 0, are the exit codes of what a signal has ended."""
+"""Exit codes above it, and below 0, are those of programs that a signal has ended."""
 
 _SUDO_CODE = 1
 _SUDO_REFUSED = (
@@ -104,7 +103,7 @@ _SUDO_REFUSED = (
 )
 
 _NO_PROGRAM = frozenset({126, 127})
-"""Exit codes of whatever was to run the shell: it is not there, or may not be executed."""
+"""Exit codes of what was to run a shell: there is none, or it may not be executed."""
 
 
 def cause(
@@ -116,7 +115,7 @@ def cause(
     own, ``error`` what is wrong with the reply, and ``begun`` says that one began.
     """
     if begun:
-        # Whatever came after it: a shell of ours was there.
+        # A shell of ours was there, whatever came after it.
         return Unreachable(readable(log) or f"the reply broke off (rc {rc})")
     if backend in SSH and rc == SSH_FAILED:
         return _by_lines(log, (), _SSH_REFUSED) or Unreachable(

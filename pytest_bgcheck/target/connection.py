@@ -1,10 +1,11 @@
-"""One call over a testinfra backend, and what can go wrong with it: its errors translated, once.
+"""One call at a time over a testinfra backend, with a time limit and with our errors.
 
 testinfra's ``host.run`` knows no time limit, logs every command at DEBUG, and changes with
-``host.sudo()`` on the test's thread. So a call uses a private copy of the host's backend, whose
-``run_local``, through which all subprocess backends go, is bounded, silent and ended at the end.
-Other backends (paramiko, ansible by itself, salt) cannot be interrupted: their call runs in a
-daemon thread that is abandoned when the time is over.
+``host.sudo()`` on the test's thread. So a call uses a private copy of the host's backend. All
+backends that run a local program do so by ``run_local``, which is replaced: its process has a time
+limit, is not logged, and is killed when the connection is closed. Other backends (paramiko, ansible
+by itself, salt) cannot be interrupted: their call runs in a daemon thread, which is left behind
+when the time is over.
 """
 
 from __future__ import annotations
@@ -64,16 +65,20 @@ def in_short_words(request: str) -> str:
 
 
 _ANSIBLE = {"ANSIBLE_NO_TARGET_SYSLOG": "1", "ANSIBLE_LOG_PATH": "/dev/null"}
-"""Keep Ansible from logging requests here and on the target. No other backend is told: the
-environment of a local check is the login's."""
+"""Keep Ansible from logging requests here and on the target. Only for Ansible: the environment of a
+local check is the login's."""
 
 SUBPROCESS = frozenset(
     {"local", "ssh", "safe-ssh", "docker", "podman", "kubectl", "openshift", "lxc", "chroot"}
 )
+"""testinfra's names of the backends that run a local program for each call."""
 
 
 class Connection:
-    """A private copy of a backend, for one call at a time."""
+    """A private copy of a backend, for one call at a time.
+
+    ``become``: the sudo settings of an Ansible inventory count. ``abrupt``: see `HostTransport`.
+    """
 
     def __init__(self, backend: BaseBackend, become: bool, abrupt: bool) -> None:
         self._abrupt = abrupt
@@ -90,11 +95,13 @@ class Connection:
         self._on_output: Callable[[bytes], None] | None = None
 
     def share(self, shared: SharedConnection) -> None:
+        """Go over a shared connection from now on."""
         shared.apply(self._backend)
 
     def run(
         self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None
     ) -> Answer:
+        """Run a request. See `Transport.call`."""
         self._timeout_s, self._on_output = timeout_s, on_output
         if self._sudo:
             request = as_user(self._backend, request, self._backend.sudo_user)
@@ -113,7 +120,7 @@ class Connection:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,  # a Ctrl-C is for pytest; and nobody can ask for a password
+            start_new_session=True,  # Ctrl-C is for pytest, and no password can be asked for
             env={**os.environ, **quiet},
         ) as process:
             self._process = process
@@ -123,7 +130,7 @@ class Connection:
                 stdout, stderr = _outputs(process, self._timeout_s, self._on_output)
             except subprocess.TimeoutExpired:
                 self.close()
-                # Without its cause: that one's text is the request.
+                # Without its cause, whose text holds the request.
                 raise Unreachable(f"no answer in {self._timeout_s:.0f} s") from None
             except BaseException:
                 self.close()
@@ -133,6 +140,7 @@ class Connection:
         return local_result(self._backend, process.returncode, command, stdout, stderr)
 
     def close(self) -> None:
+        """End the call that is under way. Any thread may call."""
         self._closed = True
         process = self._process
         if process is not None:
@@ -149,17 +157,20 @@ _HAS_LOG = re.compile(r"(^|\s)-[46AaCfGgKkMNnqsTtVvXxYy]*E")
 
 
 @contextmanager
-def _own_log(backend: Any, wanted: bool) -> Iterator[Callable[[], bytes]]:
-    """Have ssh's client write what it has to say to a file, and not between what others say."""
+def _own_log(backend: Any, enabled: bool) -> Iterator[Callable[[], bytes]]:
+    """Have ssh's client write its messages to a file, apart from the stderr of the other side.
+
+    Yields what reads them: nothing, where there is no such file.
+    """
     given = getattr(backend, "ssh_extra_args", None)
     path = ""
     ssh = backend.get_connection_type() in causes.SSH
-    if wanted and ssh and not _HAS_LOG.search(given or ""):
+    if enabled and ssh and not _HAS_LOG.search(given or ""):
         try:
             file, path = tempfile.mkstemp(prefix="bgcheck-", suffix=".log")
             os.close(file)
         except OSError:
-            pass  # then its words are not known, and nothing is read from others
+            pass  # its messages are unknown then; nothing else may pass for them
     if not path:
         yield lambda: b""
         return
@@ -231,7 +242,7 @@ ResultT = TypeVar("ResultT")
 
 
 def _abandonable(function: Callable[[], ResultT], timeout_s: float) -> ResultT:
-    """Return a call's result or raise its error; give it up when the time is over."""
+    """Return a call's result or raise its error; leave it behind when the time is over."""
     box: queue.SimpleQueue[tuple[ResultT | None, Exception | None]] = queue.SimpleQueue()
 
     def work() -> None:

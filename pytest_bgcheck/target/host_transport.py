@@ -1,4 +1,4 @@
-"""A way to a host: calls over a testinfra backend, as many at once as are asked for."""
+"""Calls to a host over a testinfra backend, any number of them at once."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .transport import Answer
 class HostTransport:
     """Calls over a testinfra backend, as the user that its settings or ``sudo`` say.
 
-    ``abrupt``: this process may end in the middle of a call, so that nothing may be made that
-    would stay: no shared connection, no file.
+    ``abrupt``: this process may end in the middle of a call, so nothing may be made that would
+    stay: no shared connection, no file.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class HostTransport:
             request = as_user(self._backend, request, self._sudo_user)
         if not self._short_words:
             answer = self._call(request, timeout_s, on_output)
-            # csh's own word, and a whole line: what a check wrote is never one.
+            # csh's own message. It is a whole line, which nothing that a check wrote ever is.
             if answer.rc == 0 or "Word too long." not in causes.lines(
                 answer.stderr + b"\n" + answer.stdout
             ):
@@ -70,14 +70,15 @@ class HostTransport:
             connection.share(self._shared)
             answer = connection.run(request, timeout_s, on_output)
             if answer.backend in causes.SSH and answer.rc == causes.SSH_FAILED:
-                self._shared.broken()
+                self._shared.renew()
         except BaseException:
-            self._shared.broken()
-            # Its client may be broken, or a thread still use it; and closing may block.
+            self._shared.renew()
+            # Not used again: its client may be broken, or in use by a thread that was left behind.
+            # In a thread, because closing may block.
             try:
                 threading.Thread(target=connection.close, name="bgcheck-close", daemon=True).start()
             except RuntimeError:
-                pass  # no more threads: the call's own error tells
+                pass  # no more threads; what is raised is the call's own error
             raise
         finally:
             with self._lock:

@@ -36,12 +36,12 @@ class HostRef:
     @property
     def key(self) -> str:
         """A short word for this host, the same in every process that would reach the same one."""
-        place = here() if self.backend.get_connection_type() in _OF_THE_PLACE else ""
+        place = here() if self.backend.get_connection_type() in _LOCAL_KINDS else ""
         return hashlib.sha256(f"{self.identity}{place}".encode()).hexdigest()[:12]
 
 
-_OF_THE_PLACE = frozenset({"local", "docker", "podman", "chroot", "lxc"})
-"""Connections whose hosts are other ones on another computer, or for another user."""
+_LOCAL_KINDS = frozenset({"local", "docker", "podman", "chroot", "lxc"})
+"""Kinds of connections by which each computer, and each user on it, reaches hosts of its own."""
 
 _PATHS = frozenset({"ssh_config", "ssh_identity_file", "ansible_inventory", "kubeconfig"})
 
@@ -50,7 +50,7 @@ _SETTINGS = (
     "connection", "ssh_config", "ssh_identity_file", "sudo", "sudo_user", "ansible_inventory",
     "force_ansible",
 )  # fmt: skip
-"""Options of testinfra's plugin, which may be switched off."""
+"""Options of testinfra's plugin. They are not there where that is switched off."""
 
 
 def host_ref(host: Any) -> HostRef:
@@ -92,7 +92,7 @@ def address_of(ref: HostRef, sudo: bool | None, sudo_user: str | None) -> Target
             name: Login(**asdict(value)) if isinstance(value, HostSpec) else value
             for name, value in _settings(ref.backend).items()
         },
-        place=here() if connection in _OF_THE_PLACE else "",
+        place=here() if connection in _LOCAL_KINDS else "",
         sudo=sudo,
         sudo_user=sudo_user,
     )

@@ -1,8 +1,8 @@
 """Starts jobs and waits for their ends, in threads.
 
 Each target (a host, as one user) has at most one waiter: a thread with one call that blocks on the
-target until any of its jobs ends. Starts run in threads of their own, so nobody ever waits for one
-who does not ask for a result. All threads are daemons: one that is stuck in a call is left behind.
+target until any of its jobs ends. Starts run in threads of their own, so that only who asks for a
+result waits. All threads are daemons: one that is stuck in a call is left behind.
 
 What is known of jobs and targets is in `records`, and changes under its condition only.
 """

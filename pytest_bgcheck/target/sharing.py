@@ -1,9 +1,10 @@
 """One ssh connection for all calls to a target, where the user's settings share none.
 
-A handshake costs some round trips and a tenth of a second of CPU, and a run makes three calls to a
-host at the least: testinfra's ssh backends get a ControlPath of our own (and compression, since
-what is sent is text). It is only for our calls, and ends with the run. A mux client that is refused
-a session (MaxSessions) makes a connection of its own: see ssh_config(5), ControlMaster.
+A handshake costs some round trips and a tenth of a second of CPU, and a run makes at least three
+calls to a host. So testinfra's ssh backends get a ControlPath of our own, and compression, since
+what is sent is text. It is for our calls only, and ends with the run. Where the server refuses one
+more session on it (MaxSessions), ssh makes a connection of its own: see ssh_config(5),
+ControlMaster.
 """
 
 from __future__ import annotations
@@ -19,18 +20,21 @@ from typing import Any
 from ..compat.testinfra import ssh_command
 
 _LONGEST = 104 - len("/0123.0123456789abcdef") - 1
-"""Of the directory of a socket; ssh first binds it with 17 characters more."""
+"""Characters of a socket's directory. ssh first makes the socket with 17 characters more."""
 
 _CONFIG_S = 5.0
+"""How long ``ssh -G`` may take, which reads the user's settings."""
+
 _EXIT_S = 2.0
+"""How long ssh may take to end a shared connection."""
 
 
 class SharedConnection:
-    """The connection of one target's calls; none if not ``wanted``. Any thread may call."""
+    """The connection of one target's calls; none if not ``enabled``. Any thread may call."""
 
-    def __init__(self, wanted: bool = True) -> None:
+    def __init__(self, enabled: bool = True) -> None:
         self._lock = threading.Lock()
-        self._looked = not wanted
+        self._decided = not enabled
         self._directory: Path | None = None
         self._number = 0
 
@@ -39,20 +43,20 @@ class SharedConnection:
         if backend.get_connection_type() not in ("ssh", "safe-ssh"):
             return
         with self._lock:
-            if not self._looked:
-                self._looked = True
+            if not self._decided:
+                self._decided = True
                 if _shares_none(backend):
                     self._directory = _directory()
             elif self._directory is not None and not self._directory.is_dir():
-                # Cleaned away under us: ssh fails where it cannot make its socket.
+                # Somebody has removed it, and ssh fails where it cannot make its socket.
                 self._directory = _directory()
             if self._directory is not None:
                 if not backend.controlpath:
                     backend.ssh_extra_args = f"{backend.ssh_extra_args or ''} -o Compression=yes"
                 backend.controlpath = f"{self._directory}/{self._number}"
 
-    def broken(self) -> None:
-        """Use a new connection from now on: a call has failed, and perhaps the line is dead."""
+    def renew(self) -> None:
+        """Use a new connection from now on: a call has failed, and the old one may be dead."""
         with self._lock:
             self._number += 1
 
@@ -65,7 +69,7 @@ class SharedConnection:
         try:
             sockets = list(directory.iterdir())
         except OSError:
-            sockets = []  # cleaned away; the connections end by themselves, as below
+            sockets = []  # it was removed; the connections end by themselves, as below
         for socket in sockets:
             try:
                 subprocess.run(
