@@ -129,6 +129,7 @@ class Ledger:
         self.jobs: dict[str, JobEntry] = {}
         self.tests: dict[tuple[str, str], TestEntry] = {}
         self.listeners: list[Callable[[events.Event], None]] = []
+        self._open_waits: dict[tuple[str, str], list[tuple[JobEntry, Wait]]] = {}
         self._lock = threading.RLock()
 
     def tell(self, event: events.Event) -> None:
@@ -164,8 +165,8 @@ class Ledger:
     def close(self, at: float) -> None:
         """End the ledger: waits that nobody ended, and jobs that the run's end has cancelled."""
         with self._lock:
-            for worker in {w.worker for job in self.jobs.values() for w in job.waits}:
-                self.worker_gone(worker, at)
+            for worker, test in list(self._open_waits):
+                self.tell(events.WaitEnded(worker, test, at, {}))
             for job in self.jobs.values():
                 if not job.state.final:
                     result = Result(State.CANCELLED, detail=RUN_ENDED)
@@ -182,8 +183,7 @@ class Ledger:
     def worker_gone(self, worker: str, at: float) -> None:
         """End the waits of a worker that can tell of no more."""
         with self._lock:
-            waits = [w for job in self.jobs.values() for w in job.waits if w.worker == worker]
-            for test in {wait.test for wait in waits if wait.seconds is None}:
+            for test in [test for other, test in self._open_waits if other == worker]:
                 self.tell(events.WaitEnded(worker, test, at, {}))
 
     # --- events ---------------------------------------------------------------------------------
@@ -215,17 +215,14 @@ class Ledger:
             case events.JobJudged():
                 self._job(event.key).judged = True
             case events.WaitBegan():
+                open_waits = self._open_waits.setdefault((event.worker, event.test), [])
                 for key in event.keys:
-                    job = self._job(key)
+                    job, wait = self._job(key), Wait(event.test, event.worker, event.at)
                     job.wanted = job.judged = True
-                    job.waits.append(Wait(event.test, event.worker, event.at))
+                    job.waits.append(wait)
+                    open_waits.append((job, wait))
             case events.WaitEnded():
-                self._end_wait(event)
-
-    def _end_wait(self, event: events.WaitEnded) -> None:
-        for job in self.jobs.values():
-            for wait in job.waits:
-                if (wait.worker, wait.test, wait.seconds) == (event.worker, event.test, None):
+                for job, wait in self._open_waits.pop((event.worker, event.test), []):
                     over = event.at if job.ended_at is None else min(event.at, job.ended_at)
                     known = max(0.0, over - wait.began_at)
                     wait.seconds = event.waited_s.get(job.key, known)
