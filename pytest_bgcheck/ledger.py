@@ -1,11 +1,11 @@
 """What is known of a run: every job, wait and test once, whatever process it was in.
 
-It lives where the report is made: in the only process, or on the xdist controller. It is told of
-what happens by `pytest_bgcheck.events`. Several workers tell of the same job, in any order: what
-was told first stands, but what a target has proven is better than that it could not be asked.
+The ledger is where the reports are made: in the only process, or on the xdist controller. What
+happens is told to it as `pytest_bgcheck.events`. Several workers tell of the same job, in any
+order: the first word stands, but what a target has proven replaces that it could not be asked.
 
-Times (``*_at``) are seconds since the epoch by the clock of whoever told them. Pure; imports only
-events and model.
+Times (``*_at``) are seconds since the epoch, by the clock of the process that told them. Pure;
+imports only events and model.
 """
 
 from __future__ import annotations
@@ -24,24 +24,25 @@ UNFINISHED = "unfinished"
 """The outcome of a test that did not come to its end."""
 
 PROVEN = frozenset({State.SUCCEEDED, State.FAILED, State.TIMED_OUT, State.LOST})
+"""The ends that only a target can tell of."""
 
 
 @dataclass
 class Wait:
-    """One test's wait for one job; ``seconds`` is None while it lasts.
+    """One test's wait for one job; ``waited_s`` is None while it lasts.
 
-    It is over when the job has ended, or the test's patience, or the test: a test that awaits
-    several jobs waits for each of them from the same moment on.
+    It ends with the job, or before: when the test waits no longer. A test that awaits several jobs
+    waits for all of them from the same moment on.
     """
 
     test: str
     worker: str
     began_at: float
-    seconds: float | None = None
+    waited_s: float | None = None
 
     @property
-    def over_at(self) -> float | None:
-        return None if self.seconds is None else self.began_at + self.seconds
+    def ended_at(self) -> float | None:
+        return None if self.waited_s is None else self.began_at + self.waited_s
 
 
 @dataclass
@@ -89,8 +90,8 @@ class JobEntry:
         """When the first test that awaited it knew how it had ended."""
         if self.ended_at is None:
             return None
-        over = (wait.over_at for wait in self.waits if wait.over_at is not None)
-        return min((at for at in over if at >= self.ended_at - 1e-3), default=None)
+        ends = (wait.ended_at for wait in self.waits if wait.ended_at is not None)
+        return min((at for at in ends if at >= self.ended_at - 1e-3), default=None)
 
     @property
     def bad(self) -> bool:
@@ -123,7 +124,11 @@ class TestEntry:
 
 
 class Ledger:
-    """All jobs and tests of a run. Any thread may tell; ``listeners`` hear each event after it."""
+    """All jobs and tests of a run.
+
+    Any thread may call. ``listeners`` are called with each event, once it has been applied, under
+    the ledger's lock.
+    """
 
     def __init__(self) -> None:
         self.jobs: dict[str, JobEntry] = {}
@@ -138,24 +143,24 @@ class Ledger:
             for listen in self.listeners:
                 listen(event)
 
-    def snapshot(self) -> list[JobEntry]:
-        """Return the jobs that are known now."""
+    def known_jobs(self) -> list[JobEntry]:
+        """Return the jobs that are known now: any thread may go through the list."""
         with self._lock:
             return list(self.jobs.values())
 
-    def test(
-        self, test: str, worker: str, when: str, start: float, stop: float, outcome: str,
+    def add_phase(
+        self, test: str, worker: str, when: str, started_at: float, ended_at: float, outcome: str,
         expected: bool = False,
     ) -> None:  # fmt: skip
-        """Add a phase of a test. It has passed when its call has; what is worse stands.
+        """Add a phase of a test. A test passes when its call does; a worse outcome stands.
 
         ``expected``: it failed as it was expected to, which pytest reports as skipped.
         """
         with self._lock:
             entry = self.tests.setdefault(
-                (worker, test), TestEntry(test, worker, start, stop, UNFINISHED)
+                (worker, test), TestEntry(test, worker, started_at, ended_at, UNFINISHED)
             )
-            entry.ended_at = max(entry.ended_at, stop)
+            entry.ended_at = max(entry.ended_at, ended_at)
             entry.ran |= when == "call" and (outcome != "skipped" or expected)
             if when == "setup" and outcome == "passed":
                 entry.outcome = UNFINISHED  # a rerun starts anew
@@ -163,7 +168,7 @@ class Ledger:
                 entry.outcome = outcome
 
     def close(self, at: float) -> None:
-        """End the ledger: waits that nobody ended, and jobs that the run's end has cancelled."""
+        """End the waits that are still open, and the jobs, which the run's end has cancelled."""
         with self._lock:
             for worker, test in list(self._open_waits):
                 self.tell(events.WaitEnded(worker, test, at, {}))
@@ -173,15 +178,15 @@ class Ledger:
                     self.tell(events.JobEnded(job.key, result, at))
             # The report of a test that was interrupted has no call phase, or never came.
             for wait in (wait for job in self.jobs.values() for wait in job.waits):
-                over = wait.over_at if wait.over_at is not None else at
+                ended_at = at if wait.ended_at is None else wait.ended_at
                 entry = self.tests.setdefault(
                     (wait.worker, wait.test),
-                    TestEntry(wait.test, wait.worker, wait.began_at, over, UNFINISHED),
+                    TestEntry(wait.test, wait.worker, wait.began_at, ended_at, UNFINISHED),
                 )
-                entry.ended_at = max(entry.ended_at, over)
+                entry.ended_at = max(entry.ended_at, ended_at)
 
-    def worker_gone(self, worker: str, at: float) -> None:
-        """End the waits of a worker that can tell of no more."""
+    def end_waits_of(self, worker: str, at: float) -> None:
+        """End the waits of a worker that is gone."""
         with self._lock:
             for test in [test for other, test in self._open_waits if other == worker]:
                 self.tell(events.WaitEnded(worker, test, at, {}))
@@ -223,9 +228,9 @@ class Ledger:
                     open_waits.append((job, wait))
             case events.WaitEnded():
                 for job, wait in self._open_waits.pop((event.worker, event.test), []):
-                    over = event.at if job.ended_at is None else min(event.at, job.ended_at)
-                    known = max(0.0, over - wait.began_at)
-                    wait.seconds = event.waited_s.get(job.key, known)
+                    ended_at = event.at if job.ended_at is None else min(event.at, job.ended_at)
+                    until_then_s = max(0.0, ended_at - wait.began_at)
+                    wait.waited_s = event.waited_s.get(job.key, until_then_s)
 
     def _job(self, key: str) -> JobEntry:
         return self.jobs.setdefault(key, JobEntry(key))

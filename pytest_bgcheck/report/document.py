@@ -185,7 +185,7 @@ def _wait(wait: Wait) -> WaitPart:
         "test": wait.test,
         "worker": wait.worker,
         "began_at": _rounded(wait.began_at),
-        "waited_s": _known(wait.seconds),
+        "waited_s": _known(wait.waited_s),
     }
 
 

@@ -209,7 +209,7 @@ def waited_by_test(jobs: Sequence[JobEntry]) -> dict[tuple[str, str], float]:
     spells: dict[tuple[str, str, float], float] = {}
     for wait in (wait for job in jobs for wait in job.waits):
         key = wait.worker, wait.test, wait.began_at
-        spells[key] = max(spells.get(key, 0.0), wait.seconds or 0.0)
+        spells[key] = max(spells.get(key, 0.0), wait.waited_s or 0.0)
     result: dict[tuple[str, str], float] = {}
     for (worker, test, _), seconds in spells.items():
         result[worker, test] = result.get((worker, test), 0.0) + seconds
@@ -226,7 +226,7 @@ def critical_path(ledger: Ledger) -> list[Step]:
     waits: dict[tuple[str, str], list[tuple[Wait, JobEntry]]] = {}
     for job in ledger.jobs.values():
         for wait in job.waits:
-            if (wait.seconds or 0.0) > LEAST_WAIT_S:
+            if (wait.waited_s or 0.0) > LEAST_WAIT_S:
                 waits.setdefault((wait.worker, wait.test), []).append((wait, job))
     path: list[Step] = []
     test = tests[-1] if tests else None
@@ -235,8 +235,8 @@ def critical_path(ledger: Ledger) -> list[Step]:
         worker, started_at = test.worker, test.started_at
         own = [pair for pair in waits.get((worker, test.test), []) if pair[0].began_at < before]
         if own:
-            wait, job = max(own, key=lambda pair: pair[0].over_at or 0.0)
-            path.append(Step(wait.over_at or before, before, test=test))
+            wait, job = max(own, key=lambda pair: pair[0].ended_at or 0.0)
+            path.append(Step(wait.ended_at or before, before, test=test))
             begun = job.started_at or job.planned_at or wait.began_at
             path.append(Step(begun, job.ended_at or before, job=job))
             worker, started_at = job.worker, job.planned_at or begun

@@ -38,7 +38,7 @@ def open_waits(jobs: Iterable[JobEntry]) -> list[tuple[Wait, JobEntry]]:
         for job in jobs
         if not job.state.final
         for wait in tuple(job.waits)
-        if wait.seconds is None
+        if wait.waited_s is None
     ]
 
 

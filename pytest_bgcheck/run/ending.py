@@ -178,7 +178,7 @@ def _unfinished(whole_run: WholeRun, targets: Sequence[Target]) -> list[Record]:
 
     by_key = {target.key: target for target in targets}
     records = []
-    for job in whole_run.ledger.snapshot():
+    for job in whole_run.ledger.known_jobs():
         target = by_key.get(job.target)
         if target is None or job.state.final:
             continue
@@ -214,7 +214,7 @@ def _close(whole_run: WholeRun, session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     took = [
         (duration_key(job.name, job.host), job.duration_s)
-        for job in whole_run.ledger.snapshot()
+        for job in whole_run.ledger.known_jobs()
         if job.result is not None and job.result.rc is not None and job.duration_s is not None
     ]
     durations.write(whole_run.cache, durations.remember(whole_run.durations(), took))

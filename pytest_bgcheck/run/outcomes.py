@@ -25,4 +25,4 @@ class Outcomes:
         if report.skipped and is_subtest(report):
             return  # a subtest: it says nothing of its test
         when, outcome, expected = report.when or "", report.outcome, has_xfail(report)
-        self._ledger.test(report.nodeid, worker, when, start, stop, outcome, expected)
+        self._ledger.add_phase(report.nodeid, worker, when, start, stop, outcome, expected)

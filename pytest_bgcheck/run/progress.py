@@ -90,7 +90,7 @@ class Progress:
         now = time.time()
         with self._screen():
             self._write_changes()
-            jobs = self._ledger.snapshot()
+            jobs = self._ledger.known_jobs()
             begun = [wait.began_at for wait, _ in live.open_waits(jobs)]
             if not begun or now < self._quiet_until:
                 self._erase()

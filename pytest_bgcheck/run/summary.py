@@ -33,7 +33,7 @@ def _lines(whole_run: WholeRun, width: int, verbosity: int) -> list[tuple[str, s
         if figures.bad:
             lines += [(line, "red") for line in summary.table(figures.bad, width)]
         lines += [(summary.near_limit_line(job), "yellow") for job in figures.near_limit]
-        jobs = whole_run.ledger.snapshot()
+        jobs = whole_run.ledger.known_jobs()
         lines += [(line, "yellow") for line in summary.output_note_lines(jobs)]
         lines += [(summary.output_cut_line(job), "yellow") for job in figures.output_cut]
         lines += [(line, "yellow") for line in summary.unjudged_lines(figures)]

@@ -86,7 +86,7 @@ class Controller:
             self._places.pop(worker, None)
             self._outboxes.pop(worker, None)
             self._look_for_the_end()
-        self._whole_run.ledger.worker_gone(worker, time.time())
+        self._whole_run.ledger.end_waits_of(worker, time.time())
         if self._wrong_suite:
             # xdist would know nothing but that a worker has ended before its time.
             raise pytest.UsageError(self._wrong_suite)

@@ -28,7 +28,7 @@ def test_a_test_that_awaits_several_jobs_waits_for_each_from_the_same_moment() -
     told = LedgerBuilder()
     jobs = [told.job("a", "h", 0, 5), told.job("b", "h", 0, 9), told.job("c", "h", 0, 1)]
     told.test("t", 2, 10, jobs)
-    waits = [told.ledger.jobs[key].waits[0].seconds for key in jobs]
+    waits = [told.ledger.jobs[key].waits[0].waited_s for key in jobs]
     assert waits == pytest.approx([3, 7, 0])
     assert figures_of(told, 10).waited_s == pytest.approx(7)
 
@@ -132,9 +132,9 @@ def test_a_job_that_only_the_end_of_the_run_cancelled_did_not_fail() -> None:
 
 def test_a_test_without_a_call_phase_is_unfinished() -> None:
     told = LedgerBuilder()
-    told.ledger.test("t", "", "setup", ZERO, ZERO + 1, "passed")
-    told.ledger.test("t", "", "teardown", ZERO + 1, ZERO + 2, "passed")
-    told.ledger.test("u", "", "setup", ZERO, ZERO + 1, "passed")
+    told.ledger.add_phase("t", "", "setup", ZERO, ZERO + 1, "passed")
+    told.ledger.add_phase("t", "", "teardown", ZERO + 1, ZERO + 2, "passed")
+    told.ledger.add_phase("u", "", "setup", ZERO, ZERO + 1, "passed")
     told.ledger.tell(WaitBegan("", "v", ("k",), ZERO))
     told.ledger.close(ZERO + 3)
     assert {entry.test: entry.outcome for entry in told.ledger.tests.values()} == {
@@ -150,7 +150,7 @@ def test_a_closed_ledger_has_no_open_wait_and_no_running_job() -> None:
     told.ledger.tell(WaitBegan("gw0", "t", (key,), ZERO + 1))
     told.ledger.close(ZERO + 3)
     job = told.ledger.jobs[key]
-    assert job.waits[0].seconds == pytest.approx(2)
+    assert job.waits[0].waited_s == pytest.approx(2)
     assert job.result == Result(State.CANCELLED, detail="the run ended")
 
 

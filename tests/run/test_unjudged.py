@@ -66,7 +66,7 @@ def test_a_judged_job_is_not_told(awaited: bool) -> None:
 
 def phases(told: LedgerBuilder, *phases: tuple[str, str, bool]) -> None:
     for when, outcome, expected in phases:
-        told.ledger.test("t", "", when, ZERO, ZERO + 1, outcome, expected)
+        told.ledger.add_phase("t", "", when, ZERO, ZERO + 1, outcome, expected)
 
 
 @pytest.mark.parametrize(

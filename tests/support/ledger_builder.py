@@ -54,8 +54,8 @@ class LedgerBuilder:
             self.ledger.tell(WaitBegan(worker, test, tuple(awaits), ZERO + start))
             over = max([ZERO + start, *ends])
             self.ledger.tell(WaitEnded(worker, test, over, {}))
-        self.ledger.test(test, worker, "setup", ZERO + start, ZERO + start, "passed")
-        self.ledger.test(test, worker, "call", ZERO + start, ZERO + stop, outcome)
+        self.ledger.add_phase(test, worker, "setup", ZERO + start, ZERO + start, "passed")
+        self.ledger.add_phase(test, worker, "call", ZERO + start, ZERO + stop, outcome)
 
 
 def large(jobs: int, hosts: int = 20, workers: int = 4) -> Ledger:
