@@ -1,11 +1,10 @@
-"""The framed replies of a target, parsed. Beside `requests`, the only room that knows the
-supervisor's records. Pure; imports only model and errors.
+"""The replies of a target, parsed. With `requests`, the only room that knows what the supervisor
+says: `supervisor/replies.sh` writes these records. Pure; imports only model and errors.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +14,7 @@ from ..model import EMPTY, Output, Result, State
 
 @dataclass(frozen=True)
 class Report:
-    """What a target said of one job. ``result`` is None while it runs; ``gone``: no state."""
+    """What a target says of one job: no ``result`` while it runs; ``gone`` if it has no state."""
 
     id: str
     result: Result | None
@@ -27,9 +26,14 @@ class Report:
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole reply. ``directory`` is the run's on the target, told by a start; ``gone`` says that
-    it is not there any more or, with the reason in ``refused``, not safely ours. ``started`` holds
-    all jobs that are there, ``attached`` those of them that were there before."""
+    """A whole reply.
+
+    ``directory`` is the run's on the target, which a start tells. ``gone`` says that it is not
+    there any more or, with the reason in ``refused``, that others could have written there.
+    ``started`` holds all jobs that are there, ``attached`` those of them that were there before.
+    ``refused`` has the reason for each job that was not started, and under ``*`` that for the whole
+    request. ``left`` is the number of processes that could not be killed.
+    """
 
     directory: bytes | None = None
     started: frozenset[str] = frozenset()
@@ -58,7 +62,7 @@ class Reply:
 def parse(nonce: str, data: bytes) -> Reply:
     """Parse the reply to the request with this nonce.
 
-    Raises BadReply unless there is exactly one whole frame of it.
+    Raises BadReply unless there is exactly one frame of it, and a whole one.
     """
     lines = data.replace(b"\r", b"").split(b"\n")
     begins = [n for n, line in enumerate(lines) if line.startswith(f"{nonce} begin ".encode())]
@@ -72,7 +76,7 @@ def parse(nonce: str, data: bytes) -> Reply:
     try:
         reply = frame.read()
         expected = _number(lines[ends[0]].split()[-1].decode("ascii"))
-    except (ValueError, IndexError, KeyError, TypeError, binascii.Error) as error:
+    except ValueError as error:  # binascii's and Unicode's errors are some
         raise BadReply(f"a reply that cannot be read: {error}") from error
     if frame.records != expected:
         raise BadReply(f"a reply with {frame.records} of {expected} records")
@@ -80,7 +84,7 @@ def parse(nonce: str, data: bytes) -> Reply:
 
 
 class Collector:
-    """The reply to a call, picked out of what comes: noise ahead of it is not kept."""
+    """The reply to a call, picked out of its output. What comes ahead of it is not kept."""
 
     def __init__(self, nonce: str) -> None:
         self._mark = f"{nonce} begin ".encode()
@@ -90,15 +94,15 @@ class Collector:
     def feed(self, data: bytes) -> None:
         self.data += data
         if not self.begun:
-            place = self.data.find(self._mark)
-            self.begun = place >= 0
-            del self.data[: place if self.begun else -len(self._mark)]
+            begin = self.data.find(self._mark)
+            self.begun = begin >= 0
+            del self.data[: begin if self.begun else -len(self._mark)]
 
 
 class Stream:
-    """The reply to a streamed wait: frames in a row, the last one empty.
+    """The reply to a streamed wait: frames in a row, of which the last one is empty.
 
-    Keeps what came of the frame under way, and of noise between frames no more than a line's end.
+    Keeps what has come of the next frame, and little of what comes between frames.
     """
 
     def __init__(self, nonce: str) -> None:
@@ -159,6 +163,8 @@ class Stream:
 
 
 class _Frame:
+    """Reads the records of one frame, in their order, and counts them."""
+
     def __init__(self, lines: Iterator[bytes], encoding: str) -> None:
         self.lines = lines
         self.encoding = encoding
@@ -172,32 +178,35 @@ class _Frame:
         reports: list[Report] = []
         left = 0
         while (words := self.record()) is not None:
-            kind = words[0]
-            if kind == "dir":
-                directory = self.data()
-            elif kind in ("started", "attached"):
-                started.add(words[1])
-                if kind == "attached":
-                    attached.add(words[1])
-            elif kind == "refused":
-                refused[words[1]] = " ".join(words[2:])
-            elif kind == "left":
-                left = _number(words[1])
-            elif kind == "job":
-                reports.append(self.report(*words[1:]))
-            else:
-                raise ValueError(f"an unknown record, {kind!r}")
+            match words:
+                case ["dir"]:
+                    directory = self.data()
+                case ["started", id]:
+                    started.add(id)
+                case ["attached", id]:
+                    started.add(id)
+                    attached.add(id)
+                case ["refused", id, *reason]:
+                    refused[id] = " ".join(reason)
+                case ["left", processes]:
+                    left = _number(processes)
+                case ["job", id, state, took_cs]:
+                    reports.append(self.report(id, state, took_cs))
+                case _:
+                    raise ValueError(f"an unknown record, {words[0]!r}")
         return Reply(
             directory, frozenset(started), frozenset(attached), refused, tuple(reports), left
         )
 
     def record(self) -> list[str] | None:
+        """Return the words of the next record, None behind the last."""
         for line in self.lines:
             self.records += 1
             return line.decode("ascii").split(" ")
         return None
 
     def data(self) -> bytes:
+        """Return the data of the record that was read last."""
         parts = []
         for line in self.lines:
             if line == b".":
@@ -211,25 +220,26 @@ class _Frame:
             return base64.b64decode(b"".join(parts), validate=True)
         return bytes.fromhex(b"".join(parts).decode("ascii"))
 
-    def report(self, id: str, state: str, took: str) -> Report:
+    def report(self, id: str, state: str, took_cs: str) -> Report:
         if state == "gone":
             return Report(id, None, gone=True)
         mark = mark_of(id).encode("ascii")
         stdout, stderr = self.output("out", mark), self.output("err", mark)
-        running_s = None if took == "-" else _number(took) / 100
+        running_s = None if took_cs == "-" else _number(took_cs) / 100
         try:
             result = _result(state, stdout, stderr)
-        except (ValueError, KeyError):
-            # The check's own work: its directory is its user's. It harms no other job.
+        except ValueError:
+            # The check itself can have written it. It must not harm the reports of other jobs.
             detail = f"its state on the target cannot be read: {state}"
-            result = Result(State.LOST, None, None, 0, detail, stdout, stderr)
+            result = Result(State.LOST, detail=detail, stdout_kept=stdout, stderr_kept=stderr)
         return Report(id, result, running_s, stdout, stderr)
 
-    def output(self, name: str, mark: bytes) -> Output:
-        words = self.record() or [""]
-        if words[0] != name:
-            raise ValueError(f"{words[0]!r} in the place of {name!r}")
-        size, head, tail = map(_number, words[1:])
+    def output(self, stream: str, mark: bytes) -> Output:
+        """Return a stream of a job, without the mark that it begins with."""
+        name, *sizes = self.record() or [""]
+        if name != stream:
+            raise ValueError(f"{name!r} in the place of {stream!r}")
+        size, head, tail = map(_number, sizes)
         data = self.data()
         if len(data) != head + tail or size < len(data):
             raise ValueError(f"{len(data)} bytes in the place of {head + tail} of {size}")
@@ -245,12 +255,12 @@ OVERWRITTEN = (
 
 
 def mark_of(id: str) -> str:
-    """Return what a job's output files begin with, unless what was in them has been overwritten."""
+    """Return what each of a job's output files begins with, unless the check has overwritten it."""
     return id.rpartition("-")[2]
 
 
 def _number(text: str) -> int:
-    """Return a number of a record: digits, nothing else that Python would read as one."""
+    """Return the number that a record has: digits, and nothing else that Python takes for one."""
     if not text.isdecimal():
         raise ValueError(f"{text!r} is no number")
     return int(text)
@@ -264,36 +274,48 @@ ENDED = {"timeout": State.TIMED_OUT, "cancel": State.CANCELLED, "lost": State.LO
 
 
 def _result(state: str, stdout: Output, stderr: Output) -> Result | None:
-    """Return what a final state says, None for one that is not. An exit is judged by the caller."""
-    kind, *facts = state.split(".")[1:]
-    if kind in ("run", "end"):
-        return None
-    if kind == "refused":
-        return Result(
-            State.NOT_STARTED, detail=REFUSED[facts[0]], stdout_kept=stdout, stderr_kept=stderr
-        )
-    if kind == "exit":
-        rc, took, attempts = map(_number, facts[:3])
-        if rc > 255 or facts[3:] not in ([], ["full"]):
+    """Return the result that a state says, None if it is no final one.
+
+    An exit is a success here: which codes are accepted, the caller knows.
+    """
+    rc, detail = None, ""
+    match state.split(".")[1:]:
+        case ["run" | "end", *_]:
+            return None
+        case ["refused", why] if why in REFUSED:
+            return Result(
+                State.NOT_STARTED, detail=REFUSED[why], stdout_kept=stdout, stderr_kept=stderr
+            )
+        case ["exit", code, took_cs, attempts, *full] if full in ([], ["full"]):
+            became, rc = State.SUCCEEDED, _number(code)
+            if rc > 255:
+                raise ValueError(f"{code} is no exit code")
+            if full:
+                # Which of the two it was, and how much was lost, is not known.
+                missing = "no space left on the target"
+                detail = f"output cut short: {missing}"
+                stdout, stderr = replace(stdout, missing=missing), replace(stderr, missing=missing)
+        case ["timeout" | "cancel" | "lost" as kind, took_cs, attempts, left, *more]:
+            became = ENDED[kind]
+            detail = _detail(kind, _number(left), *more[:2])
+        case _:
             raise ValueError(f"an unknown state, {state!r}")
-        detail = ""
-        if facts[3:]:
-            # Which of the two it was, and how much was lost, nobody knows.
-            missing = "no space left on the target"
-            detail = f"output cut short: {missing}"
-            stdout, stderr = replace(stdout, missing=missing), replace(stderr, missing=missing)
-        return Result(State.SUCCEEDED, rc, took / 100, attempts, detail, stdout, stderr)
-    took, attempts, left = map(_number, facts[:3])
-    note, *suspects = (facts[3:] or ["x"])[0].split("-")
+    took_s = _number(took_cs) / 100
+    return Result(became, rc, took_s, _number(attempts), detail, stdout, stderr)
+
+
+def _detail(kind: str, left: int, note: str = "x", last_rc: str = "") -> str:
+    """Return what the state of a job that was ended says for a person."""
+    why, *suspects = note.split("-")
     details = []
-    if note == "W":
+    if why == "W":
         details.append("its directory on the target can no longer be written")
     elif kind == "lost":
         details.append("its supervisor was killed, or the target restarted")
-    elif note == "T":
+    elif why == "T":
         details.append("it had been stopped (SIGSTOP)")
-    if facts[4:]:
-        details.append(f"its last complete attempt ended with rc {_number(facts[4])}")
+    if last_rc:
+        details.append(f"its last complete attempt ended with rc {_number(last_rc)}")
     if left:
         details.append(f"{left} of its processes could not be killed")
     if suspects:
@@ -301,5 +323,4 @@ def _result(state: str, stdout: Output, stderr: Output) -> Result | None:
             "possibly this check's, so not killed: processes "
             + ", ".join(str(_number(pid)) for pid in suspects)
         )
-    detail = "; ".join(details)
-    return Result(ENDED[kind], None, took / 100, attempts, detail, stdout, stderr)
+    return "; ".join(details)
