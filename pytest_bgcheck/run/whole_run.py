@@ -42,7 +42,7 @@ class WholeRun:
         self.figures: Figures | None = None
         self.summary_written = False
         self.termination = Termination()
-        self.cache = getattr(config, "cache", None)
+        self.cache = getattr(config, "cache", None)  # none with -p no:cacheprovider
         self.announcer = Announcer(config, self.ledger)
         self.progress: Progress | None = None
         manager = config.pluginmanager
