@@ -83,7 +83,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             _start(ours)
         return ours
 
-    def declared_job(declaration: Declaration, name: str, host: Any) -> Job:
+    def declared_job(declaration: Declaration, name: str, host: object) -> Job:
         ours = _session(session.config) or make()
         return ours.declared(declaration, name, host)
 

@@ -2,8 +2,8 @@
 
 What a suite says may be more: an ``IntEnum`` for an exit code, a subclass of str, a name with bytes
 that are not UTF-8, a numpy number. What crosses is made of frozen dataclasses: `plain` makes them
-plain, and a `Reader` makes them again, by the annotations of their fields. Imports nothing of the
-package.
+plain, and a `Reader` makes them again, by the annotations of their fields. ``Any`` stands here for
+what has no type yet. Imports nothing of the package.
 """
 
 from __future__ import annotations

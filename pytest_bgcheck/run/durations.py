@@ -6,7 +6,7 @@ Anybody may have written to the cache: what is not as expected is left out. Impo
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Protocol
 
 from ..plan import Durations
 
@@ -21,7 +21,15 @@ KEPT_JOBS = 2000
 _LONGEST_KEY = 1000
 
 
-def read(cache: Any) -> dict[str, list[float]]:
+class Cache(Protocol):
+    """What is used here of pytest's cache."""
+
+    def get(self, key: str, default: object) -> object: ...
+
+    def set(self, key: str, value: object) -> None: ...
+
+
+def read(cache: Cache | None) -> dict[str, list[float]]:
     """Return what pytest's cache (None: there is none) says of earlier runs, oldest first."""
     try:
         known = {} if cache is None else cache.get(CACHE, {})
@@ -62,6 +70,6 @@ def remember(known: Durations, took: Iterable[tuple[str, float]]) -> dict[str, l
     return dict(list(after.items())[-most:])
 
 
-def write(cache: Any, known: Durations) -> None:
+def write(cache: Cache | None, known: Durations) -> None:
     if cache is not None and known:
         cache.set(CACHE, {key: list(past) for key, past in known.items()})

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..arguments import CHECK_ROWS, CheckArguments, make_check, refuse_unknown, show_arguments
 from ..errors import WrongUse
@@ -31,7 +31,7 @@ class Bgcheck:
         command: str | Sequence[str | os.PathLike[str]] | None = None,
         *,
         name: str,
-        host: Any = None,
+        host: object = None,
         **arguments: Unpack[CheckArguments],
     ) -> Job:
         """Start a job in the background and return its handle at once.

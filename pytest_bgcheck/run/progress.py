@@ -20,7 +20,6 @@ import os
 import threading
 import time
 from collections.abc import Generator
-from typing import Any
 
 import pytest
 
@@ -45,7 +44,11 @@ class Progress:
     """A plugin beside the terminal's reporter. ``only_process``: there are no xdist workers."""
 
     def __init__(
-        self, config: pytest.Config, reporter: Any, ledger: Ledger, only_process: bool
+        self,
+        config: pytest.Config,
+        reporter: pytest.TerminalReporter,
+        ledger: Ledger,
+        only_process: bool,
     ) -> None:
         self._config = config
         self._reporter = reporter
@@ -59,7 +62,7 @@ class Progress:
         self._lock = threading.RLock()
         self._changes: list[JobStarted | JobEnded] = []
         self._noted: set[tuple[type[Event], str]] = set()
-        self._test: tuple[str, Any] | None = None
+        self._test: tuple[str, tuple[str, int | None, str]] | None = None
         self._line_is_shown = False
         self._last_plain_at = -math.inf
         self._quiet_until = -math.inf
@@ -121,7 +124,7 @@ class Progress:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logstart(
-        self, nodeid: str, location: Any
+        self, nodeid: str, location: tuple[str, int | None, str]
     ) -> Generator[None, object, object]:
         with self._screen():
             self._erase()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import pytest
 
@@ -171,7 +170,7 @@ class Session:
 
     # --- while it runs ------------------------------------------------------------------------
 
-    def declared(self, declaration: Declaration, name: str, host: Any) -> Job:
+    def declared(self, declaration: Declaration, name: str, host: object) -> Job:
         """Return the job of a declared check on a host; start it if that was not planned."""
         check = self.collection.check_of(declaration, name)
         if check.host is not None:
@@ -210,7 +209,7 @@ class Session:
         target = Target(ref.label, ref.identity, transport)
         return Record(Spec("", check), target, result.state, result)
 
-    def start(self, check: Check, host: Any) -> Job:
+    def start(self, check: Check, host: object) -> Job:
         """Start a check that is not declared, once for its name and host."""
         ref = self.named_host(check.host if host is None else host)
         known = self._undeclared_checks.setdefault((check.name, ref.identity), check)
@@ -227,7 +226,7 @@ class Session:
             records.append(record)
         return self.handle(record)
 
-    def named_host(self, host: Any) -> HostRef:
+    def named_host(self, host: object) -> HostRef:
         """Return the host that a call names: None is the local one."""
         if host is None:
             return hosts.resolve(["local://"], self.config)[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,5 +11,5 @@ if TYPE_CHECKING:
     from ..target.job import Job
     from .declaration import Declaration
 
-DECLARED_JOB: pytest.StashKey[Callable[[Declaration, str, Any], Job]] = pytest.StashKey()
+DECLARED_JOB: pytest.StashKey[Callable[[Declaration, str, object], Job]] = pytest.StashKey()
 """On the config: what a declared fixture calls with its declaration, its name and its host."""

@@ -98,7 +98,7 @@ def background_check(
     def pinned(request: pytest.FixtureRequest) -> Job:
         return _job_of(request, declaration, None)
 
-    def unpinned(request: pytest.FixtureRequest, host: Any) -> Job:
+    def unpinned(request: pytest.FixtureRequest, host: object) -> Job:
         return _job_of(request, declaration, host)
 
     function = unpinned if host is None else pinned
@@ -153,7 +153,7 @@ def _record_site(declaration: Declaration, function: Callable[..., Job], caller:
     )
 
 
-def _job_of(request: pytest.FixtureRequest, declaration: Declaration, host: Any) -> Job:
+def _job_of(request: pytest.FixtureRequest, declaration: Declaration, host: object) -> Job:
     name = request.fixturename
     assert name is not None
     try:

@@ -53,7 +53,7 @@ _SETTINGS = (
 """Options of testinfra's plugin. They are not there where that is switched off."""
 
 
-def host_ref(host: Any) -> HostRef:
+def host_ref(host: object) -> HostRef:
     """Return the reference to a testinfra Host. Raises WrongUse for one that is not POSIX."""
     backend = getattr(host, "backend", None)
     if not isinstance(backend, BaseBackend):
