@@ -151,7 +151,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if ours is not None:
         ours.order_items(session.items)
         session.config.stash[COLLECTED_ITEMS] = list(session.items)
-        if ours.link.share[0] == 0:  # once, however many workers collect
+        if ours.link.index == 0:  # once, however many workers collect
             from .suite.companions import warn_of_short_timeouts
 
             warn_of_short_timeouts(session.items)

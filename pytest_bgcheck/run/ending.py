@@ -48,17 +48,19 @@ if TYPE_CHECKING:
 
 
 class Workers(Protocol):
-    """What the end needs of the xdist controller. ``run``: the run's id; ``over_at``: when no
-    worker had a test left, by the monotonic clock, None if it has not come to that."""
+    """What the end needs of the xdist controller.
 
-    run: str
-    over_at: float | None
+    ``idle_since_s``: since when no worker has had a test left, by the monotonic clock, else None.
+    """
+
+    run_id: str
+    idle_since_s: float | None
 
     def shut_down(self) -> None:
-        """End the workers that run."""
+        """End the workers that xdist has started."""
 
-    def targets(self) -> list[Target]:
-        """Return all targets of the workers that can be reached from here."""
+    def reachable_targets(self) -> list[Target]:
+        """Return the workers' targets that can be reached from here."""
 
 
 def finish(
@@ -99,7 +101,7 @@ def _end_own_session(ours: Session, whole_run: WholeRun | None, *, ask: bool) ->
         return
     forked.take_over_from_children(ours)
     link, runner = ours.link, ours.runner
-    keys = link.to_clean()
+    keys = link.targets_to_clean()
     targets = ours.targets()
     own = [target for target in targets if keys is None or target.key in keys]
     others = set(targets).difference(own)
@@ -139,7 +141,7 @@ def _clean(
 
 def _clean_for_workers(workers: Workers, whole_run: WholeRun, *, ask: bool) -> None:
     """Clean the targets of all workers. ``ask``: first ask how unfinished jobs stand."""
-    targets = workers.targets()
+    targets = workers.reachable_targets()
     if not targets:
         return
     from ..target import connection
@@ -152,11 +154,11 @@ def _clean_for_workers(workers: Workers, whole_run: WholeRun, *, ask: bool) -> N
             whole_run.ledger.tell(JobEnded.of(record.key, record.result, time.time()))
 
     settings = whole_run.settings
-    runner = Runner(workers.run, base=settings.dir, forks=settings.forks, on_end=on_end)
+    runner = Runner(workers.run_id, base=settings.dir, forks=settings.forks, on_end=on_end)
     unfinished = _unfinished(whole_run, targets) if ask else []
     runner.records.adopt(unfinished)
     # The workers have spent time on their end already, and one limit holds for both.
-    spent_s = 0.0 if workers.over_at is None else time.monotonic() - workers.over_at
+    spent_s = 0.0 if workers.idle_since_s is None else time.monotonic() - workers.idle_since_s
     restore_log = connection.silence()
     kept, not_cleaned_up = _clean(
         runner,

@@ -59,8 +59,8 @@ class ChildLink(Link):
     """A child's link to the run's ledger: by its parent's. See `pytest_bgcheck.run.link.Link`."""
 
     def __init__(self, link: Link, mail: Mail | None) -> None:
-        self.run, self.salt, self.worker = link.run, link.salt, link.worker
-        self.share, self.durations = link.share, link.durations
+        self.run_id, self.salt, self.worker = link.run_id, link.salt, link.worker
+        self.index, self.count, self.durations = link.index, link.count, link.durations
         self._mail = mail
 
     def tell(self, message: SessionMessage) -> None:

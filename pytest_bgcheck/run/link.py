@@ -29,17 +29,18 @@ class Listener(Protocol):
 
 
 class Link:
-    """The way from a session to the run's ledger; what a link has no use for does nothing here.
+    """The way from a session to the run's ledger, and to the other sessions if there are any.
 
-    ``run`` and ``salt`` are the run's own; ``worker`` is an xdist worker's id or empty; ``share``:
-    this is the i-th of n sessions that share out the starts; ``durations`` are those of earlier
-    runs.
+    ``run_id`` and ``salt`` are the run's own. ``worker`` is an xdist worker's id, else empty. The
+    session is the ``index``-th of ``count``, which share out the starts. ``durations`` are those of
+    earlier runs.
     """
 
-    run: str
+    run_id: str
     salt: str
     worker: str
-    share: tuple[int, int]
+    index: int
+    count: int
     durations: Durations
 
     def tell(self, message: messages.SessionMessage) -> None:
@@ -53,19 +54,20 @@ class Link:
         """Use the time in which a test waits; return in how many seconds to call again."""
         return math.inf  # the terminal is another process'
 
-    def to_clean(self) -> Sequence[str] | None:
-        """Say that no test is left here. Return which targets this session cleans: None for all."""
+    def targets_to_clean(self) -> Sequence[str] | None:
+        """Say that no test is left here. Return which targets the session cleans (None: all)."""
         return None
 
     def leave(self, cleaned: Sequence[str], not_cleaned_up: Sequence[str]) -> None:
-        """Say, as the last word, which targets were cleaned, and what may be left there."""
+        """Say which targets were cleaned, and what may be left there. Nothing is said later."""
 
 
 class LocalLink(Link):
     """The link of the only process of a run."""
 
     worker = ""
-    share = (0, 1)
+    index = 0
+    count = 1
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class LocalLink(Link):
         idle: Callable[[], float],
         on_error: Callable[[str], None],
     ) -> None:
-        self.run, self.salt = new_run()
+        self.run_id, self.salt = new_run()
         self.durations = durations
         self._ledger = ledger
         self._idle = idle

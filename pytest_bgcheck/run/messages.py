@@ -99,11 +99,11 @@ WorkerMessage: TypeAlias = SessionMessage | WorkerPlace | NoTestLeft | WhatToCle
 class WorkerSetup:
     """What a worker begins with.
 
-    ``run`` and ``salt`` are the run's own. The worker is the ``index``-th of ``count`` that share
-    out the starts. ``place`` is the controller's; ``durations`` are those of earlier runs.
+    ``run_id`` and ``salt`` are the run's own. The worker is the ``index``-th of ``count``, which
+    share out the starts. ``place`` is the controller's; ``durations`` are those of earlier runs.
     """
 
-    run: str
+    run_id: str
     salt: str
     index: int
     count: int

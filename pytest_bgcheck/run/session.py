@@ -52,7 +52,7 @@ class Session:
         self.collection = Collection(config, settings.timeout_s)
         self.requested_fixtures = RequestedFixtures()
         self.runner = Runner(
-            link.run,
+            link.run_id,
             base=settings.dir,
             forks=settings.forks,
             on_start=self._on_start,
@@ -107,9 +107,8 @@ class Session:
         self.config.pluginmanager.register(self.judging, "bgcheck-judging")
         self.restore_log = connection.silence()
         self.link.listen(self)
-        index, count = self.link.share
         refs = list(dict.fromkeys(job.host for job in self.planned))
-        self._start_on(refs[index::count])
+        self._start_on(refs[self.link.index :: self.link.count])
 
     def start_named(self, name: str) -> None:
         """Start the planned jobs of a name, on all hosts, unless they were started before."""
@@ -134,7 +133,7 @@ class Session:
         for check, ref, declared in wanted:
             target = self._target(ref, check.sudo, check.sudo_user)
             terms = check.terms(self.link.salt)
-            id = check.id_on(ref.name, self.link.run, terms if declared else "")
+            id = check.id_on(ref.name, self.link.run_id, terms if declared else "")
             specs.append((Spec(id, check, terms), target))
             if (target, id) not in self.runner.records:
                 self.link.tell(JobPlanned.of(id, target.key, check, target.label, now))

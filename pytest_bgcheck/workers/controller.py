@@ -41,17 +41,17 @@ class Controller:
         self._whole_run = whole_run
         self.awaiting: dict[str, None] = {}
         self._config = config
-        self.run, self._salt = new_run()
+        self.run_id, self._salt = new_run()
         self._lock = threading.RLock()
         self._outboxes: dict[str, Outbox] = {}
-        self._shares: dict[str, int] = {}
+        self._indexes: dict[str, int] = {}
         self._addresses: dict[str, TargetAddress] = {}
         self._jobs: dict[str, tuple[bytes, dict[str, str]]] = {}
         self._cleaned: set[str] = set()
         self._places: dict[str, str] = {}
         self._stopped = False
         self._without_tests: set[str] = set()
-        self.over_at: float | None = None
+        self.idle_since_s: float | None = None
         self._wrong_suite = ""
         self._reader: Reader[messages.WorkerMessage] = Reader(messages.WorkerMessage)
 
@@ -60,16 +60,16 @@ class Controller:
     def pytest_configure_node(self, node: Any) -> None:
         worker = worker_id(node)
         with self._lock:
-            # A replacement takes the share of the one that died.
-            taken = set(self._shares.values())
-            share = next(n for n in range(len(taken) + 1) if n not in taken)
-            self._shares[worker] = share
+            # A replacement takes the index of the one that died.
+            taken = set(self._indexes.values())
+            index = next(n for n in range(len(taken) + 1) if n not in taken)
+            self._indexes[worker] = index
             channel = open_channel(node)
             node.workerinput["bgcheck_channel"] = channel
             setup = messages.WorkerSetup(
-                run=self.run,
+                run_id=self.run_id,
                 salt=self._salt,
-                index=share,
+                index=index,
                 count=node.workerinput["workercount"],
                 place=here(),
                 durations={job: tuple(s) for job, s in self._whole_run.durations().items()},
@@ -82,15 +82,15 @@ class Controller:
     def pytest_testnodedown(self, node: Any) -> None:
         worker = worker_id(node)
         with self._lock:
-            self._shares.pop(worker, None)
+            self._indexes.pop(worker, None)
             self._places.pop(worker, None)
             self._outboxes.pop(worker, None)
-            self._look_for_the_end()
+            self._tell_if_tests_are_over()
         self._whole_run.ledger.end_waits_of(worker, time.time())
         if self._wrong_suite:
-            # xdist would know nothing but that a worker has ended before its time.
+            # xdist knows no more than that a worker has ended too early.
             raise pytest.UsageError(self._wrong_suite)
-        self._stop_if_over()  # Ctrl-C or pytest.exit in one worker: the second call for it
+        self._stop_workers_if_stopping()  # Ctrl-C or pytest.exit in a worker
 
     def _heard(self, worker: str, message: object) -> None:
         try:
@@ -116,9 +116,9 @@ class Controller:
                 self._places[worker] = message.place
             case messages.NoTestLeft():
                 self._without_tests.add(worker)
-                self._look_for_the_end()
+                self._tell_if_tests_are_over()
             case messages.WhatToClean():
-                self._answer(worker, message.place)
+                self._answer_what_to_clean(worker, message.place)
             case messages.Cleaned():
                 self._cleaned.update(message.targets)
                 self._whole_run.not_cleaned_up += message.not_cleaned_up
@@ -134,34 +134,37 @@ class Controller:
                 if other != worker:
                     outbox.put(jobs)
 
-    def _look_for_the_end(self) -> None:
-        """Once no worker has a test left, say so: nobody waits for starts any more."""
-        if self.over_at is None and self._shares and self._without_tests.issuperset(self._shares):
-            self.over_at = time.monotonic()
+    def _tell_if_tests_are_over(self) -> None:
+        """Once no worker has a test left, say so to all: no test waits for a start any more."""
+        if (
+            self.idle_since_s is None
+            and self._indexes
+            and self._without_tests.issuperset(self._indexes)
+        ):
+            self.idle_since_s = time.monotonic()
             for outbox in self._outboxes.values():
                 outbox.put(messages.NoWorkerHasTests())
 
-    def _answer(self, worker: str, place: str) -> None:
+    def _answer_what_to_clean(self, worker: str, place: str) -> None:
         """Have the last worker of a place clean the targets that only that can reach."""
         self._places[worker] = ""
         # A worker that has just replaced another may be of any place.
-        others = {self._places.get(other, place) for other in self._shares}
+        others = {self._places.get(other, place) for other in self._indexes}
         own = [key for key, address in self._addresses.items() if address.place == place]
         self._outboxes[worker].put(messages.CleanTargets(() if place in others else tuple(own)))
 
     # --- the end --------------------------------------------------------------------------------
 
     def pytest_runtest_logfinish(self) -> None:
-        self._stop_if_over()  # -x and --maxfail
+        self._stop_workers_if_stopping()  # -x and --maxfail
 
-    def _stop_if_over(self) -> None:
-        # xdist lets its workers finish what they hold; they must not sit out the checks that they
-        # wait for.
+    def _stop_workers_if_stopping(self) -> None:
+        # xdist lets its workers finish their tests. These shall not wait for checks to the end.
         if is_stopping(self._config):
             self.stop_workers()
 
     def stop_workers(self) -> None:
-        """Have no worker wait for a job any more."""
+        """Tell all workers to stop waiting for jobs."""
         with self._lock:
             if not self._stopped:
                 self._stopped = True
@@ -172,9 +175,9 @@ class Controller:
         """End the workers that run, where xdist could not start all of them."""
         end_workers(self._config)
 
-    def targets(self) -> list[Target]:
-        """Return all targets of the workers that can be reached from here; say where others are
-        that may not have been cleaned."""
+    def reachable_targets(self) -> list[Target]:
+        """Return the workers' targets that can be reached from here. Note the others as not cleaned
+        up, unless a worker has cleaned them."""
         if not self._addresses:
             return []
         from ..target import hosts
@@ -188,7 +191,7 @@ class Controller:
             directory = self._jobs.get(key, (None,))[0]
             if address.place not in ("", here()):
                 if key not in self._cleaned:
-                    left = run_directory(directory, base, self.run)
+                    left = run_directory(directory, base, self.run_id)
                     not_cleaned_up.append(
                         f"{address.label}: its worker is gone; {left} may be left there"
                     )

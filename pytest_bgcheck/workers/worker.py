@@ -21,8 +21,8 @@ class WorkerLink(Link):
         """``workerinput``: what xdist hands over from the controller, of any type."""
         reader: Reader[messages.WorkerSetup] = Reader(messages.WorkerSetup)
         self._setup = setup = reader.read(workerinput["bgcheck"])
-        self.run, self.salt = setup.run, setup.salt
-        self.share = setup.index, setup.count
+        self.run_id, self.salt = setup.run_id, setup.salt
+        self.index, self.count = setup.index, setup.count
         self.durations = setup.durations
         self.worker = workerinput["workerid"]
         self._channel: Channel = workerinput["bgcheck_channel"]
@@ -66,9 +66,9 @@ class WorkerLink(Link):
             case messages.CleanTargets():
                 self._to_clean.put(message.targets)
 
-    def to_clean(self) -> Sequence[str]:
-        """None, unless the controller cannot reach this worker's local hosts: then all of those,
-        if this is the last worker here."""
+    def targets_to_clean(self) -> Sequence[str]:
+        """Say that no test is left here. Return no targets: the controller cleans them. Only where
+        it cannot reach this worker's local hosts, the last worker here cleans these."""
         self._outbox.put(messages.NoTestLeft())
         if here() != self._setup.place:
             self._outbox.put(messages.WhatToClean(here()))

@@ -60,7 +60,8 @@ def test_a_worker_hears_the_next_message_of_the_controller() -> None:
     setup = WorkerSetup("run", "salt", 1, 2, "place", {"job": (1.5,)}, (jobs,))
     workerinput = {"bgcheck": plain(setup), "bgcheck_channel": channel, "workerid": "gw1"}
     link = WorkerLink(workerinput)
-    assert (link.run, link.salt, link.share, link.worker) == ("run", "salt", (1, 2), "gw1")
+    assert (link.run_id, link.salt, link.index, link.count) == ("run", "salt", 1, 2)
+    assert link.worker == "gw1"
     assert link.durations == {"job": (1.5,)}
     link.listen(session)
     for bad in BAD:

@@ -92,11 +92,11 @@ def address(place: str) -> TargetAddress:
     )
 
 
-def test_a_replacement_takes_the_share_of_the_worker_that_died(run: Run) -> None:
+def test_a_replacement_takes_the_index_of_the_worker_that_died(run: Run) -> None:
     first, second = Worker(run, "gw0"), Worker(run, "gw1")
-    assert (first.link.share, second.link.share) == ((0, 2), (1, 2))
+    assert [(w.link.index, w.link.count) for w in (first, second)] == [(0, 2), (1, 2)]
     run.controller.pytest_testnodedown(first)
-    assert Worker(run, "gw2").link.share == (0, 2)
+    assert Worker(run, "gw2").link.index == 0
 
 
 def test_what_one_worker_has_started_all_others_hear_once(run: Run) -> None:
@@ -112,16 +112,16 @@ def test_what_one_worker_has_started_all_others_hear_once(run: Run) -> None:
 
 def test_all_workers_hear_when_none_has_a_test_left(run: Run) -> None:
     first, second = Worker(run, "gw0"), Worker(run, "gw1")
-    assert first.link.to_clean() == ()
+    assert first.link.targets_to_clean() == ()
     first.link.leave((), ())
-    assert run.controller.over_at is None
-    second.link.to_clean()
+    assert run.controller.idle_since_s is None
+    second.link.targets_to_clean()
     eventually(lambda: first.heard == second.heard == ["tests are over"])
 
 
 def test_a_worker_that_died_keeps_nobody_from_hearing_it(run: Run) -> None:
     first, second = Worker(run, "gw0"), Worker(run, "gw1")
-    first.link.to_clean()
+    first.link.targets_to_clean()
     run.controller.pytest_testnodedown(second)
     eventually(lambda: first.heard == ["tests are over"])
 
@@ -181,18 +181,18 @@ def test_the_last_worker_of_another_computer_cleans_what_is_there(
     first, second = Worker(run, "gw0"), Worker(run, "gw1")
     for worker in (first, second):
         worker.link.tell(messages.TargetUsed(address(elsewhere)))
-    assert first.link.to_clean() == ()
-    assert second.link.to_clean() == ("local",)
+    assert first.link.targets_to_clean() == ()
+    assert second.link.targets_to_clean() == ("local",)
     second.link.leave(["local"], ["local: may be left"])
     assert run.whole.not_cleaned_up == ["local: may be left"]
-    assert run.controller.targets() == []
+    assert run.controller.reachable_targets() == []
 
 
 def test_what_a_worker_that_is_gone_has_left_on_another_computer_is_told(run: Run) -> None:
     worker = Worker(run, "gw0")
     worker.link.tell(messages.TargetUsed(address("elsewhere")))
     worker.link.leave((), ())
-    assert run.controller.targets() == []
+    assert run.controller.reachable_targets() == []
     (line,) = run.whole.not_cleaned_up
     assert line.startswith("local: its worker is gone; ")
     assert line.endswith(" may be left there")
@@ -203,5 +203,5 @@ def test_the_controller_reaches_the_workers_targets(run: Run) -> None:
     worker.link.tell(messages.TargetUsed(address("")))
     worker.link.tell(messages.JobsOnTarget("local", b"/tmp/run", {"run-1": "terms"}))
     worker.link.leave((), ())
-    (target,) = run.controller.targets()
+    (target,) = run.controller.reachable_targets()
     assert (target.label, target.directory) == ("local", b"/tmp/run")
