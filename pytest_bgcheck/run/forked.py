@@ -1,12 +1,13 @@
 """A child process in which a test runs (pytest-forked, boxed runs).
 
-It has its parent's memory, but no thread of it: nobody there waits for jobs, and a lock may be held
-for ever by a thread that is not there. So everything that a thread could have held is made anew in
-the child, and it asks the targets itself, by calls of its own. The target's directory is the truth:
-a job that is asked for again is attached to.
+A child has its parent's memory but not its threads: nothing there waits for jobs, and a lock may be
+held for ever by a thread that is not there. So everything that a thread could have held is made
+anew in the child, and the child asks the targets itself, by calls of its own. The target's
+directory is the truth: a job that is started again is attached to.
 
-What the child sees it writes to a file, which the parent reads at its end: the jobs that the test
-awaited, and targets on which the child was the first to start one. The child cleans nothing.
+The child writes what it sees to a file, which the parent reads at its own end: the jobs that the
+test awaited, and the targets on which the child was the first to start a job. The child cleans
+nothing.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from .messages import InternalError, JobsOnTarget, SessionMessage, TargetUsed
 from .session import Session
 
 
-class Mail:
-    """What the children of this process have to tell it, in a file without a name."""
+class MessageFile:
+    """The messages of this process' forked children to it, in a file without a name."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         self._read = 0
-        # Each write is whole, whoever writes beside.
+        # So that each message is written whole, although several children write.
         flags = fcntl.fcntl(self._file, fcntl.F_GETFL)
         fcntl.fcntl(self._file, fcntl.F_SETFL, flags | os.O_APPEND)
 
@@ -58,23 +59,23 @@ class Mail:
 class ChildLink(Link):
     """A child's link to the run's ledger: by its parent's. See `pytest_bgcheck.run.link.Link`."""
 
-    def __init__(self, link: Link, mail: Mail | None) -> None:
+    def __init__(self, link: Link, file: MessageFile | None) -> None:
         self.run_id, self.salt, self.worker = link.run_id, link.salt, link.worker
         self.index, self.count, self.durations = link.index, link.count, link.durations
-        self._mail = mail
+        self._file = file
 
     def tell(self, message: SessionMessage) -> None:
-        if self._mail is None:  # rather fail than do what the parent does not know of
+        if self._file is None:  # rather fail than do what the parent does not know of
             raise OSError("there is no temporary file for a forked child's messages to its parent")
-        self._mail.write(message)
+        self._file.write(message)
 
 
-_watched: WeakKeyDictionary[Session, Mail | None] = WeakKeyDictionary()
+_files: WeakKeyDictionary[Session, MessageFile | None] = WeakKeyDictionary()
 
 
 def watch(session: Session) -> None:
     """Have a session go on in each child that this process forks."""
-    _watched[session] = None
+    _files[session] = None
 
 
 def is_child(session: Session) -> bool:
@@ -84,17 +85,17 @@ def is_child(session: Session) -> bool:
 
 def take_over_from_children(session: Session) -> None:
     """At the end: pass on what forked children have seen, and know the targets they have used."""
-    mail = _watched.pop(session, None)
-    if mail is None:
+    file = _files.pop(session, None)
+    if file is None:
         return
     reader: Reader[SessionMessage] = Reader(SessionMessage)
-    for message in mail.read():
+    for message in file.read():
         try:
             _take(session, reader.read(message))
         except Exception as error:  # it costs only itself
             line = log.internal_error("a message of a forked child", error)
             session.link.tell(InternalError(line))
-    mail.close()
+    file.close()
 
 
 def _take(session: Session, message: SessionMessage) -> None:
@@ -108,18 +109,18 @@ def _take(session: Session, message: SessionMessage) -> None:
             session.link.tell(message)
 
 
-def _before() -> None:
-    for session, mail in list(_watched.items()):
-        if mail is None:
+def _before_fork() -> None:
+    for session, file in list(_files.items()):
+        if file is None:
             try:
-                _watched[session] = Mail()
+                _files[session] = MessageFile()
             except OSError:
                 pass  # a child that needs none may go on
 
 
-def _after_in_child() -> None:
-    for session, mail in list(_watched.items()):
-        session.go_on_in_child(ChildLink(session.link, mail))
+def _after_fork_in_child() -> None:
+    for session, file in list(_files.items()):
+        session.go_on_in_child(ChildLink(session.link, file))
 
 
-os.register_at_fork(before=_before, after_in_child=_after_in_child)
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)

@@ -89,11 +89,11 @@ class Parent:
 def test_a_parent_reads_the_next_message_of_its_children() -> None:
     heard: list[object] = []
     session: Any = Parent(heard)
-    mail = forked.Mail()
-    forked._watched[session] = mail
-    mail.write(JobWanted(3))  # type: ignore[arg-type]
-    mail.write(TargetUsed(ADDRESS))
-    mail.write(JobWanted("key"))
+    file = forked.MessageFile()
+    forked._files[session] = file
+    file.write(JobWanted(3))  # type: ignore[arg-type]
+    file.write(TargetUsed(ADDRESS))
+    file.write(JobWanted("key"))
     forked.take_over_from_children(session)
     error, *others = heard
     assert isinstance(error, InternalError)
