@@ -1,12 +1,12 @@
-"""The requests to a target. Beside `replies`, the only room that knows the supervisor's files.
-Pure; imports only model and errors.
+"""The requests to a target. With `replies`, the only room that knows what the supervisor's program
+takes: `supervisor/words.sh` has each word of a request. Pure; imports only model and errors.
 
-A request is one command line for the target's login shell, whatever shell that is. It is
-``/bin/sh -c '...' pytest-bgcheck NONCE '...'``, and stands in an argument list that everybody on
-the target can read. Its words are joined and hidden: not from people, but from checks that look for
-what they know among all processes, and would find us. Each value is encoded for ``printf %b`` and
-so is printable ASCII without a quote, a backslash pair, an exclamation mark or a newline: fish and
-csh pass it through unharmed, and no level of quoting multiplies it.
+A request is one command line, ``/bin/sh -c '...' pytest-bgcheck NONCE '...'``, for the target's
+login shell, whatever shell that is. Everybody on the target can read it in the list of processes.
+So its words are joined and their letters replaced: not to hide them from people, but from checks
+that look for a process by words of their own, and would find ours. Each value is encoded for
+``printf %b``, in printable ASCII without a quote, a lone backslash, an exclamation mark or a
+newline: fish and csh leave that as it is, and no level of quoting makes it longer.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WORDS_LIMIT = 80_000
 REPLY_BUDGET = 4 << 20
 """Bytes of output in one reply, beyond which the next ended job waits for the next reply."""
 
-_TAKEN = (
+_UNSET = (
     "IFS CDPATH ENV BASH_ENV BASH_COMPAT TMOUT PS4 FUNCNEST GLOBIGNORE EXECIGNORE _POSIX2_VERSION"
     " GREP_OPTIONS GREP_COLOR GREP_COLORS BLOCK_SIZE BLOCKSIZE LS_BLOCK_SIZE TIME_STYLE"
     " QUOTING_STYLE LS_COLORS TABSIZE COLUMNS"
@@ -41,13 +41,13 @@ _HEAD = (
     " ?*) set +k; unset -f $(compgen -A function); shopt -u failglob nullglob dotglob globstar"
     " nocasematch nocaseglob xpg_echo lastpipe; export -n SHELLOPTS BASHOPTS POSIXLY_CORRECT"
     " BASH_XTRACEFD;; *) unset SHELLOPTS BASHOPTS POSIXLY_CORRECT BASH_XTRACEFD;; esac;"
-    f" FUNCNEST=700; unset {_TAKEN}; "
+    f" FUNCNEST=700; unset {_UNSET}; "
 )
-"""What stands ahead of every request: no option, function or variable of a login may change what
-our program means, nor reach the shells and tools that it starts. The check gets them back: see
-set_aside in the program's part `start`."""
+"""What each request begins with: no option, function or variable of a login may change what the
+program means, nor reach the shells and tools that it starts. The check gets them back: see
+set_aside in `supervisor/start.sh`."""
 
-_PROGRAM = (
+_READ_WORDS = (
     '_text=$(printf %s "$2" | LC_ALL=C tr F-Z0-9a-zA-E a-zA-Z0-9);'
     ' case $_text in "")'
     ' for _tool in tr printf; do command -v "$_tool" >/dev/null 2>&1 || break; done;'
@@ -57,7 +57,7 @@ _PROGRAM = (
     " IFS=^; set -f; set -- $_text; unset IFS; set +f;"
     ' _source=$(printf %b "$1"); shift; eval "$_source"'
 )
-"""What each request begins with: it makes its words of what is hidden, and runs the first."""
+"""What comes next: it makes the words of what was joined, and runs the first as a program."""
 
 _PLAIN = string.ascii_lowercase + string.ascii_uppercase + string.digits
 _HIDDEN = str.maketrans(_PLAIN, _PLAIN[31:] + _PLAIN[:31])
@@ -103,12 +103,12 @@ def supervisor() -> str:
 
 @functools.cache
 def _way_in() -> str:
-    """Return the part of it that is run before anything that lies on the target."""
+    """Return what a request runs before the program that lies on the target."""
     return _stripped(_part("way_in")) + 'enter_run "$@"\n'
 
 
 def _source() -> str:
-    """Return the whole program: each line of its main part that names another is that part."""
+    """Return the whole program: the main part, with each other part in the place of its line."""
     return _PART.sub(lambda line: _part(line[1]), _part("main"))
 
 
@@ -162,46 +162,46 @@ def _interpreter(content: bytes) -> list[str]:
 
 
 def start_requests(
-    run: str, base: str, specs: Sequence[Spec], nonces: Iterator[str], shell: str = "/bin/sh"
+    run_id: str, base: str, specs: Sequence[Spec], nonces: Iterator[str], shell: str = "/bin/sh"
 ) -> Iterator[tuple[str, str, tuple[Spec, ...]]]:
-    """Yield (nonce, request, the jobs that it starts): as few requests as their size allows.
+    """Yield (nonce, request, the jobs that it starts), in as few requests as their size allows.
 
-    A request that starts no job sends a part of a large script or specification ahead of it.
+    A request that starts no job sends a part of a script or of a large specification.
     ``base`` is the directory for the user's directory, empty for the target's ``TMPDIR`` or
     ``/tmp``. Each request can be repeated.
     """
     words: list[str] = []
-    taken: list[Spec] = []
+    started: list[Spec] = []
     said: dict[str, str] = {}
     room = free = _room()
 
     def request() -> tuple[str, str, tuple[Spec, ...]]:
         nonce = next(nonces)
-        head = ["start", shell, nonce, run, f"base={encode(base)}"]
-        return nonce, _command(shell, nonce, supervisor(), [*head, *words]), tuple(taken)
+        head = ["start", shell, nonce, run_id, f"base={encode(base)}"]
+        return nonce, _command(shell, nonce, supervisor(), [*head, *words]), tuple(started)
 
     for spec in specs:
         for item, last in _items(spec, room):
             more = _words(item, said)
             if words and _length(more) > free:
                 yield request()
-                words, taken, said, free = [], [], {}, room
+                words, started, said, free = [], [], {}, room
                 more = _words(item, said)
             words += more
             said |= item
             free -= _length(more)
             if last:
-                taken.append(spec)
+                started.append(spec)
     if words:
         yield request()
 
 
 _OWN = frozenset(("file", "data", "terms", "spec_size", "spec", "id"))
-"""The words that each job, or each file, has of its own."""
+"""The words that hold for one job, or one file, alone."""
 
 
 def _words(item: Mapping[str, str], said: Mapping[str, str]) -> list[str]:
-    """Return the words of a job or a file, but those that still hold from what was said ahead."""
+    """Return the words of a job or a file, without those that hold since they were said ahead."""
     return [
         f"{name}={value}"
         for name, value in item.items()
@@ -222,7 +222,7 @@ LONGEST_WORD = (128 << 10) - 1
 
 
 def check_size(check: Check) -> None:
-    """Raise WrongUse for a check that no program can be started with."""
+    """Raise WrongUse for a check with a word that is too long to start a program with."""
     words = [("command" if check.script is None else "args", word) for word in check.argv]
     words += [(f"env[{name!r}]", f"{name}={value}") for name, value in check.env]
     for argument, word in words:
@@ -235,7 +235,7 @@ def check_size(check: Check) -> None:
 
 
 def _items(spec: Spec, room: int) -> Iterator[tuple[dict[str, str], bool]]:
-    """Yield what a start says of one job, by words, and whether it is the job itself: its last."""
+    """Yield what a start says of one job: its files, then the job itself, with True."""
     check = spec.check
     text = specification(spec).encode("utf-8", "surrogateescape")
     script = b"" if check.script is None else check.script.content
@@ -259,7 +259,7 @@ def _items(spec: Spec, room: int) -> Iterator[tuple[dict[str, str], bool]]:
 
 
 def _job(spec: Spec) -> dict[str, str]:
-    """Return what each request says of a job: what stands in its directory, its check can write."""
+    """Return what a request says of each job. Its check can change what its directory says."""
     check = spec.check
     return {
         "timeout_cs": str(round(check.timeout_s * 100)),
@@ -270,8 +270,8 @@ def _job(spec: Spec) -> dict[str, str]:
 
 
 def _parts(data: bytes, room: int) -> Iterator[str]:
-    """Yield data encoded, in parts that a request has room for."""
-    # Five characters is what encoding makes of one byte at the worst, and a little for the rest.
+    """Yield data encoded, in parts for which a request has room."""
+    # Encoding makes at most five characters of a byte; some room is for the other words.
     step = room // 5 - 100
     for offset in range(0, len(data), step):
         yield encode(data[offset : offset + step])
@@ -288,8 +288,8 @@ def await_request(
 ) -> str:
     """Build the wait for the first of some jobs to end, for ``expire_s`` at the longest.
 
-    With ``stream`` the reply goes on until all have ended: see `replies.Stream`. ``kept`` names the
-    list that was sent ahead, of more jobs than a request can name: see `keep_requests`.
+    With ``stream`` the reply goes on until all have ended: see `replies.Stream`. ``kept`` is the
+    name of a list that was sent ahead, of more jobs than a request can name: see `keep_requests`.
     """
     words = [f"expire_s={expire_s}", f"budget={REPLY_BUDGET}", f"stream={1 if stream else 0}"]
     words += [f"list={kept}"] if kept else _job_words(specs)
@@ -303,9 +303,9 @@ def keep_requests(
     nonces: Iterator[str],
     shell: str = "/bin/sh",
 ) -> Iterator[tuple[str, str]]:
-    """Yield (nonce, request): what sends ahead, in parts, the list of jobs that one wait is for.
+    """Yield (nonce, request), to send the list of jobs for one wait ahead of it, in parts.
 
-    Yields nothing where a request can name them all. ``name``: letters and digits; the wait that
+    Yields nothing if a request can name them all. ``name`` is of letters and digits. The wait that
     names the list removes it.
     """
     parts: list[list[str]] = [[]]
@@ -333,7 +333,7 @@ def _job_words(specs: Iterable[Spec]) -> list[str]:
 def tail_request(
     directory: bytes, nonce: str, specs: Iterable[Spec], shell: str = "/bin/sh"
 ) -> str:
-    """Build the question how some jobs stand, with their output so far."""
+    """Build the question how some jobs stand, and what their output is so far."""
     return _ask(directory, "tail", nonce, shell, *_job_words(specs))
 
 
@@ -344,31 +344,31 @@ def cancel_request(
 
 
 def clean_request(
-    where: bytes | str, nonce: str, run: str, keep: bool, shell: str = "/bin/sh"
+    where: bytes | str, nonce: str, run_id: str, keep: bool, shell: str = "/bin/sh"
 ) -> str:
     """Build the end of a run: end all its processes and, unless ``keep``, remove its directory.
 
-    ``where`` is that directory or, as a str, the base that its start was given, for a run whose
-    start was never answered.
+    ``where`` is that directory. For a run whose start was never answered it is the base that the
+    start was given, as a str.
     """
     word = f"keep={1 if keep else 0}"
     if isinstance(where, bytes):
         return _ask(where, "clean", nonce, shell, word)
-    words = ["below", encode(where), "clean", shell, nonce, run, word]
+    words = ["below", encode(where), "clean", shell, nonce, run_id, word]
     return _command(shell, nonce, _way_in(), words)
 
 
 def presence_request(nonce: str, shell: str = "/bin/sh") -> str:
-    """Build the question whether a shell is there at all, in which nothing of a run has a part."""
+    """Build the question whether there is a shell at all. It needs nothing of a run."""
     return _command(shell, nonce, _PRESENCE, ["present", shell, nonce])
 
 
 def _ask(directory: bytes, verb: str, nonce: str, shell: str, *words: str) -> str:
-    run = directory.rpartition(b"/")[2].decode("ascii")
-    enter = ["in", encode(directory), verb, shell, nonce, run]
+    run_id = directory.rpartition(b"/")[2].decode("ascii")
+    enter = ["in", encode(directory), verb, shell, nonce, run_id]
     return _command(shell, nonce, _way_in(), [*enter, *words])
 
 
 def _command(shell: str, nonce: str, program: str, words: Iterable[str]) -> str:
     text = "^".join([encode(program), *words]).translate(_HIDDEN)
-    return f"{shell} -c {quote(_HEAD + _PROGRAM)} pytest-bgcheck {nonce} {quote(text)}"
+    return f"{shell} -c {quote(_HEAD + _READ_WORDS)} pytest-bgcheck {nonce} {quote(text)}"

@@ -44,7 +44,16 @@ def test_a_final_state_is_a_result_that_says_why(state: str, expected: State, de
 
 
 @pytest.mark.parametrize(
-    "state", ["exit.256.1.1", "exit.x.1.1", "exit.0.1.1.odd", "refused.other", "odd.1.1.1", "exit"]
+    "state",
+    [
+        "exit.256.1.1",
+        "exit.x.1.1",
+        "exit.0.1.1.odd",
+        "refused.other",
+        "refused",
+        "odd.1.1.1",
+        "exit",
+    ],
 )
 def test_a_state_that_is_none_loses_its_own_job_only(state: str) -> None:
     """A job's directory is its user's, so its check can write there."""
