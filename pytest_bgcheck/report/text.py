@@ -14,8 +14,8 @@ TAIL_LINES = 20
 TAIL_CHARACTERS = 4000
 
 HINTS = {
-    126: "126: the command was found but could not be executed; look at its mode, its #! line and a"
-    " noexec mount",
+    126: "126: the command was found but could not be executed; look at its mode, its #! line"
+    " and whether its file system is mounted noexec",
     127: "127: a command was not found on the target; look at its PATH and at the #! line",
     137: "137: killed by SIGKILL, perhaps because the target ran out of memory",
     139: "139: killed by SIGSEGV: it crashed",
@@ -123,7 +123,7 @@ def unknown(name: str, known: Iterable[str]) -> str:
     names = sorted(set(known))
     text = f"no background check {name!r} was declared or started for this test"
     if not names:
-        return f"{text}; it knows no checks"
+        return f"{text}; no checks are known"
     near = difflib.get_close_matches(name, names, n=1)
     guess = f"; did you mean {near[0]!r}?" if near else ""
     return f"{text}{guess}\nknown checks: {', '.join(names)}"

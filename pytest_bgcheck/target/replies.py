@@ -68,7 +68,7 @@ def parse(nonce: str, data: bytes) -> Reply:
     begins = [n for n, line in enumerate(lines) if line.startswith(f"{nonce} begin ".encode())]
     ends = [n for n, line in enumerate(lines) if line.startswith(f"{nonce} end ".encode())]
     if not begins and not ends:
-        raise BadReply(f"its output ({len(data)} bytes) has no reply in it")
+        raise BadReply(f"no reply in {len(data)} bytes of output")
     if len(begins) != 1 or len(ends) != 1 or ends[0] < begins[0]:
         raise BadReply(f"a reply with {len(begins)} beginnings and {len(ends)} ends")
     encoding = lines[begins[0]].split()[-1].decode("ascii", "replace")

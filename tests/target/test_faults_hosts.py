@@ -109,7 +109,7 @@ def test_jobs_run_whatever_the_login_shell_and_what_it_says(
     [
         ("rbash", "restricted"),
         ("nologin", "not available"),
-        ("true", "the answers do not come from /bin/sh: its output (0 bytes) has no reply in it"),
+        ("true", "the answers do not come from /bin/sh: no reply in 0 bytes of output"),
     ],
 )
 def test_a_login_that_runs_no_shell_is_not_started_with_the_reason(
