@@ -117,7 +117,7 @@ def test_a_duration_has_the_units_that_people_use(seconds: float | None, words: 
 
 
 def test_a_name_that_is_unknown_is_told_with_those_that_are_known() -> None:
-    assert text.unknown("db", []).endswith("for this test; it knows no checks")
+    assert text.unknown("db", []).endswith("for this test; no checks are known")
     assert text.unknown("db", ["web", "app"]).endswith("for this test\nknown checks: app, web")
     assert "did you mean 'webapp'?\n" in text.unknown("webap", ["webapp"])
 
