@@ -1,4 +1,5 @@
-"""What all calls of a run have in common: its id and directory, nonces, and turns."""
+"""The calls of a run, each with a nonce of its own; and the turns of those that not all hosts may
+make at once."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from .records import Record, Target
 from .transport import Call, ask
 
 QUESTION_CALL_S = 20.0
+"""How long a call may take that does not wait on the target."""
 
 
 class Calls:
@@ -54,7 +56,11 @@ class Calls:
             yield call, [by_id[spec.id] for spec in started]
 
     def wait(self, target: Target, records: Sequence[Record], expire_s: int, stream: bool) -> Call:
-        """Return the call that waits for some jobs; send them ahead if they are too many."""
+        """Return the call that waits, ``expire_s`` at the most, until one of some jobs has ended.
+
+        With ``stream`` its replies go on until all have. If the jobs are too many for one request,
+        they are sent ahead here and now. Raises a TargetError.
+        """
         assert target.directory is not None
         specs = [record.spec for record in records]
         nonce, kept = next(self._nonces), ""
@@ -72,6 +78,7 @@ class Calls:
         return Call("await", target.label, nonce, request, len(specs))
 
     def cancel(self, record: Record) -> Call:
+        """Return the call that ends a job that runs."""
         assert record.target.directory is not None
         nonce = next(self._nonces)
         directory, specs = record.target.directory, [record.spec]
@@ -79,6 +86,7 @@ class Calls:
         return Call("cancel", record.target.label, nonce, request, 1)
 
     def tail(self, record: Record) -> Call:
+        """Return the call that asks how a job stands that runs, with its output so far."""
         assert record.target.directory is not None
         nonce = next(self._nonces)
         directory, specs = record.target.directory, [record.spec]
@@ -86,6 +94,8 @@ class Calls:
         return Call("tail", record.target.label, nonce, request, 1)
 
     def clean(self, target: Target, keep: bool) -> Call:
+        """Return the call that ends all processes of the run and, unless ``keep``, removes its
+        files."""
         nonce = next(self._nonces)
         where = self.base if target.directory is None else target.directory
         request = requests.clean_request(where, nonce, self.run, keep, self._shell)

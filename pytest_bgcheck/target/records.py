@@ -207,7 +207,7 @@ class Records:
     def wait_for(
         self, ready: Callable[[], bool], targets: Iterable[Target], timeout_s: float | None
     ) -> bool:
-        """Block until ``ready()``, which is called under the condition, or the time-out."""
+        """Block until ``ready()`` or the time-out. See `Runner.wait_for`."""
         targets = list(targets)
         with self.changed:
             for target in targets:

@@ -86,7 +86,11 @@ class Runner:
     # --- starting -----------------------------------------------------------------------------
 
     def submit(self, jobs: Iterable[tuple[requests.Spec, Target]]) -> list[Record]:
-        """Start jobs in the background; one that is known already is returned as it is."""
+        """Start jobs in the background and return their records, in this order, at once.
+
+        A job that is known already is not started again. Each target gets one call, or as few as
+        the size of a request allows.
+        """
         batches: dict[Target, list[Record]] = {}
         attached: dict[Target, list[Record]] = {}
         result = []
@@ -343,13 +347,19 @@ class Runner:
     def wait_for(
         self, ready: Callable[[], bool], targets: Iterable[Target], timeout_s: float | None
     ) -> bool:
-        """Block until ``ready()``, which is called under the condition, or the time-out."""
+        """Block until ``ready()``, which is called under the condition; return what it said last.
+
+        ``targets`` are those whose jobs it is about. ``timeout_s`` None: without a limit.
+        """
         return self.records.wait_for(ready, targets, timeout_s)
 
     # --- what a test asks of one job -----------------------------------------------------------
 
     def cancel(self, record: Record) -> None:
-        """End a running job on its target. Raises a TargetError if the target cannot be asked."""
+        """End a job on its target, if it runs; wait for its start before that.
+
+        Its end is heard like any other. Raises a TargetError if the target cannot be asked.
+        """
         if self._runs(record):
             ask(record.target.transport, self._calls.cancel(record), QUESTION_CALL_S)
 

@@ -1,7 +1,7 @@
-"""One call to a target: what goes over the line, asked and parsed.
+"""The interface of a way to a target, and how to ask by it: for one reply, or for a stream.
 
-The interface of a way to a target (`host_transport` has the one over testinfra's backends), and the
-two ways to ask by it. Knows no testinfra.
+`host_transport` has the way over testinfra's backends; the tests have one that answers from a
+script. Knows no testinfra.
 """
 
 from __future__ import annotations
@@ -21,14 +21,17 @@ from . import causes, replies, requests
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back of a call: everything, not yet looked at."""
+    """What came back of a call, not yet looked at.
+
+    ``rc`` is that of the program that made the call, or what it passed on. ``backend`` is
+    testinfra's name of the kind of connection. ``log`` is what ssh's client wrote itself.
+    """
 
     rc: int
     stdout: bytes
     stderr: bytes
     backend: str = ""
     log: bytes = b""
-    """What ssh's client said itself."""
 
 
 class Transport(Protocol):
@@ -40,9 +43,10 @@ class Transport(Protocol):
     def call(
         self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None = None
     ) -> Answer:
-        """Run a request. Raises Unreachable or Refused; blocks ``timeout_s`` at the longest.
+        """Run a request, a command line for the login shell, in ``timeout_s`` at the most.
 
         ``on_output`` is called with each part of stdout as it comes; what it raises ends the call.
+        Then the answer holds no more than the end of stdout. Raises Unreachable or Refused.
         """
 
     def close(self) -> None:
@@ -68,7 +72,11 @@ class Call:
 
 
 def ask(transport: Transport, call: Call, timeout_s: float) -> replies.Reply:
-    """Call, and return the parsed reply. Raises a TargetError."""
+    """Ask, and return the reply. Raises a TargetError.
+
+    Asking again is always safe. ``timeout_s`` is for one question; where the target seems to be
+    gone or to refuse, a second one is asked, which takes `PRESENCE_S` at the most.
+    """
     collector = replies.Collector(call.nonce)
 
     def question() -> replies.Reply:
@@ -90,7 +98,10 @@ def ask(transport: Transport, call: Call, timeout_s: float) -> replies.Reply:
 def ask_stream(
     transport: Transport, call: Call, timeout_s: float, deliver: Callable[[replies.Reply], None]
 ) -> None:
-    """Call, and deliver each reply of the stream as it comes. Raises a TargetError."""
+    """Ask, and deliver each reply of the stream as it comes. Raises a TargetError, see `ask`.
+
+    What was delivered before an error stays true.
+    """
     stream = replies.Stream(call.nonce)
 
     def on_output(data: bytes) -> None:
