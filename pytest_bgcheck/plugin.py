@@ -171,8 +171,7 @@ def _collect_checks(session: pytest.Session) -> Session | None:
     if ours is None:
         if not _uses_checks(config, items):
             settings = options.from_config(config)
-            known = WHOLE_RUN in config.stash or _worker_input(config) is not None
-            if settings.reports and not known:
+            if settings.reports and WHOLE_RUN not in config.stash and not _worker_input(config):
                 _new_whole_run(config, settings)
             return None
         ours = _new_session(session)
@@ -254,7 +253,7 @@ def pytest_runtestloop_around(session: pytest.Session) -> Generator[None, object
         ours.make_plan(session.items)
         failed = session.testsfailed and not config.getoption("continue_on_collection_errors")
         # xdist's workers run what they have collected all the same.
-        runs = not failed or _worker_input(config) is not None
+        runs = not failed or _worker_input(config)
         if runs and not options.only_looks(config):
             _start(ours)
     return (yield)
