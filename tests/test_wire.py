@@ -202,7 +202,7 @@ def test_a_run_with_such_values_is_told_whole_and_one_bad_message_makes_it_red(
             "import pytest\n"
             "@pytest.fixture(autouse=True)\n"
             "def bad(request):\n"
-            "    import pytest_bgcheck.options as s\n"
+            "    import pytest_bgcheck.run as s\n"
             "    from pytest_bgcheck.events import JobRequested\n"
             "    ours = request.config.stash[s.SESSION]\n"
             "    if ours is not None and request.node.name.startswith('test_long'):\n"
