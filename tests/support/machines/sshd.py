@@ -37,6 +37,13 @@ MaxSessions 10
 Subsystem sftp internal-sftp
 """
 
+# What the files of our login do at each call is no business of the tests: a login that a test
+# killed left the lock of such a file behind, and all later logins waited for it.
+_OWN_HOME = """\
+Match User {user}
+    SetEnv HOME={directory}/home
+"""
+
 # testinfra's paramiko backend reads "StrictHostKeyChecking no", and no known_hosts.
 _CLIENT_CONFIG = """\
 Host {hosts}
@@ -65,7 +72,8 @@ _LONGEST_DIRECTORY = 108 - len("/m-target2.0123456789abcdef") - 1  # of a socket
 
 
 class SSHServer(Machine):
-    """An sshd of its own for the current user, who gets in as ``target``, ``target2``, ``target3``.
+    """An sshd of its own for the current user, who gets in as ``target``, ``target2``, ``target3``
+    and has an empty home there.
 
     Attributes, known once started: ``directory``, ``port`` (the same after a `restart`),
     ``client_config`` (for ``ssh -F``), and ``shared_config``, the same with a ControlMaster.
@@ -132,6 +140,7 @@ class SSHServer(Machine):
             raise ValueError(f"{self.directory} is too long for the path of a ControlMaster")
         # sshd reads the authorized keys with the rights of whoever logs in.
         self.directory.chmod(0o711)
+        (self.directory / "home").mkdir(mode=0o700, exist_ok=True)
         for name in ("host_key", "client_key"):
             path = self.directory / name
             path.unlink(missing_ok=True)
@@ -152,11 +161,12 @@ class SSHServer(Machine):
         own = {line.split()[0] for line in self._config}
         template = [line for line in _SERVER_CONFIG.splitlines() if line.split()[0] not in own]
         server = "\n".join(template).format(extra="\n".join(self._config), **fields) + "\n"
+        home = _OWN_HOME.format(**fields)
         path = self.directory / "sshd_config"
         # OpenSSH 9.8 and later shut an address out for a while after a few broken connections.
-        path.write_text(server + "PerSourcePenalties no\n")
+        path.write_text(server + "PerSourcePenalties no\n" + home)
         if run(self._sshd, "-t", "-f", str(path)).returncode != 0:
-            path.write_text(server)
+            path.write_text(server + home)
             run_checked(self._sshd, "-t", "-f", str(path))  # says what is wrong with `config`
 
         blocks = [_CLIENT_CONFIG.format(hosts=hosts, **fields) for hosts in self._hosts]
