@@ -223,11 +223,18 @@ def _start(ours: Session) -> None:
 
 def _link(config: pytest.Config, settings: options.Settings) -> Link:
     """Return the session's link to the run's ledger, which is here unless this is a worker."""
-    worker_input = _worker_input(config) or {}
-    if "bgcheck" in worker_input:
+    worker_input = _worker_input(config)
+    if worker_input is not None:
+        from .compat.xdist import too_old
+        from .run.messages import WrongSuite
         from .workers.worker import WorkerLink
 
-        return WorkerLink(worker_input)
+        link = WorkerLink(worker_input)
+        reason = too_old()
+        if reason:
+            link.tell(WrongSuite(reason))
+            raise pytest.UsageError(reason)
+        return link
     from .run.link import LocalLink
 
     run = config.stash.get(WHOLE_RUN, None) or _new_whole_run(config, settings)
@@ -318,10 +325,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:
-    from .compat.xdist import check_version
     from .workers.controller import Controller
 
-    check_version()
     whole_run = _new_whole_run(config, options.from_config(config), only_process=False)
     whole_run.termination.install()
     controller = config.stash[CONTROLLER] = Controller(config, whole_run)
@@ -330,6 +335,10 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from .compat.xdist import too_old
+
+    if too_old():
+        return None  # a worker says so, if its tests use checks
     from .workers.scheduling import scheduler
 
     return scheduler(config, log, config.stash[CONTROLLER].awaiting)

@@ -17,15 +17,16 @@ OLDEST = (3, 5)
 3.2 there is no ``--dist worksteal``."""
 
 
-def check_version() -> None:
-    """Raise pytest.UsageError if the installed xdist is too old."""
+def too_old() -> str:
+    """Return what is wrong with the installed xdist, "" if it is new enough."""
     version = importlib.metadata.version("pytest-xdist")
-    if tuple(int(number) for number in re.findall(r"\d+", version)[:2]) < OLDEST:
-        oldest = ".".join(map(str, OLDEST))
-        raise pytest.UsageError(
-            f"pytest-bgcheck needs pytest-xdist {oldest} or newer, not {version}:"
-            " pip install -U 'pytest-bgcheck[xdist]', or run with -n 0"
-        )
+    if tuple(int(number) for number in re.findall(r"\d+", version)[:2]) >= OLDEST:
+        return ""
+    oldest = ".".join(map(str, OLDEST))
+    return (
+        f"pytest-bgcheck needs pytest-xdist {oldest} or newer, not {version}:"
+        " pip install -U 'pytest-bgcheck[xdist]', or run with -n 0"
+    )
 
 
 def worker_input(config: pytest.Config) -> Mapping[str, Any] | None:

@@ -10,11 +10,11 @@ pytest.importorskip("xdist")
 
 from pytest_bgcheck.compat.xdist import (
     OLDEST,
-    check_version,
     end_workers,
     is_stopping,
     open_channel,
     reporting_worker,
+    too_old,
     without_workers,
     worker_id,
     worker_input,
@@ -31,18 +31,22 @@ def needs_xdist(api: str, function: Any) -> Any:
 @pytest.mark.parametrize("version", ["3.5.0", "3.8.1.dev4+g1", "3.10", "4.0rc1"])
 def test_a_new_xdist_is_good(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     monkeypatch.setattr(importlib.metadata, "version", lambda name: version)
-    check_version()
+    assert too_old() == ""
 
 
-def test_an_old_xdist_is_refused(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(importlib.metadata, "version", lambda name: "3.4.2")
-    pytester.makepyfile(SUITE)
-    result = pytester.runpytest_inprocess("-n1")
+OLD = "import importlib.metadata\nimportlib.metadata.version = lambda name: '3.4.2'\n"
+CHECKS = "from pytest_bgcheck import background_check\nc = background_check('true')\n"
+
+
+def test_an_old_xdist_is_refused_where_checks_are_used(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(OLD)
+    test = pytester.makepyfile(SUITE)
+    pytester.runpytest_subprocess("-n1").assert_outcomes(passed=4)
+    test.write_text(f"{CHECKS}{SUITE}def test_it(c): assert c.succeeded\n")
+    result = pytester.runpytest_subprocess("-n1")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: *needs pytest-xdist 3.5 or newer, not 3.4.2:*"])
-    pytester.runpytest_inprocess("-n0").assert_outcomes(passed=4)
+    pytester.runpytest_subprocess("-n0").assert_outcomes(passed=5)
 
 
 def test_the_oldest_xdist_is_the_one_that_the_package_names(request: pytest.FixtureRequest) -> None:
