@@ -1,5 +1,7 @@
 """What the documentation shows."""
 
+import ast
+import builtins
 import re
 from pathlib import Path
 from xml.etree import ElementTree
@@ -21,6 +23,23 @@ def test_the_suites_for_people_from_ansible_pass(pytester: pytest.Pytester, tmp_
         suite = block.replace("/opt/monitor", str(tmp_path))
         pytester.path.joinpath(f"test_{n}.py").write_text(suite)
     pytester.runpytest_subprocess(timeout=120).assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_shows_of_python_can_be_copied_as_it_stands(page: Path) -> None:
+    for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.S):
+        used: set[str] = set()
+        bound = set(dir(builtins))
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.Name):
+                (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+            elif isinstance(node, ast.FunctionDef):
+                bound.add(node.name)
+            elif isinstance(node, ast.arg):
+                bound.add(node.arg)
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                bound.update(alias.asname or alias.name for alias in node.names)
+        assert used <= bound, block
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
