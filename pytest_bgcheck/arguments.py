@@ -89,14 +89,15 @@ JOB_ROWS = (
              "bytes kept of stdout and of stderr (head and tail); default 1 MiB."),
 )  # fmt: skip
 
+# In the order in which help() shows them: what most checks need comes first.
 CHECK_ROWS = (
-    *JOB_ROWS,
     Argument("timeout", "timeout_s", read_seconds,
              "seconds the job may run on the target; default: ini ``bgcheck_timeout``, 360."),
     Argument("rc", "rc", read_exit_codes,
              "the exit code or codes that mean success; default 0."),
     Argument("retry_every", "retry_every_s", read_seconds,
              "seconds: run the command again until its rc is accepted or the time is over."),
+    *JOB_ROWS,
     Argument("unawaited", "unawaited", read_unawaited,
              '``"ignore"``, ``"warn"`` or ``"fail"``: what becomes of the run if no test\n'
              "judged it; default: as the option ``--bgcheck-unawaited`` says."),

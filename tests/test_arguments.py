@@ -19,7 +19,7 @@ SCRIPT = Check("c", ("a",), "x.sh a", script=Script("x.sh", b"true"))
 
 
 def test_each_argument_has_a_type_and_a_field() -> None:
-    assert list(CheckArguments.__annotations__) == NAMES
+    assert sorted(CheckArguments.__annotations__) == sorted(NAMES)
     own = {"name", "command", "host"}
     assert {row.field for row in CHECK_ROWS} == {f.name for f in fields(Check)} - own
     assert [row.field for row in MARK_ROWS] == [f.name for f in fields(Awaited)]
@@ -32,6 +32,12 @@ def test_a_signature_lists_all_arguments(function: Callable[..., object]) -> Non
     assert all(parameters[name].default is None for name in NAMES)
     assert parameters["timeout"].annotation == "float | datetime.timedelta | None"
     assert get_type_hints(function)["timeout"] == (float | datetime.timedelta | None)
+
+
+@pytest.mark.parametrize("function", CALLABLES)
+def test_what_most_checks_need_is_shown_first(function: Callable[..., object]) -> None:
+    parameters = list(inspect.signature(function).parameters)
+    assert parameters[parameters.index("host") + 1 :][:3] == ["timeout", "rc", "retry_every"]
 
 
 @pytest.mark.parametrize("function", CALLABLES)
