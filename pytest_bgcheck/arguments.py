@@ -70,8 +70,9 @@ class CheckArguments(JobArguments, total=False):
 
 JOB_ROWS = (
     Argument("script", "script", read_local_file,
-             "instead of a command: a local file (relative to the declaring one), sent to the\n"
-             "target and run there by its ``#!`` line with ``args``."),
+             "instead of a command: a local file, sent to the target and run there by its\n"
+             "``#!`` line with ``args``. A relative path is that from the declaring file;\n"
+             "for ``bgcheck.start``, that from the current directory."),
     Argument("args", "argv", read_words,
              "the arguments of ``script``."),
     Argument("sudo", "sudo", read_bool,

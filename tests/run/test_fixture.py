@@ -3,6 +3,8 @@
 import pytest
 from support.suites import HEAD, run
 
+from pytest_bgcheck import Bgcheck
+
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
 
 
@@ -58,3 +60,16 @@ def test_impatience_has_no_traceback_of_ours(pytester: pytest.Pytester) -> None:
         ["E *StillRunning: background check 'late' on local is still * after 0.1 s of waiting;*"]
     )
     assert "job.py" not in result.stdout.str()
+
+
+def test_a_started_script_is_looked_for_where_its_help_says(pytester: pytest.Pytester) -> None:
+    for directory in (pytester.path, pytester.mkdir("below")):
+        directory.joinpath("probe.sh").write_text(f"#!/bin/sh\necho {directory.name}\n")
+    pytester.path.joinpath("below", "test_it.py").write_text(
+        "def test_it(bgcheck, pytestconfig):\n"
+        "    here = pytestconfig.invocation_params.dir.name\n"
+        "    assert bgcheck.start(script='probe.sh', name='probe').stdout == f'{here}\\n'\n"
+    )
+    pytester.runpytest("below").assert_outcomes(passed=1)
+    help = Bgcheck.start.__doc__ or ""
+    assert "for ``bgcheck.start``, that from the current directory" in help
