@@ -87,15 +87,15 @@ class Check:
         plain = (f.name for f in fields(self) if f.name not in ("rc", "script"))
         return _digest(salt, sorted(self.rc), script, *(getattr(self, name) for name in plain))
 
-    def id_on(self, host: str, run: str, terms: str = "") -> str:
+    def id_on(self, host: str, run_id: str, terms: str = "") -> str:
         """Return the id of this check's job on a host, the same in every process of a run.
 
-        ``run`` is the run's own id: letters and digits. A declared check is known by its terms, one
+        ``run_id`` is the run's own: letters and digits. A declared check is known by its terms, one
         that was started by a call by its name alone. The id is a file name and a word on the
         target: ``RUN-DIGEST``, whose last four characters are the host's. It has no name in it, for
         a check that looks for its own among all processes would find ours.
         """
-        return f"{run}-{_digest(host, self.name, terms)}{_digest(host)[:4]}"
+        return f"{run_id}-{_digest(host, self.name, terms)}{_digest(host)[:4]}"
 
 
 def _digest(*facts: object) -> str:

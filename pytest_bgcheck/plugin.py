@@ -237,8 +237,8 @@ def _link(config: pytest.Config, settings: options.Settings) -> Link:
         return link
     from .run.link import LocalLink
 
-    run = config.stash.get(WHOLE_RUN, None) or _new_whole_run(config, settings)
-    return LocalLink(run.ledger, run.durations(), run.idle, run.unexpected.append)
+    whole = config.stash.get(WHOLE_RUN, None) or _new_whole_run(config, settings)
+    return LocalLink(whole.ledger, whole.durations(), whole.idle, whole.unexpected.append)
 
 
 def _new_whole_run(

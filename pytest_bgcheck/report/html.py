@@ -163,18 +163,16 @@ def _jobs(document: Document, timeline: Timeline) -> list[JobView]:
 
 
 def _facts(document: Document, job: JobPart) -> list[str]:
-    """Return the lines of a job's dialog: its clocks, from the run's start on, and its tests."""
+    """Return the lines of a job's dialog: its times, from the run's start on, and its tests."""
     zero = document["run"]["started_at"]
-    clocks = {
+    times = {
         "started": job["started_at"],
         "ended": job["ended_at"],
         "first awaited": job["first_awaited_at"],
         "end known to a test": job["verdict_seen_at"],
     }
     known = [
-        f"{word} at {duration(max(0.0, at - zero))}"
-        for word, at in clocks.items()
-        if at is not None
+        f"{word} at {duration(max(0.0, at - zero))}" for word, at in times.items() if at is not None
     ]
     lines = [", ".join(known)] if known else []
     accepted = ", ".join(map(str, job["accepted_rc"]))

@@ -26,12 +26,12 @@ def await_item(
 ) -> Mapping[str, Awaited]:
     """Wait for the jobs that an item awaits by now; fail the test unless all are good.
 
-    Returns all, by name. Those ``already`` awaited on the same terms are left out. Raises
+    Returns all, by name. Those that were ``already`` awaited in the same way are left out. Raises
     WrongUse.
     """
     __tracebackhide__ = True
     checks = session.collection.checks_of(item, session.requested_fixtures.of(item))
-    names = [name for name, terms in checks.awaited.items() if already.get(name) != terms]
+    names = [name for name, awaited in checks.awaited.items() if already.get(name) != awaited]
     jobs = {name: lookup.awaited(session, item, checks, name) for name in names}
     if jobs:
         _Wait(session, jobs, checks.awaited).wait(item)
@@ -41,14 +41,14 @@ def await_item(
 
 
 class _Wait:
-    """A test's wait for some jobs, by name, on the terms of its marks."""
+    """A test's wait for some jobs, by name; ``awaited``: what its marks say of each."""
 
     def __init__(
-        self, session: Session, jobs: Mapping[str, list[Record]], terms: Mapping[str, Awaited]
+        self, session: Session, jobs: Mapping[str, list[Record]], awaited: Mapping[str, Awaited]
     ) -> None:
         self._session = session
         self._jobs = jobs
-        self._terms = terms
+        self._awaited = awaited
         self._began_at = time.time()
 
     def wait(self, item: pytest.Item) -> None:
@@ -75,8 +75,8 @@ class _Wait:
         begun_s = time.monotonic()
         targets = {record.target for records in self._jobs.values() for record in records}
         limits_s = {
-            name: math.inf if terms.timeout_s is None else begun_s + terms.timeout_s
-            for name, terms in self._terms.items()
+            name: math.inf if awaited.timeout_s is None else begun_s + awaited.timeout_s
+            for name, awaited in self._awaited.items()
         }
 
         def ended(name: str) -> bool:
@@ -116,14 +116,14 @@ class _Wait:
 
     def _verdicts(self, now: float) -> dict[str, list[text.Verdict]]:
         return {
-            name: [self._verdict(record, self._terms[name], now) for record in records]
+            name: [self._verdict(record, self._awaited[name], now) for record in records]
             for name, records in self._jobs.items()
         }
 
-    def _verdict(self, record: Record, terms: Awaited, now: float) -> text.Verdict:
+    def _verdict(self, record: Record, awaited: Awaited, now: float) -> text.Verdict:
         waited_s = self._waited_s(record.key, now)
         check = record.spec.check
-        accepted = check.rc if terms.rc is None else (terms.rc or None)
+        accepted = check.rc if awaited.rc is None else (awaited.rc or None)
         host, kept = record.target.label, ""
         if self._session.settings.keep and record.target.directory:
             kept = f"{record.target.path}/{record.spec.id}/ on {host}"

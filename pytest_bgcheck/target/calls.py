@@ -20,12 +20,12 @@ QUESTION_CALL_S = 20.0
 class Calls:
     """The calls of one run.
 
-    ``run`` is the run's id (letters and digits), ``base`` the directory for files on the targets
+    ``run_id`` is the run's id (letters and digits), ``base`` the directory for files on the targets
     (empty: theirs to say), ``forks`` the number of hosts started or cleaned at once.
     """
 
-    def __init__(self, run: str, base: str, forks: int, shell: str) -> None:
-        self.run = run
+    def __init__(self, run_id: str, base: str, forks: int, shell: str) -> None:
+        self.run_id = run_id
         self.base = base
         self._shell = shell
         # Not a generator: those must not be advanced by two threads at once.
@@ -50,7 +50,7 @@ class Calls:
         by_id = {record.spec.id: record for record in records}
         specs = [record.spec for record in records]
         for nonce, request, started in requests.start_requests(
-            self.run, self.base, specs, self._nonces, self._shell
+            self.run_id, self.base, specs, self._nonces, self._shell
         ):
             call = Call("start", target.label, nonce, request, len(started))
             yield call, [by_id[spec.id] for spec in started]
@@ -64,10 +64,10 @@ class Calls:
         assert target.directory is not None
         specs = [record.spec for record in records]
         nonce, kept = next(self._nonces), ""
-        for number, part in requests.keep_requests(
+        for own_nonce, request in requests.keep_requests(
             target.directory, nonce, specs, self._nonces, self._shell
         ):
-            keep = Call("keep", target.label, number, part, len(specs))
+            keep = Call("keep", target.label, own_nonce, request, len(specs))
             reply = ask(target.transport, keep, QUESTION_CALL_S)
             if reply.refused:
                 raise Unreachable("; ".join(reply.refused.values()))
@@ -98,20 +98,20 @@ class Calls:
         files."""
         nonce = next(self._nonces)
         where = self.base if target.directory is None else target.directory
-        request = requests.clean_request(where, nonce, self.run, keep, self._shell)
+        request = requests.clean_request(where, nonce, self.run_id, keep, self._shell)
         return Call("clean", target.label, nonce, request)
 
     def run_directory(self, target: Target) -> str:
         """Return the run's directory on a target, for people."""
-        return run_directory(target.directory, self.base, self.run)
+        return run_directory(target.directory, self.base, self.run_id)
 
     def go_on_in_child(self) -> None:
         """Be those of a forked child: the turns of the parent's threads are never given back."""
         self._forks = threading.Semaphore(self._at_once)
 
 
-def run_directory(directory: bytes | None, base: str, run: str) -> str:
+def run_directory(directory: bytes | None, base: str, run_id: str) -> str:
     """Return a run's directory on a target, for people: where it must be, if nobody has told it."""
     if directory is not None:
         return directory.decode("utf-8", "replace")
-    return f"{base or '${TMPDIR:-/tmp}'}/pytest-bgcheck-UID/{run}"
+    return f"{base or '${TMPDIR:-/tmp}'}/pytest-bgcheck-UID/{run_id}"

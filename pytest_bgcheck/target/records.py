@@ -60,8 +60,8 @@ class Record:
         """What must be shown nowhere."""
         return [value for _, value in self.spec.check.env]
 
-    def judged(self, result: Result) -> Result:
-        """Return a result from the target, with its exit code judged by the check's own codes."""
+    def by_own_rc(self, result: Result) -> Result:
+        """Return a result from the target: failed, if the check does not accept its exit code."""
         if result.state is State.SUCCEEDED and result.rc not in self.spec.check.rc:
             return replace(result, state=State.FAILED)
         return result
@@ -195,7 +195,7 @@ class Records:
                     detail = "its directory on the target is gone"
                     self.settle(job, Result(State.LOST, detail=detail))
                 elif job is not None and report.result is not None:
-                    self.settle(job, job.judged(report.result))
+                    self.settle(job, job.by_own_rc(report.result))
 
     def _tell(self, callback: Callable[[Record], None], record: Record) -> None:
         """Call back; what that raises must not change what becomes of jobs."""

@@ -50,7 +50,7 @@ OTHER_TERMS = "it was already started in this run, with other arguments"
 class Runner:
     """The jobs of one run, on all its targets. The methods may be called from any thread.
 
-    ``run`` is the run's id (letters and digits), ``base`` the directory for files on the targets
+    ``run_id`` is the run's id (letters and digits), ``base`` the directory for files on the targets
     (empty: theirs to say), ``forks`` the number of hosts started or cleaned at once. ``on_start``,
     ``on_end`` and ``on_want`` (somebody has asked for its result) are called once for each job,
     under the condition: they must not wait. ``on_unexpected`` gets a line where one of them raised.
@@ -58,7 +58,7 @@ class Runner:
 
     def __init__(
         self,
-        run: str,
+        run_id: str,
         *,
         base: str = "",
         forks: int = 32,
@@ -70,11 +70,11 @@ class Runner:
         on_want: Callable[[Record], None] = lambda record: None,
         on_unexpected: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.run = run
+        self.run_id = run_id
         self.records = Records(
             on_start=on_start, on_end=on_end, on_want=on_want, on_unexpected=on_unexpected
         )
-        self._calls = Calls(run, base, forks, shell)
+        self._calls = Calls(run_id, base, forks, shell)
         self._cleaner = Cleaner(self.records, self._calls, clock, jitter)
         self._clock = clock
         self._jitter = jitter
@@ -246,7 +246,10 @@ class Runner:
         answered = {*reply.started, *reply.refused}
         if "*" not in answered and not all(r.spec.id in answered for r in records):
             raise BadReply("a reply that leaves out jobs")
-        if reply.directory is not None and reply.directory.rpartition(b"/")[2] != self.run.encode():
+        if (
+            reply.directory is not None
+            and reply.directory.rpartition(b"/")[2] != self.run_id.encode()
+        ):
             raise BadReply("a reply with a directory of another run")
         if reply.started and reply.directory is None and target.directory is None:
             raise BadReply("a reply without its directory")
@@ -373,7 +376,7 @@ class Runner:
         reply = ask(record.target.transport, self._calls.tail(record), QUESTION_CALL_S)
         for report in reply.reports:
             if report.result is not None:
-                return record.judged(report.result)
+                return record.by_own_rc(report.result)
             if not report.gone:
                 return Result(
                     State.RUNNING, None, report.running_s, 0, "", report.stdout, report.stderr

@@ -362,7 +362,7 @@ def test_an_end_that_was_not_heard_is_asked_for_once(
     check = Check("c", ("true",), "true")
     runner = Runner("0123456789ab")
     target = Target("host", "host", transport)
-    (record,) = runner.submit([(Spec(check.id_on("host", runner.run), check), target)])
+    (record,) = runner.submit([(Spec(check.id_on("host", runner.run_id), check), target)])
     assert transport.waiting.wait(30)
     assert runner.close([target], ask_about=[record]) == []
     transport.over.set()
