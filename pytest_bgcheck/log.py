@@ -10,8 +10,8 @@ import logging
 import traceback
 from collections.abc import Iterable
 
-OURS = " pytest-bgcheck "
-"""What stands in each request between its program and its words."""
+REQUEST_NAME = " pytest-bgcheck "
+"""What each request has between its program and its words: the name under which it runs."""
 
 LOG = logging.getLogger("pytest_bgcheck")
 
@@ -47,9 +47,15 @@ def internal_error(doing: str, error: BaseException) -> str:
     return f"internal error: {name}: {said}" if said else f"internal error: {name}"
 
 
+def without_request(line: str) -> str:
+    """Return a line up to the words of a request, if it quotes one: others' secrets are in them."""
+    before, name, _ = line.partition(REQUEST_NAME)
+    return f"{before}..." if name else line
+
+
 def without_secrets(line: str) -> str:
     """Return a line with ``***`` for each secret, and without what stands in a request."""
-    line = line if OURS not in line else line.partition(OURS)[0] + "..."
+    line = without_request(line)
     for secret in sorted(_secrets, key=len, reverse=True):
         line = line.replace(secret, "***")
     return line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "..."

@@ -3,7 +3,7 @@
 import pytest
 
 from pytest_bgcheck import log
-from pytest_bgcheck.log import OURS, hide, internal_error
+from pytest_bgcheck.log import REQUEST_NAME, hide, internal_error
 
 
 def test_an_internal_error_has_its_traceback_and_its_cause_in_the_log(
@@ -42,6 +42,6 @@ def test_an_internal_error_is_logged_and_told_without_secrets(
 
 
 def test_an_internal_error_shows_nothing_of_a_request(caplog: pytest.LogCaptureFixture) -> None:
-    line = internal_error("asking", RuntimeError(f"/bin/sh -c 'x'{OURS}0123 'words'"))
+    line = internal_error("asking", RuntimeError(f"/bin/sh -c 'x'{REQUEST_NAME}0123 'words'"))
     assert line == "internal error: RuntimeError: /bin/sh -c 'x'..."
     assert "words" not in caplog.text

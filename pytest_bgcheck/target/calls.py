@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ..errors import Unreachable
 from . import requests
 from .records import Record, Target
+from .requests import Spec
 from .transport import Call, ask
 
 QUESTION_CALL_S = 20.0
@@ -79,19 +80,20 @@ class Calls:
 
     def cancel(self, record: Record) -> Call:
         """Return the call that ends a job that runs."""
-        assert record.target.directory is not None
-        nonce = next(self._nonces)
-        directory, specs = record.target.directory, [record.spec]
-        request = requests.cancel_request(directory, nonce, specs, self._shell)
-        return Call("cancel", record.target.label, nonce, request, 1)
+        return self._about("cancel", requests.cancel_request, record)
 
     def tail(self, record: Record) -> Call:
         """Return the call that asks how a job stands that runs, with its output so far."""
+        return self._about("tail", requests.tail_request, record)
+
+    def _about(
+        self, kind: str, build: Callable[[bytes, str, list[Spec], str], str], record: Record
+    ) -> Call:
+        """Return a call about one job that runs."""
         assert record.target.directory is not None
         nonce = next(self._nonces)
-        directory, specs = record.target.directory, [record.spec]
-        request = requests.tail_request(directory, nonce, specs, self._shell)
-        return Call("tail", record.target.label, nonce, request, 1)
+        request = build(record.target.directory, nonce, [record.spec], self._shell)
+        return Call(kind, record.target.label, nonce, request, 1)
 
     def clean(self, target: Target, keep: bool) -> Call:
         """Return the call that ends all processes of the run and, unless ``keep``, removes its

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 
 from ..errors import BadReply, Gone, Refused, TargetError, Unreachable
-from ..log import OURS
+from ..log import without_request
 
 SSH = frozenset({"ssh", "safe-ssh"})
 
@@ -191,7 +191,6 @@ def readable(data: bytes) -> str:
 
     Some shells and tools quote what they could not run; but in our requests are others' secrets.
     """
-    said = [line for line in lines(data) if not _CHATTER.match(line)]
-    said = [line if OURS not in line else line.partition(OURS)[0] + "..." for line in said]
+    said = [without_request(line) for line in lines(data) if not _CHATTER.match(line)]
     said = [line if len(line) < 1000 else "(a very long line)" for line in said]
     return "; ".join([line for line in said if line][-3:])[-400:]
