@@ -21,29 +21,31 @@ _LEAST_INT, _MOST_INT = -(1 << 31), 1 << 63
 """What execnet sends of integers, in few bytes; others go as floats."""
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, surrogates: str = "backslashreplace") -> Any:
     """Return a value as exact builtin types. Raises TypeError or ValueError where it cannot be.
 
     A dataclass becomes its name and a dict of its fields. In strings, what is not Unicode becomes a
-    backslash and digits, the same wherever it is told.
+    backslash and digits, the same wherever it is told; ``surrogatepass`` leaves it as it is, for
+    what is not execnet.
     """
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
         # str() would call what a subclass says of itself: an enum's member is its value.
-        return str.__str__(value).encode("utf-8", "backslashreplace").decode("utf-8")
+        return str.__str__(value).encode("utf-8", surrogates).decode("utf-8", "surrogatepass")
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
     if isinstance(value, Mapping):
-        return {plain(key): plain(item) for key, item in value.items()}
+        return {plain(key, surrogates): plain(item, surrogates) for key, item in value.items()}
     if isinstance(value, tuple):
-        return tuple(plain(item) for item in value)
+        return tuple(plain(item, surrogates) for item in value)
     if isinstance(value, Collection):
-        return [plain(item) for item in value]
+        return [plain(item, surrogates) for item in value]
     if isinstance(value, os.PathLike):
-        return plain(os.fspath(value))
+        return plain(os.fspath(value), surrogates)
     if is_dataclass(value):
-        return type(value).__name__, {name: plain(field) for name, field in vars(value).items()}
+        given = vars(value).items()
+        return type(value).__name__, {name: plain(field, surrogates) for name, field in given}
     return _number(value)
 
 

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from pytest_bgcheck.events import Event, JobWanted
+from pytest_bgcheck.events import Event, JobRequested, JobWanted
 from pytest_bgcheck.run import forked
 from pytest_bgcheck.run.messages import (
     AwaitingTests,
@@ -98,3 +98,15 @@ def test_a_parent_reads_the_next_message_of_its_children() -> None:
     error, *others = heard
     assert isinstance(error, InternalError)
     assert others == [ADDRESS, JobWanted("key")]
+
+
+def test_a_parent_knows_its_childrens_tests_by_their_names() -> None:
+    # A file's name may be no Unicode: the parent has run that test, and no other.
+    heard: list[object] = []
+    session: Any = Parent(heard)
+    file = forked.MessageFile()
+    forked._files[session] = file
+    requested = JobRequested("key", "test_\udcff.py::test_it")
+    file.write(requested)
+    forked.take_over_from_children(session)
+    assert heard == [requested]
