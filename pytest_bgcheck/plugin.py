@@ -296,9 +296,12 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
         # Only now have the fixtures of the session ended, which may have made it or used it.
         ours, whole_run = _session(session.config), stash.get(WHOLE_RUN, None)
         if ours is not None or whole_run is not None:
-            from .run import ending
+            from .run import signals
 
-            ending.finish(session, ours, whole_run, controller)
+            with signals.held():  # also while this is imported, which takes a while
+                from .run import ending
+
+                ending.finish(session, ours, whole_run, controller)
 
 
 def pytest_terminal_summary(

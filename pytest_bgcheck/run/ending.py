@@ -69,17 +69,16 @@ def finish(
     whole_run: WholeRun | None,
     workers: Workers | None,
 ) -> None:
-    """Steps 2 to 4, when all fixtures have ended and no worker is left."""
+    """Steps 2 to 4, when all fixtures have ended and no worker is left. Signals are `held`."""
     interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
-    with signals.held():
-        if ours is not None:
-            _end_own_session(ours, whole_run, ask=not interrupted)
-        if whole_run is not None and workers is not None:
-            _clean_for_workers(workers, whole_run, ask=not interrupted)
-        if signals.interrupted():
-            session.exitstatus = pytest.ExitCode.INTERRUPTED
-        if whole_run is not None:
-            _close(whole_run, session)
+    if ours is not None:
+        _end_own_session(ours, whole_run, ask=not interrupted)
+    if whole_run is not None and workers is not None:
+        _clean_for_workers(workers, whole_run, ask=not interrupted)
+    if signals.interrupted():
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
+    if whole_run is not None:
+        _close(whole_run, session)
 
 
 def unconfigure(config: pytest.Config, whole_run: WholeRun, workers: Workers | None) -> None:

@@ -54,3 +54,26 @@ def test_a_dead_host_holds_the_end_for_its_bound_only_and_is_named(
         ["not cleaned up: ssh://dead: *${TMPDIR:-/tmp}/pytest-bgcheck-UID/* may be left there"]
     )
     assert not list(own_tmpdir.glob("pytest-bgcheck-*"))
+
+
+def test_a_signal_that_comes_as_the_end_begins_does_not_tear_it_apart(
+    pytester: pytest.Pytester, own_tmpdir: Path
+) -> None:
+    # What ends a run is imported then, and that takes a while.
+    pytester.makeconftest(
+        "import signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'pytest_bgcheck.run.ending': signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+    )
+    pytester.makepyfile(
+        "from pytest_bgcheck import background_check\n"
+        "check = background_check('true')\n"
+        "def test_it(check): assert check.succeeded\n"
+    )
+    result = pytester.runpytest_subprocess()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["1 background check on 1 host: *"])
+    assert "KeyboardInterrupt" not in str(result.stderr)
