@@ -122,7 +122,7 @@ def resolve(specs: Iterable[str | None], config: pytest.Config) -> list[HostRef]
     except Exception as error:
         raise WrongUse(
             f"testinfra cannot make a host of {', '.join(map(str, specs))}: {error}"
-        ) from error
+        ) from None
     refs = [host_ref(host) for host in hosts]
     return sorted(refs, key=lambda ref: ref.label)
 

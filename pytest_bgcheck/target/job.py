@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from typing import TypeVar
 
-from ..errors import StillRunning
+from ..errors import StillRunning, TargetError
 from ..model import Output, Result, State
 from ..readers import read_seconds_or_0
 from .records import Record
 from .runner import Runner
+
+ReplyT = TypeVar("ReplyT")
 
 
 class Job:
@@ -92,16 +95,25 @@ class Job:
 
         Raises a :class:`TargetError` if the target could not be asked.
         """
-        self._on_use(self._record, False)
-        self._runner.cancel(self._record)
+        __tracebackhide__ = True
+        self._ask(self._runner.cancel)
 
     def tail(self) -> Result:
         """Ask the target and return how the job stands: while it runs, its output so far.
 
         Raises a :class:`TargetError` if the target could not be asked.
         """
+        __tracebackhide__ = True
+        return self._ask(self._runner.tail)
+
+    def _ask(self, question: Callable[[Record], ReplyT]) -> ReplyT:
+        __tracebackhide__ = True
         self._on_use(self._record, False)
-        return self._runner.tail(self._record)
+        try:
+            return question(self._record)
+        except TargetError as error:
+            # Alone: its traceback and its cause show the request, which says nothing to a test.
+            raise error.with_traceback(None) from None
 
     @property
     def rc(self) -> int | None:

@@ -73,3 +73,25 @@ def test_a_started_script_is_looked_for_where_its_help_says(pytester: pytest.Pyt
     pytester.runpytest("below").assert_outcomes(passed=1)
     help = Bgcheck.start.__doc__ or ""
     assert "for ``bgcheck.start``, that from the current directory" in help
+
+
+def test_a_target_that_cannot_be_asked_is_told_without_what_was_asked(
+    pytester: pytest.Pytester,
+) -> None:
+    # What broke quotes the request, as Ansible's errors do, whole and on many lines.
+    result = run(
+        pytester,
+        test_it="from testinfra.backend.local import LocalBackend\n"
+        "def broken(self, command): raise RuntimeError('broken') from OSError(command)\n"
+        "@pytest.mark.parametrize('asks', ['tail', 'cancel'])\n"
+        "def test_job(bgcheck, monkeypatch, asks):\n"
+        "    job = bgcheck.start('sleep 60', name=asks, unawaited='ignore')\n"
+        "    job.tail()\n"
+        "    monkeypatch.setattr(LocalBackend, 'run', broken)\n"
+        "    getattr(job, asks)()\n"
+        "def test_host(bgcheck): bgcheck.start('true', name='x', host='nosuch://web1')\n",
+    )
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(["E *Unreachable: RuntimeError: broken"])
+    result.stdout.fnmatch_lines(["E *WrongUse: testinfra cannot make a host of nosuch://web1: *"])
+    result.stdout.no_re_match_line(r"request = |.*direct cause|.*\beval\b")
