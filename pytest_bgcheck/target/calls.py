@@ -64,17 +64,17 @@ class Calls:
         """
         assert target.directory is not None
         specs = [record.spec for record in records]
-        nonce, kept = next(self._nonces), ""
-        for own_nonce, request in requests.keep_requests(
+        nonce, stored = next(self._nonces), ""
+        for own_nonce, request in requests.store_requests(
             target.directory, nonce, specs, self._nonces, self._shell
         ):
-            keep = Call("keep", target.label, own_nonce, request, len(specs))
-            reply = ask(target.transport, keep, QUESTION_CALL_S)
+            store = Call("store", target.label, own_nonce, request, len(specs))
+            reply = ask(target.transport, store, QUESTION_CALL_S)
             if reply.refused:
                 raise Unreachable("; ".join(reply.refused.values()))
-            kept = nonce
+            stored = nonce
         request = requests.await_request(
-            target.directory, nonce, expire_s, specs, self._shell, stream, kept
+            target.directory, nonce, expire_s, specs, self._shell, stream, stored
         )
         return Call("await", target.label, nonce, request, len(specs))
 

@@ -284,19 +284,19 @@ def await_request(
     specs: Iterable[Spec],
     shell: str = "/bin/sh",
     stream: bool = False,
-    kept: str = "",
+    stored: str = "",
 ) -> str:
     """Build the wait for the first of some jobs to end, for ``expire_s`` at the longest.
 
-    With ``stream`` the reply goes on until all have ended: see `replies.Stream`. ``kept`` is the
-    name of a list that was sent ahead, of more jobs than a request can name: see `keep_requests`.
+    With ``stream`` the reply goes on until all have ended: see `replies.Stream`. ``stored`` is the
+    name of a list that was sent ahead, of more jobs than a request can name: see `store_requests`.
     """
     words = [f"expire_s={expire_s}", f"budget={REPLY_BUDGET}", f"stream={1 if stream else 0}"]
-    words += [f"list={kept}"] if kept else _job_words(specs)
+    words += [f"list={stored}"] if stored else _job_words(specs)
     return _ask(directory, "await", nonce, shell, *words)
 
 
-def keep_requests(
+def store_requests(
     directory: bytes,
     name: str,
     specs: Iterable[Spec],
@@ -318,7 +318,7 @@ def keep_requests(
         free -= len(word) + 3
     for number, words in enumerate(parts if len(parts) > 1 else []):
         nonce = next(nonces)
-        yield nonce, _ask(directory, "keep", nonce, shell, f"list={name}.{number:04d}", *words)
+        yield nonce, _ask(directory, "store", nonce, shell, f"list={name}.{number:04d}", *words)
 
 
 def _job_words(specs: Iterable[Spec]) -> list[str]:

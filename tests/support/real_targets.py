@@ -106,4 +106,4 @@ class Counting:
         self._way.close()
 
 
-VERBS = ("start", "await", "tail", "cancel", "clean", "present", "keep")
+VERBS = ("start", "await", "tail", "cancel", "clean", "present", "store")

@@ -271,5 +271,5 @@ def test_more_jobs_than_a_request_names_are_all_awaited(
     place.transport = counted = Counting(place.transport)
     jobs = real_run.submit_all([(place, f"exit {n}", f"c{n}", {}) for n in range(20)])
     assert [result.rc for result in real_run.results(jobs)] == list(range(20))
-    assert counted.calls.count("keep") > 1
+    assert counted.calls.count("store") > 1
     assert real_run.close() == []

@@ -277,7 +277,7 @@ def test_a_wait_for_more_jobs_than_a_request_names_has_its_list_ahead(
     client.start(*specs)
     directory = Path(os.fsdecode(client.directory))
     nonces = iter(lambda: secrets.token_hex(8), "")
-    parts = list(requests.keep_requests(client.directory, "feed", specs, nonces, client.shell))
+    parts = list(requests.store_requests(client.directory, "feed", specs, nonces, client.shell))
     assert len(parts) > 1
     for nonce, request in [*parts, parts[0]]:  # a reply may be lost
         assert replies.parse(nonce, client.output(request)) == Reply()
@@ -285,7 +285,7 @@ def test_a_wait_for_more_jobs_than_a_request_names_has_its_list_ahead(
     nonce = secrets.token_hex(8)
     stream = replies.Stream(nonce)
     request = requests.await_request(
-        client.directory, nonce, 20, [], client.shell, True, kept="feed"
+        client.directory, nonce, 20, [], client.shell, True, stored="feed"
     )
     answers = list(stream.feed(client.output(request)))
     told = {r.id: r.result.rc for reply in answers for r in reply.reports if r.result}

@@ -59,7 +59,7 @@ def test_a_job_that_lacks_a_word_is_refused_with_its_request(local: Client, name
         ("await", ["expire_s=1", "budget=9"]),
         ("await", ["expire_s=1", "budget=9", "stream=0", *OF_A_JOB[1:], "id=0-1"]),
         ("tail", ["id=0-1"]),
-        ("keep", ["id=0-1"]),
+        ("store", ["id=0-1"]),
         ("clean", []),
     ],
 )

@@ -1,5 +1,5 @@
 # The requests that tell of jobs: await, which waits until they end, tail, which tells how they
-# stand, and keep, which stores what an await has no room for. A request that waits also looks
+# stand, and store, which takes in what an await has no room for. A request that waits also looks
 # whether the guards are there, and starts one that is gone again.
 
 # await: report the jobs that have ended, as soon as there is one, or none when the time is over.
@@ -212,9 +212,9 @@ tell_job() {
     report "$_id" "$_output_limit"
 }
 
-# keep: store words for an await in a file list.NAME.NUMBER, since a request has no room for more
+# store: keep words for an await in a file list.NAME.NUMBER, since a request has no room for more
 # than so many.
-keep() {
+store() {
     reply
     each_job : "$1"
     [ -n "$_list" ] || lacks list

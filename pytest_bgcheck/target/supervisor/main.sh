@@ -121,7 +121,7 @@ shift 2
 case $_verb in
 start) start "$@" ;;
 await) await "$@" ;;
-keep) keep "$@" ;;
+store) store "$@" ;;
 cancel) cancel "$@" ;;
 tail) tell_jobs "$@" ;;
 clean) clean "$@" ;;

@@ -8,8 +8,8 @@
 #   await    expire_s=SECONDS               how long to wait
 #            budget=BYTES                   of output in one frame, beyond which no further job is told in it
 #            stream=1 or 0                  whether to go on until all jobs have ended
-#            list=NAME                      jobs that keep has stored
-#   keep     list=NAME.NUMBER               then words of an await, which are stored as they are
+#            list=NAME                      jobs that store has taken in
+#   store    list=NAME.NUMBER               then words of an await, which are kept as they are
 #   clean    keep=1 or 0                    whether the run's directory is to stay
 #
 #   id=ID                                   the job, to which all words ahead of it apply
