@@ -60,7 +60,6 @@ class Awaiting:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> None:
-        __tracebackhide__ = True
         if self._ran is item and _marked(item):
             known = {id(mark) for mark in self._marks}
             if any(id(mark) not in known for mark in item.iter_markers("bgcheck")):

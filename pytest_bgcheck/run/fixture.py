@@ -63,5 +63,6 @@ class Bgcheck:
         Raises KeyError, which names the known checks or, where several hosts have one of that
         name, the hosts.
         """
+        __tracebackhide__ = True
         name, host = (key, None) if isinstance(key, str) else key
         return self._session.handle(find(self._session, name, host))

@@ -13,6 +13,7 @@ from .session import Session
 
 def find(session: Session, name: str, host: str | None = None) -> Record:
     """Return a job by name, and by host where several have it. Raises KeyError."""
+    __tracebackhide__ = True
     session.start_named(name)
     every = list(session.runner.records.values())
     records = [record for record in every if record.spec.check.name == name]

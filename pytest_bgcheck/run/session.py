@@ -210,7 +210,11 @@ class Session:
 
     def start(self, check: Check, host: object) -> Job:
         """Start a check that is not declared, once for its name and host."""
-        ref = self.named_host(check.host if host is None else host)
+        __tracebackhide__ = True
+        try:
+            ref = self.named_host(check.host if host is None else host)
+        except WrongUse as error:
+            raise WrongUse(f"background check {check.name!r}: {error}") from None
         known = self._undeclared_checks.setdefault((check.name, ref.identity), check)
         different = check.differences(known)
         if different:

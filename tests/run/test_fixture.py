@@ -62,6 +62,28 @@ def test_impatience_has_no_traceback_of_ours(pytester: pytest.Pytester) -> None:
     assert "job.py" not in result.stdout.str()
 
 
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        ("start('true', name='x', host='local://'); start('false', name='x', host='local://')",
+         "WrongUse: background check 'x' was already started on local with another command"),
+        ("start('true', name='x', host=3)",
+         "WrongUse: background check 'x': host must be a hostspec or a testinfra Host, not 3"),
+        ("start('true', name='x', host='nonsense://x')",
+         "WrongUse: background check 'x': testinfra cannot make a host of nonsense://x: *"),
+        ("start('true', name='x', timeout=-1)", "WrongUse: background check 'x': timeout must *"),
+        ("__getitem__('x')", "KeyError: \"no background check 'x' was declared or started *"),
+    ],
+)  # fmt: skip
+def test_a_wrong_call_is_told_with_its_check_and_without_our_own_code(
+    pytester: pytest.Pytester, call: str, line: str
+) -> None:
+    body = "; ".join(f"bgcheck.{part}" for part in call.split("; "))
+    result = run(pytester, "--tb=short", test_it=f"def test(bgcheck):\n    {body}\n")
+    result.stdout.fnmatch_lines(["test_it.py:*: in test", "E *" + line.replace("[", "[[]")])
+    assert "pytest_bgcheck/" not in result.stdout.str()
+
+
 def test_a_started_script_is_looked_for_where_its_help_says(pytester: pytest.Pytester) -> None:
     for directory in (pytester.path, pytester.mkdir("below")):
         directory.joinpath("probe.sh").write_text(f"#!/bin/sh\necho {directory.name}\n")
@@ -93,5 +115,5 @@ def test_a_target_that_cannot_be_asked_is_told_without_what_was_asked(
     )
     result.assert_outcomes(failed=3)
     result.stdout.fnmatch_lines(["E *Unreachable: RuntimeError: broken"])
-    result.stdout.fnmatch_lines(["E *WrongUse: testinfra cannot make a host of nosuch://web1: *"])
+    result.stdout.fnmatch_lines(["E *: testinfra cannot make a host of nosuch://web1: *"])
     result.stdout.no_re_match_line(r"request = |.*direct cause|.*\beval\b")

@@ -281,3 +281,4 @@ def test_a_mark_that_comes_when_the_test_is_over_is_an_error(pytester: pytest.Py
     line = "the mark 'bgcheck' was added after the test, when nothing could be awaited: *"
     result.stdout.fnmatch_lines(["*ERROR at teardown of test_hook*", line])
     result.stdout.fnmatch_lines(["*ERROR at teardown of test_fixture*", line])
+    assert "traceback" not in result.stdout.str()
