@@ -131,7 +131,8 @@ OPTIONS = (
            "write a report of the run, .json or .html by its ending; repeatable;"
            " .html needs pytest-bgcheck[report]"),
     Option("github_summary", "github_summary", True, bool, None, _SWITCH,
-           "on GitHub, write a summary of the step, and annotate checks that did not succeed"),
+           "on GitHub, write a summary of the step, and annotate checks that failed their tests or"
+           " the run"),
     Option("junit_properties", "junit_properties", True, bool, None, _SWITCH,
            "write what a test's checks did as properties of the test in the JUnit report"),
     Option("keep", "keep", False, bool, _FLAG, None, "leave the run's files on the targets"),
