@@ -18,7 +18,7 @@ from typing import TypeAlias
 from .model import Check, Result
 
 SHOWN = 4096
-"""Bytes of a stream's head, and of its tail, that an event holds."""
+"""Bytes of a stream's head, and of its tail, in an event and in a test's own report."""
 
 
 def job_key(id: str, target: str) -> str:

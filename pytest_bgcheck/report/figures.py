@@ -1,6 +1,6 @@
 """What a run amounts to: the numbers that the terminal, the JSON and the page all show.
 
-Computed once, from a closed ledger, so that they agree. Pure; imports only ledger and model.
+Computed once, from a closed ledger, so that they agree. Pure; imports only ledger, model and text.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ..ledger import RUN_ENDED, JobEntry, Ledger, TestEntry, Wait
 from ..model import State
+from .text import count
 
 NEAR_LIMIT = 0.8
 """A check that used more of its limit is named."""
@@ -160,8 +161,9 @@ def causes(ledger: Ledger, run: Run, failures: Sequence[UnjudgedFailure]) -> lis
         more = (
             f" and {len(failed) - MOST_TESTS_NAMED} more" if len(failed) > MOST_TESTS_NAMED else ""
         )
-        tests = "1 test" if len(failed) == 1 else f"{len(failed)} tests"
-        lines.append(f"{tests} failed: {', '.join(failed[:MOST_TESTS_NAMED])}{more}")
+        lines.append(
+            f"{count(len(failed), 'test')} failed: {', '.join(failed[:MOST_TESTS_NAMED])}{more}"
+        )
     lines += [*map(unjudged_failure_line, failures), *run.internal_errors]
     known = run.exit_status in STOPPED or (run.exit_status == 1 and lines)
     if not known:

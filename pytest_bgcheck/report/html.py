@@ -16,7 +16,7 @@ from pathlib import Path
 from ..model import State
 from .document import Document, JobPart
 from .states import LEGEND, LOOKS, Look
-from .text import bytes_of, duration, printable
+from .text import bytes_of, count, duration, printable
 from .timeline import JobBars, Lane, Timeline
 
 PAGE = Path(__file__).parent / "page"
@@ -192,7 +192,7 @@ def _hosts(jobs: Sequence[JobView]) -> list[HostView]:
     for label in dict.fromkeys(job.host for job in jobs):
         own = [job for job in jobs if job.host == label]
         bad = sum(job.bad for job in own)
-        note = f"{len(own)} check{'s' if len(own) > 1 else ''}"
+        note = count(len(own), "check")
         note += f", {bad} did not succeed" if bad else ""
         matters = bad > 0 or any(job.critical for job in own)
         hosts.append(HostView(label, note, own, len(jobs) <= MANY_JOBS or matters))
@@ -204,7 +204,7 @@ def _tests_note(document: Document, lanes: Sequence[Lane]) -> str:
     tests = document["tests"]
     if not any(test["worker"] for test in tests):
         return str(len(tests))
-    return f"{len(tests)} on {len(lanes)} worker{'s' if len(lanes) != 1 else ''}"
+    return f"{len(tests)} on {count(len(lanes), 'worker')}"
 
 
 def _add_outputs(parts: Sequence[JobPart], jobs: Sequence[JobView], budget_bytes: int) -> None:

@@ -1,19 +1,17 @@
 """What an awaiting test's own report says of its checks: properties and sections.
 
 Both are pytest's own ways, so they reach an xdist controller, JUnit files and other reporters.
-Pure; imports only text.
+Pure; imports only events and text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..events import SHOWN
 from .text import Verdict, printable, shown_whole
 
 PREFIX = "bgcheck."
-
-SHOWN = 4096
-"""Bytes of a stream's head, and of its tail, in a section."""
 
 
 def properties(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from ..ledger import JobEntry, Wait
 from ..model import State
-from .text import duration
+from .text import count, duration
 
 
 def status_line(jobs: Sequence[JobEntry], now: float) -> str:
@@ -48,7 +48,7 @@ def _jobs(jobs: Sequence[JobEntry], now: float) -> str:
     started_at, job = max(begun, key=lambda pair: pair[0] + pair[1].timeout_s)
     text = f"{job.name} on {job.host} ({clock(now - started_at)} of {clock(job.timeout_s)})"
     more = len(jobs) - 1
-    return text + (f" and {more} more check{'s' if more > 1 else ''}" if more else "")
+    return text + (f" and {count(more, 'more check')}" if more else "")
 
 
 def _short(test: str) -> str:

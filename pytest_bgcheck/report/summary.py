@@ -10,13 +10,9 @@ from collections.abc import Iterable, Sequence
 from ..ledger import JobEntry
 from ..model import Output, State
 from .figures import Figures, limit_used, outcome
-from .text import bytes_of, duration
+from .text import bytes_of, count, duration
 
 HEADS = ("check", "host", "state", "rc", "took", "limit", "awaited by")
-
-
-def count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def headline(figures: Figures) -> str:

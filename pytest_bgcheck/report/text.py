@@ -108,6 +108,10 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def bytes_of(size: int) -> str:
     return "1 byte" if size == 1 else f"{size:,} bytes"
 

@@ -1,6 +1,6 @@
 """What a run would start, as a tree like that of ``--collect-only``.
 
-Pure; imports only model, plan, summary and text.
+Pure; imports only model, plan and text.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ..model import Check
 from ..plan import Durations, HostT, PlannedJob, past_s
-from .summary import count
-from .text import duration, one_line
+from .text import count, duration, one_line
 
 
 def tree(
