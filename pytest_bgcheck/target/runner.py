@@ -129,11 +129,12 @@ class Runner:
             for id, digest in terms.items():
                 target.started_elsewhere.setdefault(id, (digest, now))
 
-    def _ensure_waiter(self, target: Target, attached: Sequence[Record]) -> None:
+    def _ensure_waiter(self, target: Target, new: Sequence[Record]) -> None:
         """Have a waiter for a target with running jobs.
 
-        One that is waiting already is woken by each end from now on; but it has not been told of
-        ``attached`` jobs, which may have ended before: these are asked about once.
+        One that waits already is woken by each end from now on, but knows nothing of ``new`` jobs.
+        These may have ended before, even while the reply to their start was still under way: they
+        are asked about once.
         """
         with self.records.changed:
             needed = bool(target.running) and not target.has_waiter and not self.records.closing
@@ -141,8 +142,8 @@ class Runner:
             self.records.changed.notify_all()
         if needed:
             self._in_thread(self._wait, target, ())
-        elif attached:
-            self._in_thread(self._ask_once, target, attached)
+        elif new:
+            self._in_thread(self._ask_once, target, new)
 
     def _ask_once(self, target: Target, records: Sequence[Record]) -> None:
         """Take the results of those jobs that have ended already."""
@@ -238,7 +239,7 @@ class Runner:
                     self.records.settle(record, Result(State.NOT_STARTED, detail=reason))
                 elif record.state is State.PENDING:
                     self.records.note_start(record, now)
-        self._ensure_waiter(target, [r for r in records if r.spec.id in reply.attached])
+        self._ensure_waiter(target, [r for r in records if r.result is None])
         return True
 
     def _check_start(self, target: Target, records: Sequence[Record], reply: replies.Reply) -> None:
@@ -246,10 +247,8 @@ class Runner:
         answered = {*reply.started, *reply.refused}
         if "*" not in answered and not all(r.spec.id in answered for r in records):
             raise BadReply("a reply that leaves out jobs")
-        if (
-            reply.directory is not None
-            and reply.directory.rpartition(b"/")[2] != self.run_id.encode()
-        ):
+        name = None if reply.directory is None else reply.directory.rpartition(b"/")[2]
+        if name not in (None, self.run_id.encode()):
             raise BadReply("a reply with a directory of another run")
         if reply.started and reply.directory is None and target.directory is None:
             raise BadReply("a reply without its directory")

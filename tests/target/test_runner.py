@@ -197,6 +197,27 @@ def test_a_job_that_ended_before_it_was_attached_to_is_known_though_a_wait_is_un
     over.set()
 
 
+def test_a_job_that_ended_before_its_start_was_confirmed_is_known_though_a_wait_is_under_way() -> (
+    None
+):
+    begun, over = threading.Event(), threading.Event()
+
+    def long_wait(request: str) -> str:
+        begun.set()  # it names only the job that ran when it began
+        assert over.wait(30)
+        return frame()
+
+    transport = Scripted(start=[started, started], waits=[long_wait, ended("exit.0.5.1")])
+    target = Target("host", "host", transport)
+    ours = Runner(RUN)
+    ours.submit([(check(), target)])
+    assert begun.wait(30)
+    (record,) = ours.submit([(check("quick"), target)])
+    known = ours.wait_for(lambda: record.state is State.SUCCEEDED, [target], 3)
+    over.set()
+    assert known
+
+
 # --- faults that need exact timing ----------------------------------------------------------------
 
 
