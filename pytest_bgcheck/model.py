@@ -164,6 +164,7 @@ class Result:
 
     @property
     def succeeded(self) -> bool:
+        """True if the exit code is one that the check accepts."""
         return self.state is State.SUCCEEDED
 
     @property
@@ -188,11 +189,13 @@ class Result:
 
     @property
     def stdout_bytes(self) -> bytes:
+        """Standard output as it came."""
         __tracebackhide__ = True
         return self._whole("stdout").bytes()
 
     @property
     def stderr_bytes(self) -> bytes:
+        """Standard error as it came."""
         __tracebackhide__ = True
         return self._whole("stderr").bytes()
 

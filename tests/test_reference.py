@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import pytest_bgcheck
 from pytest_bgcheck import background_check, plugin
 from pytest_bgcheck.arguments import CHECK_ROWS, MARK_ROWS, Argument
 from pytest_bgcheck.model import Check
@@ -88,3 +89,17 @@ def test_what_the_mark_takes_is_explained(row: Argument) -> None:
     assert f"`{row.name}=" in TEXT
     assert f"{row.name}=..." in plugin.MARK
     assert f" {row.name}: " in plugin.MARK
+
+
+@pytest.mark.parametrize("name", pytest_bgcheck.__all__)
+def test_help_has_something_to_say_of_all_that_is_public(name: str) -> None:
+    public = getattr(pytest_bgcheck, name)
+    members = vars(public) if isinstance(public, type) else {}
+    said = {
+        member: inspect.getdoc(value)
+        for member, value in members.items()
+        if not member.startswith("_") and (callable(value) or isinstance(value, property))
+    }
+    assert [
+        member for member, doc in {**said, name: inspect.getdoc(public)}.items() if not doc
+    ] == []

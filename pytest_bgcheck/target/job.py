@@ -39,6 +39,7 @@ class Job:
 
     @property
     def name(self) -> str:
+        """The name of its check."""
         return self._record.name
 
     @property
@@ -117,34 +118,42 @@ class Job:
 
     @property
     def rc(self) -> int | None:
+        """The exit code, None unless the command ended by itself. Waits; judges the job."""
         return self.result().rc
 
     @property
     def stdout(self) -> str:
+        """Standard output as text. Waits. Raises :class:`OutputCut` unless all of it is here."""
         __tracebackhide__ = True
         return self._ended().stdout
 
     @property
     def stderr(self) -> str:
+        """Standard error as text. Waits. Raises :class:`OutputCut` unless all of it is here."""
         __tracebackhide__ = True
         return self._ended().stderr
 
     @property
     def stdout_kept(self) -> Output:
+        """What was kept of standard output. Waits."""
         return self._ended().stdout_kept
 
     @property
     def stderr_kept(self) -> Output:
+        """What was kept of standard error. Waits."""
         return self._ended().stderr_kept
 
     @property
     def succeeded(self) -> bool:
+        """True if its exit code is one that its check accepts. Waits; judges the job."""
         return self.result().succeeded
 
     @property
     def failed(self) -> bool:
+        """True if it did not succeed, whatever the reason. Waits; judges the job."""
         return self.result().failed
 
     @property
     def duration(self) -> float | None:
+        """Seconds that it took on the target, None if that is not known. Waits."""
         return self._ended().duration
