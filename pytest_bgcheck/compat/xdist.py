@@ -63,8 +63,8 @@ def reporting_worker(report: pytest.TestReport) -> str:
 def is_stopping(config: pytest.Config) -> bool:
     """Return whether the controller gives its workers no more tests: -x, Ctrl-C in a worker.
 
-    Why: xdist says so in no hook, and the workers hold tests that may wait for long. If it says so
-    nowhere any more, only the end comes later: no reason to break the run.
+    Why: xdist says so in no hook, and the workers hold tests that may wait for long. Where this
+    attribute is gone, such a run only ends later, so its absence is no error.
     """
     return bool(getattr(config.pluginmanager.get_plugin("dsession"), "shouldstop", False))
 

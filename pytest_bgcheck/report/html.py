@@ -84,7 +84,7 @@ class HostView:
 
 
 def page(document: Document, headline: str) -> str:
-    """Return the page; outputs are shortened as far as the page would else be too large."""
+    """Return the page. Where it would be larger than `LARGEST_BYTES`, outputs are shortened."""
     import jinja2
     from markupsafe import Markup
 

@@ -43,7 +43,7 @@ def open_waits(jobs: Iterable[JobEntry]) -> list[tuple[Wait, JobEntry]]:
 
 
 def _jobs(jobs: Sequence[JobEntry], now: float) -> str:
-    """Return the job that may take longest, and how far it is; and how many more there are."""
+    """Return the job that may take longest, how far it is, and how many more jobs there are."""
     begun = [(job.started_at or now, job) for job in jobs]
     started_at, job = max(begun, key=lambda pair: pair[0] + pair[1].timeout_s)
     text = f"{job.name} on {job.host} ({clock(now - started_at)} of {clock(job.timeout_s)})"

@@ -38,7 +38,7 @@ class Tick(NamedTuple):
 @dataclass(frozen=True)
 class JobBars:
     """A job's bars. ``bar``: while it ran; ``tail``: until its end was known here; ``waits``: while
-    any test waited for it; ``limit``: where its time was over, in percent. None: not shown."""
+    any test waited for it; ``limit``: where its limit is, in percent. None: not shown."""
 
     bar: Bar | None
     tail: Bar | None

@@ -77,7 +77,7 @@ class NoTestLeft:
 
 @dataclass(frozen=True)
 class WhatToClean:
-    """The worker is of another place than the controller: which targets shall it clean?"""
+    """The worker, which is of another place than the controller, asks which targets to clean."""
 
     place: str
 

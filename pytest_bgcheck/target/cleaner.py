@@ -44,8 +44,9 @@ class Cleaner:
         self._jitter = jitter
 
     def stop(self, targets: Iterable[Target]) -> None:
-        """Wait for nothing any more: end the calls that are under way to some targets, and cancel
-        what still runs there as far as this process is concerned. They are left as they are."""
+        """Wait for nothing any more: end the calls that are under way to some targets.
+
+        The jobs that still run there count as cancelled here, but on the targets they go on."""
         self._records.close()
         stopped = set(targets)
         for target in stopped:

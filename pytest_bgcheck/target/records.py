@@ -190,12 +190,12 @@ class Records:
                     detail = f"the run's directory on the target is not safe: {reply.refused['*']}"
                 self.settle_all(records, State.LOST, detail)
             for report in reply.reports:
-                job = target.running.get(report.id)
-                if job is not None and report.gone:
+                record = target.running.get(report.id)
+                if record is not None and report.gone:
                     detail = "its directory on the target is gone"
-                    self.settle(job, Result(State.LOST, detail=detail))
-                elif job is not None and report.result is not None:
-                    self.settle(job, job.by_own_rc(report.result))
+                    self.settle(record, Result(State.LOST, detail=detail))
+                elif record is not None and report.result is not None:
+                    self.settle(record, record.by_own_rc(report.result))
 
     def _tell(self, callback: Callable[[Record], None], record: Record) -> None:
         """Call back; what that raises must not change what becomes of jobs."""
