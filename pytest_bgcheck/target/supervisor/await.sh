@@ -10,19 +10,17 @@ await() {
     # A shell that has a read with a time-out looks around without a fork.
     [ "$_guard_shell" = "$_sh" ] ||
         exec "$_guard_shell" $_shell_option ./supervisor.sh await "$_guard_shell" "$_nonce" "$_run" "$@"
-    _call=$_nonce _frames=0 _ended="" _ask_again="" _jobs=""
+    _call=$_nonce _frames=0 _waiting=0 _ended="" _ask_again=""
     reply
     each_job await_job "$@"
     case .$_expire_s.$_budget.$_stream. in *..*) lacks expire_s budget stream ;; esac
     if [ -n "$_list" ]; then
         # shellcheck disable=SC2046 # words
-        each_job await_job $(cat "list.$_list".*)
+        set -- $(cat "list.$_list".*)
         rm -f "list.$_list".*
+        each_job await_job "$@"
     fi
-    # shellcheck disable=SC2086 # words
-    set -- $_jobs
-    _waiting=$# _bell=${1-}
-    _bell=bell.${_bell#"${_bell%????}"}.$_call
+    _bell=bell.${_id#"${_id%????}"}.$_call
     now
     _begun=$_now
     if mkfifo "$_bell" 2>/dev/null; then exec 4<>"$_bell"; else _bell=; fi
@@ -73,7 +71,7 @@ await() {
         unknown)
             find_ended "$@"
             _ask_again=yes ;;
-        *) find_ended "$_word" ;;
+        *) find_ended "id=$_word" ;;
         esac
     done
     [ -z "$_bell" ] || rm -f "$_bell"
@@ -85,23 +83,25 @@ await() {
 # await_job: take note of a job that is waited for.
 await_job() {
     case .$_timeout_cs.$_grace_cs.$_output_limit. in *..*) lacks timeout_cs grace_cs output_limit ;; esac
-    _jobs="$_jobs $_id"
+    _waiting=$((_waiting + 1))
     key_of "$_id"
-    eval "_waits_$_key=\$_id _pids_$_key="
-    eval "_timeout_$_key=\$_timeout_cs _grace_$_key=\$_grace_cs _limit_$_key=\$_output_limit"
+    eval "_waits_$_key=\$_id _pids_$_key= _limits_$_key=\"\$_timeout_cs \$_grace_cs \$_output_limit\""
 }
 
-# key_of ID: set $_key to what ends the names of this job's variables. Each job that is waited for
+# key_of ID, or id=ID: set $_key to what ends the names of this job's variables. Each job that is waited for
 # has some, since a list would have to be searched at each end: $_waits_KEY is its id, or empty once
-# it has ended, $_pids_KEY are its supervisor and its guard, and $_timeout_KEY, $_grace_KEY and
-# $_limit_KEY its words.
+# it has ended, $_pids_KEY are its supervisor and its guard, and $_limits_KEY its time-out, grace
+# period and output limit.
 key_of() {
     _key=${1#*-}
 }
 
-# find_ended ID...: move the jobs that have ended from those that are waited for to $_ended.
+# find_ended WORD...: of the jobs in these words, move those that have ended from those that are
+# waited for to $_ended. The words are those of the request, since a list of thousands of jobs takes
+# a shell seconds to make.
 find_ended() {
     for _word in "$@"; do
+        case $_word in id=*) ;; *) continue ;; esac
         key_of "$_word"
         eval "_word=\$_waits_$_key"
         if [ -n "$_word" ] && has_ended "$_word"; then
@@ -112,10 +112,11 @@ find_ended() {
     _closely=
 }
 
-# look_around ID...: look after these jobs, about once a second, by builtins alone; and closely the
-# first time, or if a process or a file is missing.
+# look_around WORD...: look after the jobs in these words, about once a second, by builtins alone;
+# and closely the first time, or if a process or a file is missing.
 look_around() {
     for _word in "$@"; do
+        case $_word in id=*) ;; *) continue ;; esac
         key_of "$_word"
         _pids=
         eval "_word=\$_waits_$_key _pids=\$_pids_$_key"
@@ -142,8 +143,7 @@ report_ended() {
     for _word in $_ended; do
         if [ "$_spent" -lt "$_budget" ]; then
             key_of "$_word"
-            eval "_output_limit=\$_limit_$_key"
-            report "$_word" "$_output_limit"
+            eval "report \$_word \${_limits_$_key##* }"
             _waiting=$((_waiting - 1))
         else
             _later="$_later $_word"
@@ -191,9 +191,9 @@ is_over() {
 # guard_again ID: start a guard of this job, which is that of $_key.
 guard_again() {
     find_guard_shell
-    eval "_timeout=\$_timeout_$_key _grace=\$_grace_$_key _output_limit=\$_limit_$_key"
+    eval "set -- \"\$1\" \$_limits_$_key"
     (cd "$1" && exec $_setsid "$_guard_shell" $_shell_option ../supervisor.sh guard "$_sh" "$1" "guard:$1" "" "" \
-        "$_timeout" "$_grace" "$_output_limit" 8>/dev/null 4<&- </dev/null >/dev/null 2>&1) &
+        "$2" "$3" "$4" 8>/dev/null 4<&- </dev/null >/dev/null 2>&1) &
 }
 
 # tell_jobs: report jobs as they stand: the request tail.
