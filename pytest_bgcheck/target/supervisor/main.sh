@@ -41,9 +41,10 @@
 # hand on no others, and mksh and yash keep a copy of what is redirected in their own shell.
 #
 # Guards and the requests that wait need a `read` with a time-out, and numbers of 64 bits. Where the
-# shell has no such read (dash, yash) or counts in 32 bits (mksh), bash runs them if it is there; if
-# not, each takes two more processes, a subshell and its sleep. A CHLD trap would save these two,
-# but bash in POSIX mode then forgets the exit code that it was waiting for.
+# shell has no such read (dash, yash) or counts in 32 bits (mksh), bash runs them if it is there. If
+# not, each takes two more processes where there is no such read, a subshell and its sleep. A CHLD
+# trap would save these two, but bash in POSIX mode then forgets the exit code that it was waiting
+# for.
 #
 # A request that waits makes a FIFO `bell.GROUP.*` in the run's directory. Each job that ends rings
 # all bells of its group, which is its host: the end of its id. (Two names of one computer share a
