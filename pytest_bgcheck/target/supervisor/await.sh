@@ -88,17 +88,17 @@ await_job() {
     eval "_waits_$_key=\$_id _pids_$_key= _limits_$_key=\"\$_timeout_cs \$_grace_cs \$_output_limit\""
 }
 
-# key_of ID, or id=ID: set $_key to what ends the names of this job's variables. Each job that is waited for
-# has some, since a list would have to be searched at each end: $_waits_KEY is its id, or empty once
-# it has ended, $_pids_KEY are its supervisor and its guard, and $_limits_KEY its time-out, grace
-# period and output limit.
+# key_of ID, or id=ID: set $_key to what ends the names of this job's variables. Each job that is
+# waited for has some, since a list would have to be searched at each end: $_waits_KEY is its id, or
+# empty once it has ended, $_pids_KEY are its supervisor and its guard, and $_limits_KEY its
+# time-out, grace period and output limit.
 key_of() {
     _key=${1#*-}
 }
 
-# find_ended WORD...: of the jobs in these words, move those that have ended from those that are
-# waited for to $_ended. The words are those of the request, since a list of thousands of jobs takes
-# a shell seconds to make.
+# find_ended WORD...: move the jobs of these words that have ended from those that are waited for to
+# $_ended. The words are the request's own, since a list of thousands of jobs takes a shell seconds
+# to make.
 find_ended() {
     for _word in "$@"; do
         case $_word in id=*) ;; *) continue ;; esac
