@@ -132,9 +132,8 @@ class Runner:
     def _ensure_waiter(self, target: Target, new: Sequence[Record]) -> None:
         """Have a waiter for a target with running jobs.
 
-        One that waits already is woken by each end from now on, but knows nothing of ``new`` jobs.
-        These may have ended before, even while the reply to their start was still under way: they
-        are asked about once.
+        One that waits already is woken by each end from now on. But ``new`` jobs may have ended
+        before, even while the reply to their start was under way: they are asked about once.
         """
         with self.records.changed:
             needed = bool(target.running) and not target.has_waiter and not self.records.closing
