@@ -46,6 +46,7 @@ def job(script: Path, name: str) -> Spec:
 
 def whole_run(transport: Scripted, specs: list[Spec]) -> list[Record]:
     """Run jobs on a target to their ends, and clean it."""
+    transport.steps["clean"] = transport.steps["clean"] or [frame("left 0")]
     target = Target("ssh://web1", "web1", transport)
     runner = Runner(RUN)
     records = runner.submit([(spec, target) for spec in specs])
@@ -122,7 +123,8 @@ def test_the_log_holds_no_secret_no_script_and_no_request(
 ) -> None:
     caplog.set_level(logging.DEBUG, "pytest_bgcheck")
     transport = Recorded(
-        start=[fault, started], waits=[fault, fault, ended("exit.0.5.1")], clean=[fault],
+        start=[fault, started], waits=[fault, fault, ended("exit.0.5.1")],
+        clean=[fault, frame("left 0")],
         present=["NONCE begin hex\nNONCE end 0\n"],
     )  # fmt: skip
     whole_run(transport, specs)
