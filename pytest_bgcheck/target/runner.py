@@ -75,7 +75,8 @@ class Runner:
             on_start=on_start, on_end=on_end, on_want=on_want, on_unexpected=on_unexpected
         )
         self._calls = Calls(run_id, base, forks, shell)
-        self._cleaner = Cleaner(self.records, self._calls, clock, jitter)
+        cleaner = Cleaner(self.records, self._calls, clock, jitter)
+        self.stop, self.close = cleaner.stop, cleaner.close
         self._clock = clock
         self._jitter = jitter
         self._in_child = False
@@ -430,21 +431,3 @@ class Runner:
         with self.records.changed:
             self._no_test_waits = True
             self.records.changed.notify_all()
-
-    def stop(self, targets: Iterable[Target]) -> None:
-        """Wait for nothing any more. See `Cleaner.stop`."""
-        self._cleaner.stop(targets)
-
-    def close(
-        self,
-        targets: Iterable[Target],
-        *,
-        keep: bool = False,
-        within_s: float | None = None,
-        ask_about: Iterable[Record] = (),
-        interrupted: Callable[[], bool] = lambda: False,
-    ) -> list[str]:
-        """End all jobs and remove all files. See `Cleaner.close`."""
-        return self._cleaner.close(
-            targets, keep=keep, within_s=within_s, ask_about=ask_about, interrupted=interrupted
-        )

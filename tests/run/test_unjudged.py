@@ -242,14 +242,14 @@ def test_what_went_wrong_is_told_without_a_summary(pytester: pytest.Pytester) ->
         "--no-summary",
         conftest="from pytest_bgcheck.events import JobStarted\n"
         "from pytest_bgcheck.ledger import Ledger\n"
-        "from pytest_bgcheck.target.runner import Runner\n"
+        "from pytest_bgcheck.target.cleaner import Cleaner\n"
         "apply = Ledger._apply\n"
         "def wrong(self, event):\n"
         "    if isinstance(event, JobStarted): raise RuntimeError('not noted')\n"
         "    apply(self, event)\n"
         "Ledger._apply = wrong\n"
-        "close = Runner.close\n"
-        "Runner.close = lambda *args, **kwargs: [*close(*args, **kwargs), 'web1: a file']\n",
+        "close = Cleaner.close\n"
+        "Cleaner.close = lambda *args, **kwargs: [*close(*args, **kwargs), 'web1: a file']\n",
         test_it="c = background_check('true')\ndef test(c): assert c.succeeded\n",
     )
     result.assert_outcomes(passed=1)
