@@ -26,6 +26,7 @@ from .readers import (
     read_directory,
     read_environment,
     read_exit_codes,
+    read_host,
     read_local_file,
     read_seconds,
     read_seconds_or_0,
@@ -149,7 +150,7 @@ def make_check(
             raise WrongUse(f"sudo_user={fields['sudo_user']!r} contradicts sudo=False")
         fields["sudo"] = True
     if host is not None:
-        fields["host"] = read_text("host", host)
+        fields["host"] = read_host("host", host)
     return Check(name=name, **fields)
 
 

@@ -44,8 +44,9 @@ class Check:
     """A declaration: a command and its limits. Times are in seconds, sizes in bytes.
 
     ``argv`` is what is executed on the target; with ``script`` it holds the script's arguments.
-    ``host`` is a testinfra hostspec, or None for the host of whoever awaits. ``sudo`` None means:
-    as the host's own testinfra settings say, ``unawaited`` None: as the run's option says.
+    ``host`` is a testinfra hostspec, a tuple of them, or None for the host of whoever awaits.
+    ``sudo`` None means: as the host's own testinfra settings say, ``unawaited`` None: as the run's
+    option says.
     """
 
     name: str
@@ -56,7 +57,7 @@ class Check:
     rc: frozenset[int] = frozenset({0})
     retry_every_s: float | None = None
     grace_s: float = 5.0
-    host: str | None = None
+    host: str | tuple[str, ...] | None = None
     sudo: bool | None = None
     sudo_user: str | None = None
     env: tuple[tuple[str, str], ...] = field(default=(), repr=False)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .run.session import Session
     from .run.whole_run import WholeRun
     from .suite.declaration import Declaration
-    from .target.job import Job
+    from .target.job import Job, JobsOnHosts
     from .workers.controller import Controller
 
 MARK = (
@@ -83,7 +83,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             _start(ours)
         return ours
 
-    def declared_job(declaration: Declaration, name: str, host: object) -> Job:
+    def declared_job(declaration: Declaration, name: str, host: object) -> Job | JobsOnHosts:
         ours = _session(session.config) or make()
         return ours.declared(declaration, name, host)
 

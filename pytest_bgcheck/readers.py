@@ -9,7 +9,7 @@ import datetime
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from .errors import WrongUse
 from .options import LONGEST_S, UNAWAITED
@@ -57,6 +57,20 @@ def read_text(argument: str, value: object) -> str:
     if not value.strip() or "\0" in value:
         raise WrongUse(f"{argument} must not be empty or contain a NUL, got {value!r}")
     return _encodable(argument, value)
+
+
+def read_host(argument: str, value: object) -> str | tuple[str, ...]:
+    """Return a hostspec; or several, each once, if a sequence was given.
+
+    A set is refused: its order would be another in each worker.
+    """
+    if isinstance(value, str):
+        return read_text(argument, value)
+    if isinstance(value, bytes) or not isinstance(value, Sequence):
+        raise WrongUse(f"{argument} must be a hostspec or a sequence of hostspecs, not {value!r}")
+    if not value:
+        raise WrongUse(f"{argument} must name at least one host, got {value!r}")
+    return tuple(dict.fromkeys(read_text(f"{argument}[{i}]", spec) for i, spec in enumerate(value)))
 
 
 def read_directory(argument: str, value: object) -> str:

@@ -21,11 +21,12 @@ def find(session: Session, name: str, host: str | None = None) -> Record:
         known = {record.spec.check.name for record in every}
         raise KeyError(text.unknown(name, known | {job.check.name for job in session.planned}))
     places = sorted({record.target.label for record in records})
-    if host is not None and host in places:
-        records = [record for record in records if record.target.label == host]
-    elif host is not None:
-        identity = session.named_host(host).identity
-        records = [record for record in records if record.target.identity == identity]
+    if host is not None:
+        labelled = [record for record in records if record.target.label == host]
+        if len(labelled) != 1:  # a label leaves out user and port
+            identity = session.named_host(host).identity
+            records = [record for record in records if record.target.identity == identity]
+        records = labelled if len(labelled) == 1 else records or labelled
     if not records:
         raise KeyError(
             f"background check {name!r} has no job on {host}; it has one on: {', '.join(places)}"

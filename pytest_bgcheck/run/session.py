@@ -27,7 +27,7 @@ from ..target import connection, hosts
 from ..target.address import TargetAddress
 from ..target.host_transport import HostTransport
 from ..target.hosts import HostRef
-from ..target.job import Job
+from ..target.job import Job, JobsOnHosts
 from ..target.records import Record, Target
 from ..target.requests import Spec
 from ..target.runner import OTHER_TERMS, Runner
@@ -169,14 +169,16 @@ class Session:
 
     # --- while it runs ------------------------------------------------------------------------
 
-    def declared(self, declaration: Declaration, name: str, host: object) -> Job:
-        """Return the job of a declared check on a host; start it if that was not planned."""
+    def declared(self, declaration: Declaration, name: str, host: object) -> Job | JobsOnHosts:
+        """Return a declared check's job on a host, or its jobs if it is pinned to several; start
+        what was not planned.
+        """
         check = self.collection.check_of(declaration, name)
-        if check.host is not None:
-            ref = hosts.pinned(check.host, self.config)
-        else:
-            ref = hosts.host_ref(host)
-        return self.handle(self.record(check, ref))
+        if check.host is None:
+            return self.handle(self.record(check, hosts.host_ref(host)))
+        refs = self.collection.pinned_hosts(check.host)
+        jobs = {spec: self.handle(self.record(check, ref)) for spec, ref in refs.items()}
+        return jobs[check.host] if isinstance(check.host, str) else JobsOnHosts(check.name, jobs)
 
     def handle(self, record: Record) -> Job:
         """Return a job as tests see it: the same object each time."""
@@ -212,7 +214,7 @@ class Session:
         """Start a check that is not declared, once for its name and host."""
         __tracebackhide__ = True
         try:
-            ref = self.named_host(check.host if host is None else host)
+            ref = self.named_host(host)
         except WrongUse as error:
             raise WrongUse(f"background check {check.name!r}: {error}") from None
         known = self._undeclared_checks.setdefault((check.name, ref.identity), check)

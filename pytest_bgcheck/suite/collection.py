@@ -46,6 +46,7 @@ class Collection:
         self._timeout_s = timeout_s
         self._declared: dict[tuple[Declaration, str], Check] = {}
         self._module_hosts: dict[object, list[HostRef]] = {}
+        self._pinned_hosts: dict[tuple[str, ...], dict[str, HostRef]] = {}
 
     def collect(self, items: Sequence[pytest.Item]) -> None:
         """Find the checks of each item. Raises pytest.UsageError that names all that is wrong."""
@@ -106,6 +107,14 @@ class Collection:
                 declared[name] = check, tuple(self._hosts(item, check))
         return ItemChecks(awaited, declared)
 
+    def pinned_hosts(self, host: str | tuple[str, ...]) -> dict[str, HostRef]:
+        """Return the hosts that a declaration pins its check to, by hostspec. Raises WrongUse."""
+        if isinstance(host, str):
+            return {host: hosts.pinned(host, self._config)}
+        if host not in self._pinned_hosts:
+            self._pinned_hosts[host] = hosts.pinned_to_several(host, self._config)
+        return self._pinned_hosts[host]
+
     def _nearest(self, item: pytest.Item, name: str) -> Check | None:
         """Return the check that a name means to an item: that of the nearest declaration."""
         definitions = fixture_definitions(item, name)
@@ -115,7 +124,7 @@ class Collection:
     def _hosts(self, item: pytest.Item, check: Check) -> list[HostRef]:
         """Return the hosts of a check for an item; none if they are known after its set-up only."""
         if check.host is not None:
-            return [hosts.pinned(check.host, self._config)]
+            return list(self.pinned_hosts(check.host).values())
         own = own_host(item)
         if own is not None:
             return [own]

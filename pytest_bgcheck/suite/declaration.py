@@ -22,7 +22,7 @@ from . import DECLARED_JOB
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ..target.job import Job
+    from ..target.job import Job, JobsOnHosts
 
 _KEY = "_pytest_bgcheck"
 _FIXTURE = type(pytest.fixture(lambda: None))
@@ -74,18 +74,20 @@ def background_check(
     command: str | Sequence[str | os.PathLike[str]] | None = None,
     *,
     name: str | None = None,
-    host: str | None = None,
+    host: str | Sequence[str] | None = None,
     **arguments: Unpack[CheckArguments],
 ) -> Any:
     """Declare a check that runs in the background on its target, and a fixture of its name.
 
     Assign it at module level of a conftest or a test module; the check has the variable's name
-    unless ``name`` is given. The fixture's value is the :class:`Job` on the test's host. A wrong
-    value is a ``pytest.UsageError`` at collection, before anything is started.
+    unless ``name`` is given. The fixture's value is the :class:`Job` on the test's host; with a
+    sequence of hosts, a mapping from each hostspec to the job there. A wrong value is a
+    ``pytest.UsageError`` at collection, before anything is started.
 
     :param command: a string for the target's ``/bin/sh -c``, or a sequence: one argv, quoted.
     :param name: another name than the variable's.
-    :param host: a testinfra hostspec such as ``"ssh://db1"``; default: the awaiting test's host.
+    :param host: a testinfra hostspec such as ``"ssh://db1"``, or a sequence of them for a job on
+        each; default: the awaiting test's host.
     """
     __tracebackhide__ = True  # pytest would show the arguments, and ``env`` may be secret
     refuse_unknown("background_check", CHECK_ROWS, arguments)
@@ -95,10 +97,10 @@ def background_check(
 
     # An unpinned check requests host, so that testinfra parametrizes the test as usual. The scopes
     # are the widest possible: testinfra's host is a fixture of the module.
-    def pinned(request: pytest.FixtureRequest) -> Job:
+    def pinned(request: pytest.FixtureRequest) -> Job | JobsOnHosts:
         return _job_of(request, declaration, None)
 
-    def unpinned(request: pytest.FixtureRequest, host: object) -> Job:
+    def unpinned(request: pytest.FixtureRequest, host: object) -> Job | JobsOnHosts:
         return _job_of(request, declaration, host)
 
     function = unpinned if host is None else pinned
@@ -119,7 +121,7 @@ class DeclarationSite:
     """
 
     declaration: Declaration
-    function: weakref.ref[Callable[..., Job]]  # the fixture's; gone if nothing holds it any more
+    function: weakref.ref[Callable[..., object]]  # the fixture's; gone if nothing holds it any more
     namespace: dict[str, Any]  # of the module
     code: CodeType  # of the module, or of a class in it
     instruction: int  # the offset in that code
@@ -130,7 +132,9 @@ SITES: list[DeclarationSite] = []
 """All of this process: so that those which nothing can reach can be told."""
 
 
-def _record_site(declaration: Declaration, function: Callable[..., Job], caller: FrameType) -> None:
+def _record_site(
+    declaration: Declaration, function: Callable[..., object], caller: FrameType
+) -> None:
     # The call may be in a function or a class that the module runs while it is imported.
     frame: FrameType | None = caller
     while frame is not None and frame.f_code.co_name != "<module>":
@@ -153,7 +157,9 @@ def _record_site(declaration: Declaration, function: Callable[..., Job], caller:
     )
 
 
-def _job_of(request: pytest.FixtureRequest, declaration: Declaration, host: object) -> Job:
+def _job_of(
+    request: pytest.FixtureRequest, declaration: Declaration, host: object
+) -> Job | JobsOnHosts:
     name = request.fixturename
     assert name is not None
     try:

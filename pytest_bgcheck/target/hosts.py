@@ -136,12 +136,37 @@ def of_module(module: object, config: pytest.Config) -> list[HostRef]:
 
 
 def pinned(spec: str, config: pytest.Config) -> HostRef:
-    """Return the one host of a hostspec. Raises WrongUse if it stands for none or several."""
-    found = resolve([spec], config)
-    if len(found) != 1:
-        names = ", ".join(ref.label for ref in found) or "none"
-        raise WrongUse(f"host {spec!r} must stand for one host, not for {len(found)} ({names})")
+    """Return the one host of a hostspec. Raises WrongUse for none or several."""
+    found = _found(spec, config)
+    if len(found) > 1:
+        names = ", ".join(ref.label for ref in found)
+        raise WrongUse(
+            f"host {spec!r} must stand for one host, not for {len(found)} ({names});"
+            f" host=[{spec!r}] declares a check that runs on each of them"
+        )
     return found[0]
+
+
+def pinned_to_several(specs: Iterable[str], config: pytest.Config) -> dict[str, HostRef]:
+    """Return the hosts of some hostspecs, each once, by the hostspec as it was given.
+
+    Hosts of a hostspec that stands for several are called by their labels. Raises WrongUse if one
+    stands for none.
+    """
+    refs: dict[str, HostRef] = {}
+    for spec in specs:
+        found = _found(spec, config)
+        for ref in found:
+            if ref not in refs.values():
+                refs[spec if len(found) == 1 else ref.label] = ref
+    return refs
+
+
+def _found(spec: str, config: pytest.Config) -> list[HostRef]:
+    found = resolve([spec], config)
+    if not found:
+        raise WrongUse(f"host {spec!r} stands for no host: no host of the inventory has that name")
+    return found
 
 
 def _winrm(label: str) -> str:

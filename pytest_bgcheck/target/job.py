@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from ..errors import StillRunning, TargetError
@@ -157,3 +157,48 @@ class Job:
     def duration(self) -> float | None:
         """Seconds that it took on the target, None if that is not known. Waits."""
         return self._ended().duration
+
+
+class JobsOnHosts(Mapping[str, Job]):
+    """The jobs of a check that is pinned to several hosts, by hostspec, in the declared order.
+
+    ``[...]`` takes a hostspec as it was declared, or a job's ``host``. A hostspec that stands for
+    several hosts gives each of them by its own name.
+    """
+
+    def __init__(self, name: str, jobs: Mapping[str, Job]) -> None:
+        self._name = name
+        self._jobs = jobs
+
+    def __repr__(self) -> str:
+        return f"<Jobs {self._name!r} on {', '.join(self)}>"
+
+    def __getitem__(self, host: str) -> Job:
+        __tracebackhide__ = True
+        labelled = [job for job in self._jobs.values() if job.host == host]
+        if host in self._jobs:
+            return self._jobs[host]
+        if len(labelled) == 1:
+            return labelled[0]
+        raise KeyError(
+            f"background check {self._name!r} has no job on {host}; it has one on: {self._hosts}"
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._jobs)
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __getattr__(self, attribute: str) -> object:
+        __tracebackhide__ = True
+        if attribute.startswith("_") or not hasattr(Job, attribute):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {attribute!r}")
+        raise AttributeError(
+            f"background check {self._name!r} has a job on each of: {self._hosts}; name one, as in"
+            f" {self._name}[{next(iter(self))!r}].{attribute}"
+        )
+
+    @property
+    def _hosts(self) -> str:
+        return ", ".join(self)
