@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import options
+from .clocks import unix_s
 from .run import MAKE_SESSION, SESSION
 from .run.awaiting import Awaiting
 from .suite import DECLARED_JOB
@@ -64,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
         without_workers(config)
     config.addinivalue_line("markers", MARK)
     config.stash[SESSION] = None
-    config.stash[STARTED_AT] = time.time()
+    config.stash[STARTED_AT] = unix_s()
     options.from_config(config)  # a wrong option is told before anything else happens
     # Always: a mark may come at run time.
     config.pluginmanager.register(Awaiting(), "bgcheck-awaiting")

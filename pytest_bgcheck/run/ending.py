@@ -26,13 +26,13 @@ A signal in 2 to 4 makes them shorter, but they still come to their end (`signal
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from ..clocks import monotonic_s, unix_s
 from ..events import JobEnded
 from ..ledger import RUN_ENDED
 from ..plan import duration_key
@@ -150,14 +150,14 @@ def _clean_for_workers(workers: Workers, whole_run: WholeRun, *, ask: bool) -> N
     def on_end(record: Record) -> None:
         assert record.result is not None
         if record.result.detail != RUN_ENDED:
-            whole_run.ledger.tell(JobEnded.of(record.key, record.result, time.time()))
+            whole_run.ledger.tell(JobEnded.of(record.key, record.result, unix_s()))
 
     settings = whole_run.settings
     runner = Runner(workers.run_id, base=settings.dir, forks=settings.forks, on_end=on_end)
     unfinished = _unfinished(whole_run, targets) if ask else []
     runner.records.adopt(unfinished)
     # The workers have spent time on their end already, and one limit holds for both.
-    spent_s = 0.0 if workers.idle_since_s is None else time.monotonic() - workers.idle_since_s
+    spent_s = 0.0 if workers.idle_since_s is None else monotonic_s() - workers.idle_since_s
     restore_log = connection.silence()
     kept, not_cleaned_up = _clean(
         runner,
@@ -193,7 +193,7 @@ def _unfinished(whole_run: WholeRun, targets: Sequence[Target]) -> list[Record]:
 
 def _close(whole_run: WholeRun, session: pytest.Session) -> None:
     whole_run.ended_session = session
-    now = time.time()
+    now = unix_s()
     whole_run.termination.restore()
     whole_run.ledger.close(now)
     if whole_run.progress is not None:

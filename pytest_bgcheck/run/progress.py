@@ -18,11 +18,11 @@ import contextlib
 import math
 import os
 import threading
-import time
 from collections.abc import Generator
 
 import pytest
 
+from ..clocks import unix_s
 from ..compat.pytest import begin_line, begins_lines, capture_off, end_line, terminal_file
 from ..events import Event, JobEnded, JobStarted, WaitEnded
 from ..ledger import Ledger
@@ -90,7 +90,7 @@ class Progress:
 
     def idle(self) -> float:
         """Show how the run stands while a test waits; return in how many seconds to do so again."""
-        now = time.time()
+        now = unix_s()
         with self._screen():
             self._write_changes()
             jobs = self._ledger.known_jobs()
@@ -151,7 +151,7 @@ class Progress:
     def pytest_testnodedown(self) -> None:
         with self._screen():
             self._erase()
-            self._quiet_until = time.time() + 1  # xdist writes now, outside of all hooks
+            self._quiet_until = unix_s() + 1  # xdist writes now, outside of all hooks
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_internalerror(self) -> None:

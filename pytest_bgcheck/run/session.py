@@ -8,11 +8,11 @@ use.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 
+from ..clocks import unix_s
 from ..errors import WrongUse
 from ..events import JobEnded, JobPlanned, JobRequested, JobStarted, JobWanted
 from ..ledger import RUN_ENDED
@@ -34,6 +34,7 @@ from ..target.runner import OTHER_TERMS, Runner
 from .judging import Judging
 from .link import Link
 from .messages import AwaitingTests, InternalError, JobsOnTarget, TargetUsed
+from .outcomes import TrueTimes
 
 
 class Session:
@@ -79,13 +80,13 @@ class Session:
         target, spec = record.target, record.spec
         assert target.directory is not None
         self.link.tell(JobsOnTarget(target.key, target.directory, {spec.id: spec.terms}))
-        self.link.tell(JobStarted(record.key, self.link.worker, time.time()))
+        self.link.tell(JobStarted(record.key, self.link.worker, unix_s()))
 
     def _on_end(self, record: Record) -> None:
         assert record.result is not None
         # That this session has ended, or that it asked wrongly, is not the job's end.
         if record.result.detail not in (RUN_ENDED, OTHER_TERMS):
-            now = self.ended_at[record.key] = time.time()
+            now = self.ended_at[record.key] = unix_s()
             self.link.tell(JobEnded.of(record.key, record.result, now))
 
     def order_items(self, items: list[pytest.Item]) -> None:
@@ -105,6 +106,7 @@ class Session:
         """
         self.started = True
         self.config.pluginmanager.register(self.judging, "bgcheck-judging")
+        self.config.pluginmanager.register(TrueTimes(), "bgcheck-true-times")
         self.restore_log = connection.silence()
         self.link.listen(self)
         refs = list(dict.fromkeys(job.host for job in self.planned))
@@ -129,7 +131,7 @@ class Session:
     def _submit(self, wanted: Sequence[tuple[Check, HostRef, bool]]) -> list[Record]:
         """Return the jobs of checks on hosts, declared or not; start those that are not known."""
         specs = []
-        now = time.time()
+        now = unix_s()
         for check, ref, declared in wanted:
             target = self._target(ref, check.sudo, check.sudo_user)
             terms = check.terms(self.link.salt)

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
 
 import pytest
 
 from ..arguments import Awaited
+from ..clocks import monotonic_s, unix_s
 from ..events import WaitBegan, WaitEnded
 from ..ledger import RUN_ENDED
 from ..report import text
@@ -49,7 +49,7 @@ class _Wait:
         self._session = session
         self._jobs = jobs
         self._awaited = awaited
-        self._began_at = time.time()
+        self._began_at = unix_s()
 
     def wait(self, item: pytest.Item) -> None:
         __tracebackhide__ = True
@@ -63,7 +63,7 @@ class _Wait:
         try:
             self._until_good_or_bad()
         finally:
-            over_at = time.time()
+            over_at = unix_s()
             waited = {key: self._waited_s(key, over_at) for key in keys}
             session.link.tell(WaitEnded(worker, test, over_at, waited))
             self._tell_report(item, over_at)
@@ -72,7 +72,7 @@ class _Wait:
         """Wait until all jobs of all names are good, or those of one name are not."""
         __tracebackhide__ = True
         session = self._session
-        begun_s = time.monotonic()
+        begun_s = monotonic_s()
         targets = {record.target for records in self._jobs.values() for record in records}
         limits_s = {
             name: math.inf if awaited.timeout_s is None else begun_s + awaited.timeout_s
@@ -85,15 +85,15 @@ class _Wait:
         left = set(self._jobs)
         while left:
             soonest_s = min(limits_s[name] for name in left)
-            wake_s = min(soonest_s, time.monotonic() + session.link.idle())
-            patience_s = None if wake_s == math.inf else max(0.0, wake_s - time.monotonic())
+            wake_s = min(soonest_s, monotonic_s() + session.link.idle())
+            patience_s = None if wake_s == math.inf else max(0.0, wake_s - monotonic_s())
             session.runner.wait_for(
                 lambda left=left: any(map(ended, left)),  # type: ignore[misc]
                 targets,
                 patience_s,
             )
-            now_s = time.monotonic()
-            verdicts = self._verdicts(time.time())
+            now_s = monotonic_s()
+            verdicts = self._verdicts(unix_s())
             over = [name for name in self._jobs if ended(name) or limits_s[name] <= now_s]
             bad = [v for name in over for v in verdicts[name] if not v.good]
             if bad:

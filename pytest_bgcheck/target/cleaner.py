@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 
+from ..clocks import sleep
 from ..errors import BadReply, Gone, Refused, TargetError, Unreachable
 from ..ledger import RUN_ENDED
 from ..model import State
@@ -136,7 +136,7 @@ class Cleaner:
                     pause_s = recovery.pause_s(failures, self._clock(), deadline, self._jitter())
                     if pause_s is None or (not known and failures >= recovery.CLEAN_TRIES):
                         raise
-                    time.sleep(pause_s)
+                    sleep(pause_s)
             left = [f"{reply.left} processes could not be killed"] if reply.left else []
             left += [reply.refused["*"]] if "*" in reply.refused else []
             if left:

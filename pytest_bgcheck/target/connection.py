@@ -19,7 +19,6 @@ import signal
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,6 +27,7 @@ from typing import Any, TypeVar
 
 from testinfra.backend.base import BaseBackend, CommandResult
 
+from ..clocks import monotonic_s
 from ..compat.testinfra import (
     close_client,
     delegate_of,
@@ -198,14 +198,14 @@ def _outputs(
     """Read a process to its end. Raises TimeoutExpired, or what ``on_output`` raises."""
     if on_output is None:
         return process.communicate(timeout=timeout_s)
-    deadline = time.monotonic() + timeout_s
+    deadline = monotonic_s() + timeout_s
     kept = {process.stdout: b"", process.stderr: b""}
     with selectors.DefaultSelector() as selector:
         for pipe in kept:
             assert pipe is not None
             selector.register(pipe, selectors.EVENT_READ)
         while selector.get_map():
-            left_s = deadline - time.monotonic()
+            left_s = deadline - monotonic_s()
             ready = selector.select(max(0.0, left_s))
             if not ready and left_s <= 0:
                 raise subprocess.TimeoutExpired(process.args, timeout_s)
@@ -217,7 +217,7 @@ def _outputs(
                     on_output(data)
                 pipe = process.stdout if key.fileobj is process.stdout else process.stderr
                 kept[pipe] = (kept[pipe] + data)[-causes.KEPT :]
-    process.wait(max(0.1, deadline - time.monotonic()))
+    process.wait(max(0.1, deadline - monotonic_s()))
     return kept[process.stdout], kept[process.stderr]
 
 

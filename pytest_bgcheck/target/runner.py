@@ -12,9 +12,9 @@ from __future__ import annotations
 import itertools
 import random
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from ..clocks import monotonic_s
 from ..errors import BadReply, Gone, Refused, TargetError
 from ..ledger import RUN_ENDED
 from ..model import Result, State
@@ -63,7 +63,7 @@ class Runner:
         base: str = "",
         forks: int = 32,
         shell: str = "/bin/sh",
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = monotonic_s,
         jitter: Callable[[], float] = random.random,
         on_start: Callable[[Record], None] = lambda record: None,
         on_end: Callable[[Record], None] = lambda record: None,

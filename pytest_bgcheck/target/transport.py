@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from ..clocks import monotonic_s
 from ..errors import BadReply, Refused, TargetError, Unreachable
 from ..log import LOG, without_secrets
 from . import causes, replies, requests
@@ -170,7 +170,7 @@ def _cause(answer: Answer, error: BadReply, begun: bool) -> TargetError:
 def _logged(call: Call, timeout_s: float) -> Iterator[Callable[[replies.Reply, int], None]]:
     """Log a call, and the error that it ends with; yield what logs a reply of some bytes."""
     name = f"{call.kind} on {call.host}"
-    begun = time.monotonic()
+    begun = monotonic_s()
     LOG.debug(
         "%s: asked, %d jobs, %d bytes, %.1f s at most",
         name, call.jobs, len(call.request), timeout_s,
@@ -178,14 +178,14 @@ def _logged(call: Call, timeout_s: float) -> Iterator[Callable[[replies.Reply, i
 
     def heard(reply: replies.Reply, size: int) -> None:
         if LOG.isEnabledFor(logging.DEBUG):
-            took_s = time.monotonic() - begun
+            took_s = monotonic_s() - begun
             LOG.debug("%s: %s, %d bytes after %.3f s", name, reply.counts(), size, took_s)
 
     try:
         yield heard
     except Exception as error:
         if LOG.isEnabledFor(logging.DEBUG):
-            took_s = time.monotonic() - begun
+            took_s = monotonic_s() - begun
             said = without_secrets(str(error))
             LOG.debug("%s: %s after %.3f s: %s", name, type(error).__name__, took_s, said)
         raise

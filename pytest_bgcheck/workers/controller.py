@@ -15,12 +15,12 @@ Imports nothing of xdist.
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from .. import log
+from ..clocks import monotonic_s, unix_s
 from ..compat.xdist import end_workers, is_stopping, open_channel, worker_id
 from ..run import messages
 from ..run.link import new_run
@@ -86,7 +86,7 @@ class Controller:
             self._places.pop(worker, None)
             self._outboxes.pop(worker, None)
             self._tell_if_tests_are_over()
-        self._whole_run.ledger.end_waits_of(worker, time.time())
+        self._whole_run.ledger.end_waits_of(worker, unix_s())
         if self._wrong_suite:
             # xdist knows no more than that a worker has ended too early.
             raise pytest.UsageError(self._wrong_suite)
@@ -141,7 +141,7 @@ class Controller:
             and self._indexes
             and self._without_tests.issuperset(self._indexes)
         ):
-            self.idle_since_s = time.monotonic()
+            self.idle_since_s = monotonic_s()
             for outbox in self._outboxes.values():
                 outbox.put(messages.NoWorkerHasTests())
 

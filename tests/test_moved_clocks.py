@@ -1,0 +1,112 @@
+"""Tests that freeze the time or travel in it, while their checks run."""
+
+import ast
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import json_report
+from support.suites import run
+
+import pytest_bgcheck
+
+PACKAGE = Path(pytest_bgcheck.__file__).parent
+CLOCKS = {
+    "time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns",
+    "clock_gettime", "clock_gettime_ns", "sleep",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "room", sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+)
+def test_a_room_reads_no_clock_that_a_test_can_move(room: str) -> None:
+    if room == "clocks.py":
+        return
+    for node in ast.walk(ast.parse((PACKAGE / room).read_text("utf-8"))):
+        if isinstance(node, ast.Attribute):
+            read = ast.unparse(node)
+            assert read not in {f"time.{name}" for name in CLOCKS}, f"{room} reads {read}"
+            assert node.attr not in ("now", "utcnow", "today"), f"{room} reads {read}"
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module not in ("time", "datetime"), f"{room} takes a name from the module"
+
+
+# As freezegun and time-machine do it, of which neither is needed here. The first replaces each
+# reference, except in threading and queue; its auto_tick_seconds moves the time with each look.
+MOVED = """
+import itertools, sys, time
+
+def moved(first, step):
+    looks = itertools.count()
+    return lambda: first + step * next(looks)
+
+MOVES = [(2e9, 0), (2e9, 400), (9e8, -400)]
+
+@pytest.fixture(scope=SCOPE, params=MOVES, ids=["frozen", "on", "back"])
+def clocks(request):
+    fakes = {
+        id(getattr(time, name)): moved(*request.param)
+        for name in ("time", "monotonic", "perf_counter")
+    }
+    replaced = [
+        (module, name, value)
+        for key, module in list(sys.modules.items()) if key not in ("threading", "queue")
+        for name, value in list(vars(module).items()) if id(value) in fakes
+    ]
+    for module, name, value in replaced:
+        setattr(module, name, fakes[id(value)])
+    yield
+    for module, name, value in replaced:
+        setattr(module, name, value)
+"""
+SUITE = """
+waited = background_check("sleep 1; echo done", timeout=60)
+bad = background_check("exit 3", timeout=60)
+
+@pytest.mark.bgcheck("waited", timeout=50)
+def test_waited(clocks, waited):
+    assert waited.stdout == "done\\n"
+
+@pytest.mark.bgcheck("bad", timeout=50)
+def test_bad(clocks, bad):
+    pass
+
+@pytest.mark.bgcheck("endless", timeout=0.5)
+def test_patience(clocks, endless):
+    pass
+
+endless = background_check("sleep 60", timeout=60)
+"""
+
+
+@pytest.mark.parametrize("scope", ["function", "session"])
+@pytest.mark.parametrize("args", [[], ["-n2"]], ids=["alone", "workers"])
+def test_a_moved_clock_changes_no_verdict_and_no_time(
+    pytester: pytest.Pytester, scope: str, args: list[str]
+) -> None:
+    result = run(
+        pytester,
+        "--bgcheck-report=r.json",
+        *args,
+        conftest=MOVED.replace("SCOPE", repr(scope)),
+        test_it=SUITE,
+    )
+    result.assert_outcomes(passed=3, failed=6)
+    document = json_report.read(pytester)
+    began, ended = document["run"]["started_at"], document["run"]["ended_at"]
+    assert ended - began == pytest.approx(document["summary"]["wall_s"], abs=0.1)
+    for job in document["jobs"]:
+        in_order(began, job["started_at"], job["ended_at"], ended)
+        for wait in job["awaited_by"]:
+            in_order(began, wait["began_at"], wait["began_at"] + wait["waited_s"], ended)
+    for test in document["tests"]:
+        in_order(began, test["started_at"], test["ended_at"], ended)
+    for span in document["summary"]["critical_path"]:
+        in_order(began, span["began_at"], span["ended_at"], ended)
+    result.stdout.fnmatch_lines(["*bad* failed: rc 3*", "*'endless'*still running after 0.*"])
+
+
+def in_order(*times: Any) -> None:
+    assert all(before <= after + 0.01 for before, after in pairwise(times)), times
