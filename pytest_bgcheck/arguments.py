@@ -19,7 +19,7 @@ from typing import Any, ForwardRef, TypedDict, TypeVar
 import pytest
 
 from .errors import WrongUse
-from .model import Check, Script
+from .model import ANY_RC, Check, Script
 from .readers import (
     read_argv,
     read_bool,
@@ -39,12 +39,16 @@ from .readers import (
 
 @dataclass(frozen=True)
 class Argument:
-    """A row: an argument, the field that it becomes, what reads it, and what ``help()`` says."""
+    """A row: an argument, the field that it becomes, what reads it, and what ``help()`` says.
+
+    ``default`` is what the signature shows. Where it is None, None counts as not given.
+    """
 
     name: str
     field: str
     read: Callable[[str, object], object]
     doc: str
+    default: object = None
 
 
 class JobArguments(TypedDict, total=False):
@@ -96,7 +100,9 @@ CHECK_ROWS = (
     Argument("timeout", "timeout_s", read_seconds,
              "seconds the job may run on the target; default: ini ``bgcheck_timeout``, 360."),
     Argument("rc", "rc", read_exit_codes,
-             "the exit code or codes that mean success; default 0."),
+             "the exit code or codes that mean success; default 0. None: any, so that a\n"
+             "test has to judge by itself; what did not end by itself fails all the same.",
+             default=0),
     Argument("retry_every", "retry_every_s", read_seconds,
              "seconds: run the command again until its rc is accepted or the time is over."),
     *JOB_ROWS,
@@ -106,9 +112,10 @@ CHECK_ROWS = (
 )  # fmt: skip
 
 MARK_ROWS = (
-    Argument("rc", "rc", read_exit_codes, "the exit codes accepted for this test; None: any."),
+    Argument("rc", "rc", read_exit_codes, "the exit codes accepted for this test; None: any.",
+             default="as declared"),
     Argument("timeout", "timeout_s", read_seconds, "seconds that this test waits."),
-)
+)  # fmt: skip
 
 
 # --- declarations ---------------------------------------------------------------------------------
@@ -129,6 +136,9 @@ def make_check(
     """
     if not isinstance(name, str) or not name or not name.isprintable():
         raise WrongUse(f"name must be a non-empty string of printable characters, not {name!r}")
+    _refuse_unknown(
+        "a check", ["command", "name", "host", *(row.name for row in CHECK_ROWS)], given
+    )
     script = given.get("script")
     if (command is None) == (script is None):
         raise WrongUse("exactly one of command and script must be given, "
@@ -136,6 +146,8 @@ def make_check(
     if script is None and given.get("args") is not None:
         raise WrongUse("args go with script; put the arguments of a command into the command")
     fields = {"timeout_s": timeout_s, **_read(CHECK_ROWS, given)}
+    if "retry_every_s" in fields and fields.get("rc") == ANY_RC:
+        raise WrongUse("retry_every contradicts rc=None: the first attempt would be accepted")
     if script is not None:
         path, argv = fields["script"], fields.get("argv", ())
         fields["script"] = _load(path, directory)
@@ -159,7 +171,7 @@ def _read(rows: Iterable[Argument], given: Mapping[str, object]) -> dict[str, An
     return {
         row.field: row.read(row.name, given[row.name])
         for row in rows
-        if given.get(row.name) is not None
+        if row.name in given and (given[row.name] is not None or row.default is not None)
     }
 
 
@@ -190,19 +202,20 @@ def show_arguments(rows: Sequence[Argument], types: type) -> Callable[[FunctionT
 
     def show(function: FunctionT) -> FunctionT:
         signature = inspect.signature(function)
-        *own, _ = signature.parameters.values()
+        own = [p for p in signature.parameters.values() if p.name not in ("surplus", "arguments")]
         shown = [
             inspect.Parameter(
                 row.name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=None,
+                default=row.default,
                 annotation=hints[row.name].__forward_arg__,
             )
             for row in rows
         ]
         vars(function)["__signature__"] = signature.replace(parameters=[*own, *shown])
         annotations = {**function.__annotations__, **hints}
-        del annotations["arguments"]
+        for name in ("surplus", "arguments"):
+            annotations.pop(name, None)
         function.__annotations__ = annotations
         if function.__doc__:  # not with python -OO
             docs = [f":param {row.name}: {row.doc}".replace("\n", "\n    ") for row in rows]
@@ -212,13 +225,15 @@ def show_arguments(rows: Sequence[Argument], types: type) -> Callable[[FunctionT
     return show
 
 
-def refuse_unknown(function: str, rows: Iterable[Argument], given: Iterable[str]) -> None:
-    """Raise the TypeError that Python raises for a keyword that a function does not take."""
-    __tracebackhide__ = True
-    known = {row.name for row in rows}
+def _refuse_unknown(whose: str, known: Sequence[str], given: Iterable[str]) -> None:
+    """Raise WrongUse for the first name that is no argument."""
     for name in given:
         if name not in known:
-            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
+            import difflib
+
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(known)}"
+            raise WrongUse(f"{whose} has no argument {name!r}: {hint}")
 
 
 # --- marks ----------------------------------------------------------------------------------------
@@ -226,7 +241,7 @@ def refuse_unknown(function: str, rows: Iterable[Argument], given: Iterable[str]
 
 @dataclass(frozen=True)
 class Awaited:
-    """What a test's mark says of one check. ``rc`` None: as declared; empty: any."""
+    """What a test's mark says of one check. ``rc`` None: as declared."""
 
     rc: frozenset[int] | None = None
     timeout_s: float | None = None
@@ -243,14 +258,8 @@ def read_marks(marks: Iterable[pytest.Mark], requested: Iterable[str]) -> dict[s
         for name in mark.args:
             if not isinstance(name, str) or not name:
                 raise WrongUse(f"the mark's arguments must be names of checks, not {name!r}")
-        known = [row.name for row in MARK_ROWS]
-        unknown = sorted(set(mark.kwargs) - set(known))
-        if unknown:
-            raise WrongUse(f"the mark takes {' and '.join(known)}, not {', '.join(unknown)}")
-        fields = _read(MARK_ROWS, mark.kwargs)
-        if "rc" in mark.kwargs and mark.kwargs["rc"] is None:
-            fields["rc"] = frozenset()
-        awaited = Awaited(**fields)
+        _refuse_unknown("the mark", [row.name for row in MARK_ROWS], mark.kwargs)
+        awaited = Awaited(**_read(MARK_ROWS, mark.kwargs))
         for name in mark.args or requested:
             result[name] = awaited
     return result

@@ -31,6 +31,10 @@ class State(str, enum.Enum):
         return self not in (State.PENDING, State.RUNNING)
 
 
+ANY_RC = frozenset(range(256))
+"""The accepted exit codes of ``rc=None``: all that there are."""
+
+
 @dataclass(frozen=True)
 class Script:
     """A local file that is sent to the target and run there."""

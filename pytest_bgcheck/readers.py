@@ -1,6 +1,8 @@
-"""What turns an argument's value into a validated one. A message says which argument was wrong.
+"""What turns an argument's value into a validated one, or says what is wrong with it.
 
-Each takes the argument's name and its value, and raises WrongUse. Imports errors and options.
+A message names the argument, what it must be, what was given with its type, and, where one can
+tell, what to write. Each takes the argument's name and its value, and raises WrongUse. Imports
+errors, model and options.
 """
 
 from __future__ import annotations
@@ -9,26 +11,32 @@ import datetime
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import reprlib
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from typing import Any
 
 from .errors import WrongUse
+from .model import ANY_RC
 from .options import LONGEST_S, UNAWAITED
 
 
 def read_exit_codes(argument: str, value: object) -> frozenset[int]:
-    """Return accepted exit codes, given as one or as several."""
-    codes = (
-        value if isinstance(value, Iterable) and not isinstance(value, (str, bytes)) else [value]
-    )
+    """Return accepted exit codes, given as one or as several, or as None for any."""
+    if value is None:
+        return ANY_RC
+    several = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
     result = set()
-    for code in codes:
+    for code in value if several else [value]:  # type: ignore[attr-defined]
         if isinstance(code, bool) or not isinstance(code, int) or not 0 <= code <= 255:
             raise WrongUse(
-                f"{argument} must be one or more exit codes from 0 to 255, not {value!r}"
+                f"{argument} must be one or more exit codes from 0 to 255, or None for any,"
+                f" not {_given(code)}{_to_write(code, int)}"
             )
         result.add(code)
     if not result:
-        raise WrongUse(f"{argument} must have at least one exit code, not {value!r}")
+        raise WrongUse(
+            f"{argument} must have at least one exit code, not {value!r}: None accepts any"
+        )
     return frozenset(result)
 
 
@@ -37,7 +45,10 @@ def read_seconds(argument: str, value: object, *, zero: bool = False) -> float:
     if isinstance(value, datetime.timedelta):
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
-        raise WrongUse(f"{argument} must be a number of seconds or a timedelta, not {value!r}")
+        raise WrongUse(
+            f"{argument} must be a number of seconds or a timedelta,"
+            f" not {_given(value)}{_to_write(value, float)}"
+        )
     if value < 0 or (value == 0 and not zero):
         least = "0 or more" if zero else "more than 0"
         raise WrongUse(f"{argument} must be {least} seconds, not {value!r}")
@@ -53,9 +64,9 @@ def read_seconds_or_0(argument: str, value: object) -> float:
 def read_text(argument: str, value: object) -> str:
     """Return a text that is not empty."""
     if not isinstance(value, str):
-        raise WrongUse(f"{argument} must be a string, not {value!r}")
+        raise WrongUse(f"{argument} must be a string, not {_given(value)}")
     if not value.strip() or "\0" in value:
-        raise WrongUse(f"{argument} must not be empty or contain a NUL, got {value!r}")
+        raise WrongUse(f"{argument} must not be empty or contain a NUL, got {_given(value)}")
     return _encodable(argument, value)
 
 
@@ -67,7 +78,9 @@ def read_host(argument: str, value: object) -> str | tuple[str, ...]:
     if isinstance(value, str):
         return read_text(argument, value)
     if isinstance(value, bytes) or not isinstance(value, Sequence):
-        raise WrongUse(f"{argument} must be a hostspec or a sequence of hostspecs, not {value!r}")
+        raise WrongUse(
+            f"{argument} must be a hostspec or a sequence of hostspecs, not {_given(value)}"
+        )
     if not value:
         raise WrongUse(f"{argument} must name at least one host, got {value!r}")
     return tuple(dict.fromkeys(read_text(f"{argument}[{i}]", spec) for i, spec in enumerate(value)))
@@ -75,26 +88,46 @@ def read_host(argument: str, value: object) -> str | tuple[str, ...]:
 
 def read_directory(argument: str, value: object) -> str:
     """Return the path of a directory on the target."""
-    return read_text(argument, _plain(value))
+    path = read_text(argument, _plain(value))
+    if path.startswith("~"):
+        raise WrongUse(
+            f"{argument}={path!r} would be taken literally, for no shell reads it: write the whole"
+            " path, or go there in the command, as in 'cd ~/x && ...'"
+        )
+    return path
 
 
 def read_local_file(argument: str, value: object) -> str:
     """Return the path of a file here. Whether it can be read is not looked at."""
     if not isinstance(value, (str, os.PathLike)):
-        raise WrongUse(f"{argument} must be the path of a local file, not {value!r}")
-    return os.fspath(value)
+        raise WrongUse(f"{argument} must be the path of a local file, not {_given(value)}")
+    path = os.fspath(value)
+    if path.startswith("~"):
+        raise WrongUse(
+            f"{argument}={path!r} would be taken literally: write"
+            f" {argument}=pathlib.Path({path!r}).expanduser()"
+        )
+    return path
 
 
 def read_words(
     argument: str, value: object, wanted: str = "a sequence of strings"
 ) -> tuple[str, ...]:
     """Return words of a command line; ``wanted`` says what the value may be."""
-    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise WrongUse(f"{argument} must be {wanted}, not {value!r}")
+    if isinstance(value, (str, os.PathLike)):
+        write = f"write [{os.fspath(value)!r}]"
+        raise WrongUse(f"{argument} must be {wanted}, not {_given(value)}: {write}")
+    if isinstance(value, (bytes, Mapping, Set)) or not isinstance(value, Iterable):
+        raise WrongUse(f"{argument} must be {wanted}, not {_given(value)}")
     words = []
-    for word in map(_plain, value):
-        if not isinstance(word, str) or "\0" in word:
-            raise WrongUse(f"{argument} must be {wanted} without NUL, got {word!r} in it")
+    for number, word in enumerate(map(_plain, value)):
+        if not isinstance(word, str):
+            hint = "" if word is None else ": write str(...)"
+            raise WrongUse(
+                f"{argument} must be {wanted}, but {argument}[{number}] is {_given(word)}{hint}"
+            )
+        if "\0" in word:
+            raise WrongUse(f"{argument}[{number}] must not contain a NUL, got {_given(word)}")
         words.append(_encodable(argument, word))
     return tuple(words)
 
@@ -109,7 +142,7 @@ def read_argv(argument: str, value: object) -> tuple[str, ...]:
 
 def read_bool(argument: str, value: object) -> bool:
     if not isinstance(value, bool):
-        raise WrongUse(f"{argument} must be True or False, not {value!r}")
+        raise WrongUse(f"{argument} must be True or False, not {_given(value)}")
     return value
 
 
@@ -117,31 +150,68 @@ def read_environment(argument: str, value: object) -> tuple[tuple[str, str], ...
     """Return variables, sorted by name. No message shows a value: it may be a secret."""
     if not isinstance(value, Mapping):
         kind = type(value).__name__
-        raise WrongUse(f"{argument} must be a mapping of names to values, not a {kind}")
+        raise WrongUse(
+            f"{argument} must be a mapping of names to strings, not {kind}: write"
+            f" {argument}={{'NAME': 'value'}}"
+        )
     for name, text in value.items():
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise WrongUse(
-                f"{argument} must have names of letters, digits and underscores, got {name!r}"
+                f"{argument} must have names of letters, digits and underscores, got {_given(name)}"
             )
         if name == "PYTEST_BGCHECK_JOB":
             raise WrongUse(f"{argument} must not set {name}: it marks the check's processes")
-        if not isinstance(text, str) or "\0" in text:
-            raise WrongUse(f"{argument}[{name!r}] must be a string without NUL")
+        if not isinstance(text, str):
+            hint = "leave it out" if text is None else "quote its value, or write str(...)"
+            kind = "None" if text is None else type(text).__name__
+            raise WrongUse(f"{argument}[{name!r}] must be a string, not {kind}: {hint}")
+        if "\0" in text:
+            raise WrongUse(f"{argument}[{name!r}] must not contain a NUL")
         _encodable(f"{argument}[{name!r}]", text)
     return tuple(sorted(value.items()))
 
 
 def read_size(argument: str, value: object) -> int:
     """Return a number of bytes."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise WrongUse(
+            f"{argument} must be a whole number of bytes,"
+            f" not {_given(value)}{_to_write(value, int)}"
+        )
+    if value < 1:
         raise WrongUse(f"{argument} must be a positive number of bytes, not {value!r}")
     return value
 
 
 def read_unawaited(argument: str, value: object) -> str:
     if value not in UNAWAITED:
-        raise WrongUse(f"{argument} must be one of {', '.join(UNAWAITED)}, not {value!r}")
+        allowed = ", ".join(map(repr, UNAWAITED))
+        raise WrongUse(f"{argument} must be one of {allowed}, not {_given(value)}")
     return str(value)
+
+
+def _given(value: object) -> str:
+    """Return a value with its type, for a message. Of what may be large, only the type."""
+    if value is None:
+        return "None"
+    kind = type(value).__name__
+    shown = isinstance(value, (str, bytes, bool, int, float, os.PathLike))
+    return f"{kind} {reprlib.repr(_plain(value))}" if shown else kind
+
+
+def _to_write(value: object, kind: Callable[[Any], float]) -> str:
+    """Return what to write where a number was given as a text, or a whole one as a float."""
+    if not isinstance(value, (str, float)):
+        return ""
+    try:
+        number = kind(value)
+    except (ValueError, OverflowError):
+        return ""
+    if not math.isfinite(number):
+        return ""
+    if isinstance(value, str):
+        return f": write {value.strip()}"
+    return f": write {number}" if number == value else ""
 
 
 def _encodable(argument: str, value: str) -> str:

@@ -4,16 +4,29 @@ import datetime
 import inspect
 from collections.abc import Callable
 from dataclasses import fields, replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 import pytest
 
-from pytest_bgcheck import Bgcheck, background_check
-from pytest_bgcheck.arguments import CHECK_ROWS, MARK_ROWS, Argument, Awaited, CheckArguments
-from pytest_bgcheck.model import Check, Script
+from pytest_bgcheck import Bgcheck, WrongUse, background_check
+from pytest_bgcheck.arguments import (
+    CHECK_ROWS,
+    MARK_ROWS,
+    Argument,
+    Awaited,
+    CheckArguments,
+    make_check,
+    read_marks,
+)
+from pytest_bgcheck.model import ANY_RC, Check, Script
 
 CALLABLES = [background_check, Bgcheck.start]
 NAMES = [row.name for row in CHECK_ROWS]
+
+SESSION: Any = SimpleNamespace(settings=SimpleNamespace(timeout_s=360))
+"""As much of a run's session as a wrong call needs."""
 
 SCRIPT = Check("c", ("a",), "x.sh a", script=Script("x.sh", b"true"))
 
@@ -29,7 +42,8 @@ def test_each_argument_has_a_type_and_a_field() -> None:
 def test_a_signature_lists_all_arguments(function: Callable[..., object]) -> None:
     parameters = inspect.signature(function).parameters
     assert [name for name in parameters if name != "self"] == ["command", "name", "host", *NAMES]
-    assert all(parameters[name].default is None for name in NAMES)
+    defaults = {name: parameters[name].default for name in NAMES}
+    assert defaults == {**dict.fromkeys(NAMES), "rc": 0}
     assert parameters["timeout"].annotation == "float | datetime.timedelta | None"
     assert get_type_hints(function)["timeout"] == (float | datetime.timedelta | None)
 
@@ -49,20 +63,45 @@ def test_help_explains_each_argument(function: Callable[..., object]) -> None:
     assert all(len(line) <= 96 for line in text.splitlines())
 
 
-def test_an_unknown_or_ill_typed_argument_is_an_error_for_python_and_for_mypy() -> None:
+def test_an_unknown_or_ill_typed_argument_is_an_error_for_mypy() -> None:
     # mypy complains of each "ignore" below that it does not need.
-    with pytest.raises(TypeError, match=r"background_check\(\) got .* keyword argument 'tiemout'"):
-        background_check("true", tiemout=3)  # type: ignore[call-arg]
+    background_check("true", tiemout=3)  # type: ignore[call-arg]
+    background_check("true", "web")  # type: ignore[arg-type]
     background_check("true", timeout="3")  # type: ignore[arg-type]
     background_check("true", timeout=3, host="ssh://db1", env={"A": "b"}, rc={0, 2}, cwd=None)
 
 
 def test_start_too_refuses_an_unknown_or_ill_typed_argument() -> None:
-    bgcheck = Bgcheck(None)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"Bgcheck.start\(\) got .* keyword argument 'retires'"):
-        bgcheck.start("true", name="c", retires=3)  # type: ignore[call-arg]
+    bgcheck = Bgcheck(SESSION)
+    with pytest.raises(WrongUse, match="'c': a check has no argument 'tiemout': did you mean 'tim"):
+        bgcheck.start("true", name="c", tiemout=3)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="name"):
         bgcheck.start("true", rc="0")  # type: ignore[call-arg, arg-type]
+
+
+def made(**given: object) -> Check:
+    return make_check("c", "true", given, timeout_s=360, directory=Path())
+
+
+def test_rc_none_accepts_any_code_in_a_declaration_as_in_a_mark() -> None:
+    assert made().rc == {0}
+    assert made(rc=None).rc == set(range(256))
+    mark = pytest.mark.bgcheck("c", rc=None).mark
+    assert read_marks([mark], []) == {"c": Awaited(rc=ANY_RC)}
+    with pytest.raises(WrongUse, match="retry_every contradicts rc=None"):
+        made(rc=None, retry_every=1)
+
+
+SECRET = "topsecret"
+
+
+@pytest.mark.parametrize(
+    "value", [[SECRET], {SECRET}, {"A": SECRET.encode()}, {"A": SECRET + "\0"}]
+)
+def test_no_message_shows_what_env_was_given(value: object) -> None:
+    with pytest.raises(WrongUse) as error:
+        made(env=value)
+    assert SECRET not in str(error.value)
 
 
 @pytest.mark.parametrize("row", CHECK_ROWS, ids=NAMES)

@@ -16,7 +16,7 @@ from pathlib import Path
 from ..model import State
 from .document import Document, JobPart
 from .states import LEGEND, LOOKS, Look
-from .text import bytes_of, count, duration, printable
+from .text import bytes_of, count, duration, printable, rc_codes
 from .timeline import JobBars, Lane, Timeline
 
 PAGE = Path(__file__).parent / "page"
@@ -175,8 +175,8 @@ def _facts(document: Document, job: JobPart) -> list[str]:
         f"{word} at {duration(max(0.0, at - zero))}" for word, at in times.items() if at is not None
     ]
     lines = [", ".join(known)] if known else []
-    accepted = ", ".join(map(str, job["accepted_rc"]))
-    lines.append(f"limit {duration(job['limit_s'])}, accepted rc {accepted}")
+    accepted = rc_codes(job["accepted_rc"])
+    lines.append(f"limit {duration(job['limit_s'])}, accepted rc: {accepted}")
     if job["attempts"] > 1:
         lines.append(f"{job['attempts']} attempts; this is the output of the last one")
     for wait in job["awaited_by"][:MOST_TESTS]:

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..model import Check, Output, Result, State
+from ..model import ANY_RC, Check, Output, Result, State
 
 TAIL_LINES = 20
 TAIL_CHARACTERS = 4000
@@ -39,7 +39,7 @@ def hint_for(rc: int) -> str:
 class Verdict:
     """How a job stands for one test that awaits it.
 
-    ``accepted``: the exit codes that this test takes, None for any. ``waited_s``: how long the test
+    ``accepted``: the exit codes that this test takes. ``waited_s``: how long the test
     has waited for it; where ``result`` is None its patience was over. ``kept``: where the job's
     files were left on the target, empty if they were not.
     """
@@ -48,7 +48,7 @@ class Verdict:
     host: str
     state: State
     result: Result | None = None
-    accepted: frozenset[int] | None = frozenset({0})
+    accepted: frozenset[int] = frozenset({0})
     waited_s: float | None = None
     kept: str = ""
 
@@ -57,7 +57,7 @@ class Verdict:
         result = self.result
         if result is None or result.state not in (State.SUCCEEDED, State.FAILED):
             return False
-        return self.accepted is None or result.rc in self.accepted
+        return result.rc in self.accepted
 
 
 def failure(verdicts: Sequence[Verdict], others: Sequence[Verdict] = ()) -> str:
@@ -83,13 +83,16 @@ def headline(verdict: Verdict) -> str:
 
 def _accepted_note(verdict: Verdict) -> str:
     accepted, own = verdict.accepted, verdict.check.rc
-    if accepted is not None and accepted != own:
-        return f" (accepted by this test's mark: {_codes(accepted)}; by the check: {_codes(own)})"
-    return "" if accepted in (None, {0}) else f" (accepted: {_codes(accepted or ())})"
+    if accepted != own:
+        return (
+            f" (accepted by this test's mark: {rc_codes(accepted)}; by the check: {rc_codes(own)})"
+        )
+    return "" if accepted == {0} else f" (accepted: {rc_codes(accepted)})"
 
 
-def _codes(codes: Iterable[int]) -> str:
-    return ", ".join(map(str, sorted(codes)))
+def rc_codes(codes: Iterable[int]) -> str:
+    """Return accepted exit codes for people."""
+    return "any" if ANY_RC.issubset(codes) else ", ".join(map(str, sorted(codes)))
 
 
 def duration(seconds: float | None) -> str:

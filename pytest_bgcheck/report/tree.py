@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ..model import Check
 from ..plan import Durations, HostT, PlannedJob, past_s
-from .text import count, duration, one_line
+from .text import count, duration, one_line, rc_codes
 
 
 def tree(
@@ -38,7 +38,7 @@ def tree(
 def _check(check: Check) -> str:
     limits = f"timeout={check.timeout_s:g}"
     if check.rc != {0}:
-        limits += f" rc={','.join(map(str, sorted(check.rc)))}"
+        limits += f" rc={rc_codes(check.rc).replace(' ', '')}"
     if check.retry_every_s is not None:
         limits += f" retry_every={check.retry_every_s:g}"
     return f"<Check {check.name}> {limits}: {one_line(check.command)}"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..arguments import CHECK_ROWS, CheckArguments, make_check, refuse_unknown, show_arguments
+from ..arguments import CHECK_ROWS, CheckArguments, make_check, show_arguments
 from ..errors import WrongUse
 from ..target.job import Job
 from .lookup import find
@@ -44,7 +44,6 @@ class Bgcheck:
         :param host: a hostspec or a testinfra Host; default: the local one.
         """
         __tracebackhide__ = True  # pytest would show the arguments, and ``env`` may be secret
-        refuse_unknown("Bgcheck.start", CHECK_ROWS, arguments)
         try:
             check = make_check(
                 name,

@@ -123,7 +123,7 @@ class _Wait:
     def _verdict(self, record: Record, awaited: Awaited, now: float) -> text.Verdict:
         waited_s = self._waited_s(record.key, now)
         check = record.spec.check
-        accepted = check.rc if awaited.rc is None else (awaited.rc or None)
+        accepted = check.rc if awaited.rc is None else awaited.rc
         host, kept = record.target.label, ""
         if self._session.settings.keep and record.target.directory:
             kept = f"{record.target.path}/{record.spec.id}/ on {host}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import os
 import sys
 import weakref
@@ -9,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from ..arguments import CHECK_ROWS, CheckArguments, make_check, refuse_unknown, show_arguments
+from ..arguments import CHECK_ROWS, CheckArguments, make_check, show_arguments
 from ..compat.pytest import is_of_pytest
 from ..errors import WrongUse
 from ..model import Check
@@ -36,6 +37,7 @@ class Declaration:
 
     given_name: str | None  # by name=; else the check has the name of its variable
     command: object
+    surplus: tuple[object, ...]  # what was given by position behind the command
     host: object
     arguments: CheckArguments = field(repr=False)
     file: str
@@ -53,10 +55,19 @@ class Declaration:
     def to_check(self, name: str, timeout_s: float) -> Check:
         """Return the check that is declared under a fixture's name. Raises WrongUse."""
         try:
+            if self.surplus:
+                raise WrongUse(
+                    f"only the command is given by position, and {len(self.surplus)} more"
+                    f" {'was' if len(self.surplus) == 1 else 'were'}: write another name than the"
+                    " variable's as name=..., and the words of one command as a list"
+                )
             if name in RESERVED:
                 raise WrongUse(f"name must not be {name!r}: checks need the fixture of that name")
-            if not isinstance(name, str) or not name.isidentifier():
-                raise WrongUse(f"name must be an identifier, not {name!r}")
+            if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+                raise WrongUse(
+                    f"name must be an identifier, since a test takes the fixture of that name as a"
+                    f" parameter, not {name!r}"
+                )
             return make_check(
                 name,
                 self.command,
@@ -72,7 +83,7 @@ class Declaration:
 @show_arguments(CHECK_ROWS, CheckArguments)
 def background_check(
     command: str | Sequence[str | os.PathLike[str]] | None = None,
-    *,
+    *surplus: NoReturn,
     name: str | None = None,
     host: str | Sequence[str] | None = None,
     **arguments: Unpack[CheckArguments],
@@ -90,10 +101,9 @@ def background_check(
         each; default: the awaiting test's host.
     """
     __tracebackhide__ = True  # pytest would show the arguments, and ``env`` may be secret
-    refuse_unknown("background_check", CHECK_ROWS, arguments)
     caller = sys._getframe(1)
     place = caller.f_code.co_filename, caller.f_lineno
-    declaration = Declaration(name, command, host, arguments, *place)
+    declaration = Declaration(name, command, surplus, host, arguments, *place)
 
     # An unpinned check requests host, so that testinfra parametrizes the test as usual. The scopes
     # are the widest possible: testinfra's host is a fixture of the module.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_bgcheck.model import Check, Output, Result, State
+from pytest_bgcheck.model import ANY_RC, Check, Output, Result, State
 from pytest_bgcheck.report import text
 from pytest_bgcheck.report.text import Verdict
 
@@ -59,7 +59,7 @@ def test_output_cannot_command_a_terminal(output: str) -> None:
 def test_any_code_is_good_only_if_the_command_ended_by_itself() -> None:
     for state in State:
         rc = 7 if state in (State.SUCCEEDED, State.FAILED) else None
-        any_code = Verdict(CHECK, "h", state, Result(state, rc), accepted=None)
+        any_code = Verdict(CHECK, "h", state, Result(state, rc), accepted=ANY_RC)
         assert any_code.good == (rc == 7)
 
 

@@ -10,28 +10,53 @@ WRONG = [
     ("", "exactly one of command and script must be given"),
     ("'true', script='x'", "exactly one of command and script must be given, not both"),
     ("script='nowhere.sh'", "script cannot be read: *nowhere.sh: No such file"),
+    ("script='~/x.sh'", "script='~/x.sh' would be taken literally: write script=pathlib.Path('~/"),
     ("'true', args=['x']", "args go with script"),
     ("''", "command must not be empty"),
     ("[]", "command must name a program"),
-    ("['a', 3]", "command must be a string or a sequence of strings without NUL, got 3"),
+    ("['a', 3]", "command must be a string or a sequence of strings, but command[[]1] is int 3"),
+    ("{'a', 'b'}", "command must be a string or a sequence of strings, not set"),
+    ("Path('/opt/x')", "command must be a string or *, not PosixPath '/opt/x': write [[]'/opt/x']"),
+    ("'a', 'b'", "only the command is given by position, and 1 more was: write another name than"),
+    ("'true', tiemout=3", "a check has no argument 'tiemout': did you mean 'timeout'[?]"),
+    ("'true', xyz=3", "a check has no argument 'xyz': it takes command, name, host, timeout, "),
     ("'true', timeout=-1", "timeout must be more than 0 seconds, not -1"),
-    ("'true', timeout='5'", "timeout must be a number of seconds or a timedelta, not '5'"),
+    ("'true', timeout='5'", "timeout must be *, not str '5': write 5"),
+    ("'true', timeout='5 s'", "timeout must be a number of seconds or a timedelta, not str '5 s'"),
+    ("'true', timeout=True", "timeout must be a number of seconds or a timedelta, not bool True"),
     ("'true', timeout=float('nan')", "timeout must be a number of seconds"),
     ("'true', timeout=1e9", "timeout must be at most 864000 seconds"),
     ("'true', grace=-1", "grace must be 0 or more seconds, not -1"),
     ("'true', retry_every=0", "retry_every must be more than 0 seconds"),
-    ("'true', rc=256", "rc must be one or more exit codes from 0 to 255, not 256"),
+    ("'true', retry_every=5, rc=None", "retry_every contradicts rc=None"),
+    (
+        "'true', rc=256",
+        "rc must be one or more exit codes from 0 to 255, or None for any, not int 2",
+    ),
+    ("'true', rc='2'", "rc must be one or more exit codes *, not str '2': write 2"),
+    ("'true', rc=2.0", "rc must be one or more exit codes *, not float 2.0: write 2"),
     ("'true', rc=[]", "rc must have at least one exit code"),
-    ("'true', rc=True", "rc must be one or more exit codes"),
-    ("'true', env=['A']", "env must be a mapping"),
+    ("'true', rc=True", "rc must be one or more exit codes *, not bool True"),
+    ("'true', env=['A']", "env must be a mapping of names to strings, not list: write env={'NAME'"),
     ("'true', env={'A-B': 'x'}", "env must have names of letters, digits and underscores"),
-    ("'true', env={'A': 1}", r"env[[]'A'[]] must be a string"),
-    ("'true', sudo='yes'", "sudo must be True or False"),
+    ("'true', env={'PORT': 80}", "env[[]'PORT'] must be a string, not int: quote its value, or"),
+    ("'true', env={'A': None}", "env[[]'A'] must be a string, not None: leave it out"),
+    ("'true', sudo='yes'", "sudo must be True or False, not str 'yes'"),
+    ("'true', sudo=1", "sudo must be True or False, not int 1"),
     ("'true', sudo=False, sudo_user='x'", "sudo_user='x' contradicts sudo=False"),
+    ("'true', sudo_user=1000", "sudo_user must be a string, not int 1000"),
     ("'true', output_limit=0", "output_limit must be a positive number"),
-    ("'true', name='a b'", "name must be an identifier, not 'a b'"),
-    ("'true', name=3", "name must be an identifier, not 3"),
-    ("'true', cwd=3", "cwd must be a string, not 3"),
+    ("'true', output_limit=True", "output_limit must be a whole number of bytes, not bool True"),
+    ("'true', output_limit=1e6", "output_limit must be *, not float 1000000.0: write 1000000"),
+    (
+        "'true', unawaited=False",
+        "unawaited must be one of 'warn', 'fail', 'ignore', not bool False",
+    ),
+    ("'true', name='a b'", "name must be an identifier, since a test takes *, not 'a b'"),
+    ("'true', name='class'", "name must be an identifier, since a test takes *, not 'class'"),
+    ("'true', name=3", "name must be an identifier, since a test takes *, not 3"),
+    ("'true', cwd=3", "cwd must be a string, not int 3"),
+    ("'true', cwd='~/x'", "cwd='~/x' would be taken literally, for no shell reads it: write the"),
     ("'true', name='host'", "name must not be 'host': checks need the fixture of that name"),
     ("'x' * 200000", "command is too long: a program takes 131,071 bytes in one word"),
 ]
@@ -42,9 +67,10 @@ def test_each_wrong_declaration_is_told_by_one_usage_error(pytester: pytest.Pyte
     declared = [
         f"check{n} = background_check({arguments})" for n, (arguments, _) in enumerate(WRONG)
     ]
-    result = run(pytester, conftest="\n".join(declared), test_it="def test(): pass")
+    head = "from pathlib import Path\n"
+    result = run(pytester, conftest=head + "\n".join(declared), test_it="def test(): pass")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    for line, (_, message) in enumerate(WRONG, 3):
+    for line, (_, message) in enumerate(WRONG, 4):
         result.stderr.fnmatch_lines([f"*conftest.py:{line}: background check *: {message}*"])
     result.stdout.no_fnmatch_line("*Traceback*")
 
@@ -62,7 +88,8 @@ def test_a_check_in_a_class_is_a_usage_error(pytester: pytest.Pytester) -> None:
     ("mark", "message"),
     [
         ("3", "the mark's arguments must be names of checks, not 3"),
-        ("'c', tiemout=3", "the mark takes rc and timeout, not tiemout"),
+        ("'c', tiemout=3", "the mark has no argument 'tiemout': did you mean 'timeout'[?]"),
+        ("'c', xyz=3", "the mark has no argument 'xyz': it takes rc, timeout"),
         ("'c', timeout=-1", "timeout must be more than 0 seconds"),
         ("'c', rc='x'", "rc must be one or more exit codes"),
     ],

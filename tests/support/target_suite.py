@@ -14,6 +14,7 @@ plain = background_check("echo out; echo err >&2; sleep 1")
 argv = background_check(["printf", "[%s]", "a b", "it's", '"$HOME" `id` \\n', "%s", "*", "ü€", ""])
 failing = background_check("echo no; exit 3")
 two_codes = background_check("exit 2", rc={0, 2})
+any_code = background_check("exit 7", rc=None)
 limited = background_check(
     "echo begun; sleep 98.7 & (setsid sleep 98.7 &) ; sleep 98.7", timeout=1, grace=1
 )
@@ -66,6 +67,11 @@ def test_the_mark_can_accept_any_code(failing: Job) -> None:
 @pytest.mark.bgcheck("two_codes")
 def test_several_codes_can_be_accepted(two_codes: Job) -> None:
     assert two_codes.rc == 2
+
+
+@pytest.mark.bgcheck("any_code")
+def test_a_check_can_accept_any_code(any_code: Job) -> None:
+    assert (any_code.state, any_code.rc) == (State.SUCCEEDED, 7)
 
 
 def test_the_limit_holds_for_the_whole_tree(host: Any, limited: Job) -> None:
