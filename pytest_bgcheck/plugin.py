@@ -215,6 +215,9 @@ def _leave_to_parent(config: pytest.Config) -> None:
 
 def _start(ours: Session) -> None:
     """Start the planned jobs, and from now on whatever is asked for."""
+    # Not by the first test that waits: what a test imports while it fakes files is thrown away.
+    from .run import verdicts  # noqa: F401
+
     whole_run = ours.config.stash.get(WHOLE_RUN, None)
     if whole_run is not None:
         whole_run.termination.install()

@@ -13,14 +13,12 @@ nothing.
 from __future__ import annotations
 
 import fcntl
-import io
-import os
 import pickle
-import tempfile
 from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
 from .. import log
+from ..originals import io, os, tempfile
 from ..wire import Reader, plain
 from .link import Link
 from .messages import InternalError, JobsOnTarget, SessionMessage, TargetUsed
@@ -31,7 +29,7 @@ class MessageFile:
     """The messages of this process' forked children to it, in a file without a name."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+        self._file = tempfile.TemporaryFile(buffering=0)
         self._read = 0
         # So that each message is written whole, although several children write.
         flags = fcntl.fcntl(self._file, fcntl.F_GETFL)

@@ -11,18 +11,14 @@ when the time is over.
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import re
 import selectors
 import signal
-import subprocess
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from testinfra.backend.base import BaseBackend, CommandResult
@@ -37,6 +33,7 @@ from ..compat.testinfra import (
     result_in,
 )
 from ..errors import TargetError, Unreachable
+from ..originals import io, os, subprocess, tempfile
 from . import causes, requests
 from .sharing import SharedConnection
 from .transport import Answer
@@ -74,14 +71,37 @@ SUBPROCESS = frozenset(
 """testinfra's names of the backends that run a local program for each call."""
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What a program is started in. A call must not depend on what the test that runs just now has
+    done to them: a wait may need the login's ssh agent, or a configuration by a relative path.
+
+    ``directory`` None: there is none any more.
+    """
+
+    environment: Mapping[str, str] = field(repr=False)
+    directory: str | None
+
+    @classmethod
+    def now(cls) -> Surroundings:
+        try:
+            directory = os.getcwd()
+        except OSError:
+            directory = None
+        return cls(dict(os.environ), directory)
+
+
 class Connection:
     """A private copy of a backend, for one call at a time.
 
     ``become``: the sudo settings of an Ansible inventory count. ``abrupt``: see `HostTransport`.
     """
 
-    def __init__(self, backend: BaseBackend, become: bool, abrupt: bool) -> None:
+    def __init__(
+        self, backend: BaseBackend, become: bool, abrupt: bool, surroundings: Surroundings
+    ) -> None:
         self._abrupt = abrupt
+        self._surroundings = surroundings
         try:
             delegate = delegate_of(backend)
         except Exception as error:
@@ -121,7 +141,8 @@ class Connection:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for pytest, and no password can be asked for
-            env={**os.environ, **quiet},
+            env={**self._surroundings.environment, **quiet},
+            cwd=self._surroundings.directory,
         ) as process:
             self._process = process
             try:
@@ -179,7 +200,8 @@ def _own_log(backend: Any, enabled: bool) -> Iterator[Callable[[], bytes]]:
 
     def read() -> bytes:
         try:
-            return Path(path).read_bytes()[-_LOG_KEPT:]
+            with io.open(path, "rb") as file:
+                return file.read()[-_LOG_KEPT:]
         except OSError:
             return b""
 

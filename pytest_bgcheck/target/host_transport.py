@@ -9,7 +9,7 @@ from testinfra.backend.base import BaseBackend
 
 from ..errors import Unreachable
 from . import causes
-from .connection import SUBPROCESS, Connection, as_user, in_short_words
+from .connection import SUBPROCESS, Connection, Surroundings, as_user, in_short_words
 from .sharing import SharedConnection
 from .transport import Answer
 
@@ -18,12 +18,13 @@ class HostTransport:
     """Calls over a testinfra backend, as the user that its settings or ``sudo`` say.
 
     ``abrupt``: this process may end in the middle of a call, so nothing may be made that would
-    stay: no shared connection, no file.
+    stay: no shared connection, no file. All programs run in the ``surroundings`` of its beginning.
     """
 
     def __init__(
         self, backend: BaseBackend, sudo: bool | None, sudo_user: str | None, abrupt: bool = False
     ) -> None:
+        self._surroundings = Surroundings.now()
         self._backend = backend
         self._sudo = backend.sudo if sudo is None else sudo
         self._sudo_user = backend.sudo_user if sudo is None else sudo_user
@@ -63,7 +64,7 @@ class HostTransport:
             connection = (
                 self._idle.pop()
                 if self._idle
-                else Connection(self._backend, self._become, self._abrupt)
+                else Connection(self._backend, self._become, self._abrupt, self._surroundings)
             )
             self._busy.add(connection)
         try:

@@ -1,18 +1,19 @@
-"""Which computer this is. Imports nothing of the package."""
+"""Which computer this is."""
 
 from __future__ import annotations
 
 import functools
-import os
 import socket
-from pathlib import Path
+
+from ..originals import io, os
 
 
 @functools.cache
 def here() -> str:
     """Return which computer this is, and which user: whose the local host is."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        with io.open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            boot = file.read().strip()
     except OSError:
         boot = ""
     return f"{os.getuid()}@{socket.gethostname()}/{boot}"

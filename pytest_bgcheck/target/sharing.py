@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any
 
 from ..compat.testinfra import ssh_command
+from ..originals import os, subprocess, tempfile
 
 _LONGEST = 104 - len("/0123.0123456789abcdef") - 1
 """Characters of a socket's directory. ssh first makes the socket with 17 characters more."""
@@ -47,7 +46,7 @@ class SharedConnection:
                 self._decided = True
                 if _shares_none(backend):
                     self._directory = _directory()
-            elif self._directory is not None and not self._directory.is_dir():
+            elif self._directory is not None and not os.access(self._directory, os.W_OK):
                 # Somebody has removed it, and ssh fails where it cannot make its socket.
                 self._directory = _directory()
             if self._directory is not None:
@@ -116,5 +115,5 @@ def _directory() -> Path | None:
         return None  # each call connects
     if re.fullmatch(r"[\w./-]+", directory, re.ASCII) and len(directory) <= _LONGEST:
         return Path(directory)
-    shutil.rmtree(directory, ignore_errors=True)
+    os.rmdir(directory)
     return None

@@ -1,8 +1,10 @@
 """One call over a testinfra backend: bounded, whatever the backend does."""
 
 import logging
+import os
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,6 +49,23 @@ def test_a_program_that_does_not_end_is_killed_in_time(on_output: Any) -> None:
     with pytest.raises(Unreachable, match="no answer in 1 s"):
         call(local(), "sleep 93.7", 1, on_output=on_output)
     assert time.monotonic() - begun < 30
+
+
+def test_a_call_runs_in_the_surroundings_that_its_transport_was_made_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before, gone = tmp_path / "before", tmp_path / "gone"
+    before.mkdir()
+    gone.mkdir()
+    monkeypatch.chdir(before)
+    monkeypatch.setenv("VALUE", "of the login")
+    way = local()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setattr(os, "environ", {"VALUE": "of a test"})
+    said = call(way, 'echo "$VALUE"; pwd').stdout.decode().splitlines()
+    assert said == ["of the login", str(before)]
+    assert call(local(), "echo here").stdout == b"here\n"
 
 
 def test_a_backend_that_does_not_return_is_not_waited_for() -> None:

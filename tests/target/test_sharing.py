@@ -15,6 +15,7 @@ from support.machines.machine import wait_until
 from support.machines.processes import with_argument
 from support.scripted_transport import question
 
+from pytest_bgcheck import originals
 from pytest_bgcheck.errors import Unreachable
 from pytest_bgcheck.target.host_transport import HostTransport
 from pytest_bgcheck.target.transport import ask
@@ -24,7 +25,7 @@ from pytest_bgcheck.target.transport import ask
 def own_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Yield the directory for temporary files, short enough for a socket."""
     with tempfile.TemporaryDirectory(prefix="bgc-", dir="/tmp") as directory:
-        monkeypatch.setattr(tempfile, "tempdir", directory)
+        monkeypatch.setattr(originals.tempfile, "tempdir", directory)
         yield Path(directory)
 
 
@@ -80,7 +81,7 @@ def test_where_no_socket_fits_each_call_connects(
 ) -> None:
     long = own_tmp / ("long" * 25)
     long.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    monkeypatch.setattr(originals.tempfile, "tempdir", str(long))
     before = ssh_server.connections()
     calls = transport(ssh_server)
     calls.call("true", 20)

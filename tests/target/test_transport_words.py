@@ -14,7 +14,7 @@ from support.machines.machine import wait_until
 from support.machines.processes import kill_tree, with_argument
 from support.scripted_transport import Scripted, Step, ended, question, started
 
-from pytest_bgcheck import State
+from pytest_bgcheck import State, originals
 from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.errors import BadReply, Gone, Refused, TargetError, Unreachable
 from pytest_bgcheck.target import recovery, runner
@@ -254,7 +254,7 @@ def test_ssh_that_is_refused_says_so_and_leaves_no_log(
     server: SSHServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr(originals.tempfile, "tempdir", None)
     key = tmp_path / "key"
     shutil.copy("/dev/null", key)
     host = testinfra.get_host(

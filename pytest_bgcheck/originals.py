@@ -1,0 +1,49 @@
+"""What is needed of the standard library while tests run, in copies that no test replaces.
+
+A test may fake files or processes while calls to targets go on in threads. pyfakefs and
+pytest-subprocess replace what they find in the modules of `sys.modules`, and ``mock.patch`` an
+attribute of such a module. The copies here are in none of these, and bear no name that is looked
+for. They are made when a room of a target is first imported.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+
+def _with_same_names(name: str) -> ModuleType:
+    """Return a module that has what another has now. It suits modules written in C, and ``os``,
+    whose ``environ`` must stay the one that there is."""
+    copy = ModuleType(f"{__name__}.{name}")
+    names = vars(importlib.import_module(name))
+    vars(copy).update({key: names[key] for key in names if not key.startswith("__")})
+    return copy
+
+
+def _made_anew(name: str) -> ModuleType:
+    """Return a module written in Python whose functions use nothing but copies."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.loader is not None
+    copy = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(copy)
+    for key, value in list(vars(copy).items()):
+        if isinstance(value, ModuleType):
+            setattr(copy, key, _with_same_names(value.__name__))
+    return copy
+
+
+if TYPE_CHECKING:
+    import io
+    import os
+    import subprocess
+    import tempfile
+else:
+    io = _with_same_names("io")
+    os = _with_same_names("os")
+    subprocess = _made_anew("subprocess")
+    tempfile = _made_anew("tempfile")
+
+__all__ = ["io", "os", "subprocess", "tempfile"]
