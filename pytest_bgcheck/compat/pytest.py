@@ -22,6 +22,17 @@ def fixture_definitions(item: pytest.Item, name: str) -> Sequence[pytest.Fixture
     return item.session._fixturemanager.getfixturedefs(name, item) or ()
 
 
+def closure_definitions(item: pytest.Item) -> Iterator[pytest.FixtureDef[Any]]:
+    """Yield all fixtures that an item can need by what was collected, also overridden ones.
+
+    Why: in public there are their names only, and to look each up takes long in a large suite.
+    """
+    info = getattr(item, "_fixtureinfo", None)
+    if info is not None:  # a plugin's own kind of item may have no fixtures
+        for definitions in info.name2fixturedefs.values():
+            yield from definitions
+
+
 def active_fixtures(item: pytest.Item) -> Mapping[str, pytest.FixtureDef[Any]]:
     """Return the fixtures that an item has requested so far, by name.
 

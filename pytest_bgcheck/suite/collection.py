@@ -19,6 +19,7 @@ from ..model import Check
 from ..target import hosts, requests
 from ..target.hosts import HostRef
 from .declaration import SITES, Declaration, declaration_of_fixture, visible_declarations
+from .misuse import declarations_in_marks, forgotten_parameters, misspelt_marks
 from .unreachable import check_name, unreachable_messages
 
 
@@ -51,13 +52,18 @@ class Collection:
     def collect(self, items: Sequence[pytest.Item]) -> None:
         """Find the checks of each item. Raises pytest.UsageError that names all that is wrong."""
         problems = list(unreachable_messages(self._config, items))
+        names: dict[Declaration, str] = {}
         for space, name, declaration in visible_declarations(self._config, items):
+            names[declaration] = name
             try:
                 if isinstance(space, type):
                     raise WrongUse(declaration.in_class(name, space.__name__))
                 check_size(self.check_of(declaration, name), declaration.place(name))
             except WrongUse as error:
                 problems.append(str(error))
+        problems += forgotten_parameters(items)
+        problems += declarations_in_marks(items, names)
+        problems += misspelt_marks(self._config, items, names.values())
         for item in items:
             if problems:
                 break

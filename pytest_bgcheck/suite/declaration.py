@@ -116,7 +116,13 @@ def background_check(
     function = unpinned if host is None else pinned
     script = arguments.get("script")
     function.__doc__ = f"The background check {command if script is None else script!r}."
-    fixture = pytest.fixture(scope="module" if host is None else "session", name=name)(function)
+    fixture = pytest.fixture(
+        scope="module" if host is None else "session",
+        name=None if name == "request" else name,  # pytest's own message has no place
+    )(function)
+    # ``mark.bgcheck(webapp)`` would mark the fixture, as a decorator does a function that has a
+    # name. This makes it a mark with an argument, which is told at collection.
+    fixture.__name__ = "<lambda>"
     # On the function for whoever finds it by name, on the fixture for whoever reads the module.
     vars(function)[_KEY] = vars(fixture)[_KEY] = declaration
     _record_site(declaration, function, caller)

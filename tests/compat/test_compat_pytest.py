@@ -13,6 +13,7 @@ from pytest_bgcheck.compat.pytest import (
     begin_line,
     begins_lines,
     capture_off,
+    closure_definitions,
     end_line,
     fixture_definitions,
     fixtures_being_set_up,
@@ -70,13 +71,22 @@ def test_the_fixtures_that_an_item_has_requested_are_known(pytester: pytest.Pyte
         pytester.runpytest_inprocess().assert_outcomes(passed=1)
 
 
+def test_the_fixtures_that_an_item_can_need_are_known(pytester: pytest.Pytester) -> None:
+    item = pytester.getitem(ASKING + "def test(own, request): pass", "test")
+    with needs("pytest", "Function._fixtureinfo.name2fixturedefs", closure_definitions):
+        names = [definition.argname for definition in closure_definitions(item)]
+    assert {"own", "middle"} <= set(names)
+
+
 def test_an_item_of_another_plugin_has_requested_nothing(pytester: pytest.Pytester) -> None:
     class Item(pytest.Item):
         def runtest(self) -> None:
             pass
 
     session = pytester.getitem("def test_func(): pass").session
-    assert active_fixtures(Item.from_parent(session, name="it")) == {}
+    item = Item.from_parent(session, name="it")
+    assert active_fixtures(item) == {}
+    assert not list(closure_definitions(item))
 
 
 def test_the_fixtures_that_are_being_set_up_are_known(pytester: pytest.Pytester) -> None:

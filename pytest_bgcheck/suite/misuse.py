@@ -1,0 +1,140 @@
+"""A declaration where its fixture or its name is meant, and marks that are ours but for a letter.
+
+A test that has forgotten the parameter ``webapp`` finds the module's ``webapp``, which is the
+declaration: ``assert webapp`` would pass whatever the check did. Where the code of a test or a
+fixture does so, it is known at collection. What the functions that they call do, `StandIn` tells.
+"""
+
+from __future__ import annotations
+
+import difflib
+import dis
+import inspect
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import CodeType, FunctionType
+
+import pytest
+
+from ..compat.pytest import closure_definitions, is_unittest
+from .declaration import Declaration, declaration_in_variable
+
+# --- a declaration where its fixture is meant -----------------------------------------------------
+
+
+def forgotten_parameters(items: Iterable[pytest.Item]) -> Iterator[str]:
+    """Yield a message for each test and each fixture whose code uses a declaration."""
+    seen: set[object] = set()
+    for item in items:
+        fixtures = (definition.func for definition in closure_definitions(item))
+        test = getattr(item, "obj", None)
+        for outer in (test, *fixtures):
+            function = getattr(outer, "__func__", outer)
+            if isinstance(function, FunctionType) and function not in seen:
+                seen.add(function)
+                inner = inspect.unwrap(function)
+                if isinstance(inner, FunctionType):
+                    yield from _message(inner, outer is test and is_unittest(item))
+
+
+def _message(function: FunctionType, in_testcase: bool) -> Iterator[str]:
+    lines: list[int] = []
+    fixtures: dict[str, str] = {}  # by variable
+    for code in _with_inner(function.__code__):
+        for variable in code.co_names:
+            declaration = declaration_in_variable(function.__globals__.get(variable))
+            used_in = [] if declaration is None else _lines_of_global(code, variable)
+            if declaration is not None and used_in:
+                fixtures[variable] = declaration.given_name or variable
+                lines += used_in
+    if fixtures:
+        code = function.__code__
+        are = "is the declaration here, not its fixture"
+        if len(fixtures) > 1:
+            are = "are the declarations here, not their fixtures"
+        way, name, taken = "the parameter is missing", code.co_name, list(code.co_varnames)
+        del taken[code.co_argcount + code.co_kwonlyargcount :]
+        if in_testcase:
+            way, name, taken = "a TestCase gets it by an autouse fixture", "give", ["self"]
+        parameters = ", ".join(dict.fromkeys([*taken, *fixtures.values()]))
+        yield (
+            f"{code.co_filename}:{min(lines)}: {' and '.join(fixtures)} {are}:"
+            f" {way}, as in def {name}({parameters})"
+        )
+
+
+def _with_inner(code: CodeType) -> Iterator[CodeType]:
+    """Yield a function's code and that of the functions and comprehensions in it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _with_inner(constant)
+
+
+def _lines_of_global(code: CodeType, variable: str) -> list[int]:
+    """Return the lines in which code reads a global variable, and not an attribute of that name."""
+    found, line = [], code.co_firstlineno
+    starts = dict(dis.findlinestarts(code))
+    for instruction in dis.get_instructions(code):
+        line = starts.get(instruction.offset) or line
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME") and instruction.argval == variable:
+            found.append(line)
+    return found
+
+
+# --- marks ----------------------------------------------------------------------------------------
+
+
+def declarations_in_marks(
+    items: Iterable[pytest.Item], names: Mapping[Declaration, str]
+) -> Iterator[str]:
+    """Yield a message for each mark that was given a declaration, not its name."""
+    for place, mark in _marks(items):
+        given = [declaration_in_variable(argument) for argument in mark.args]
+        if mark.name in ("bgcheck", "usefixtures") and any(given):
+            words = [
+                argument if declaration is None else names.get(declaration, "...")
+                for argument, declaration in zip(mark.args, given, strict=True)
+            ]
+            yield (
+                f"{place}: the mark takes the names of checks, not the declarations: write"
+                f" mark.{mark.name}({', '.join(map(repr, words))})"
+            )
+
+
+def misspelt_marks(
+    config: pytest.Config, items: Iterable[pytest.Item], checks: Collection[str]
+) -> Iterator[str]:
+    """Yield a message for each mark that looks like ours: its test would wait for nothing.
+
+    A mark that is registered, in the ini setting ``markers`` or by a plugin, is somebody's own.
+    ``checks``: the names of the declared checks.
+    """
+    registered = {re.split(r"[:(]", line)[0].strip() for line in config.getini("markers")}
+    for place, mark in _marks(items):
+        if mark.name not in registered and _looks_like_ours(mark, checks):
+            yield (
+                f"{place}: there is no mark {mark.name!r}, so that this awaits nothing: did"
+                " you mean 'bgcheck'? (Register a mark of your own in the ini setting 'markers'.)"
+            )
+
+
+def _looks_like_ours(mark: pytest.Mark, checks: Collection[str]) -> bool:
+    word = mark.name.lower().replace("_", "")
+    likeness = max(
+        difflib.SequenceMatcher(None, word, ours).ratio() for ours in ("bgcheck", "backgroundcheck")
+    )
+    if any(isinstance(argument, str) and argument in checks for argument in mark.args):
+        return likeness >= 0.6
+    return likeness >= 0.9 or sorted(word) == sorted("bgcheck")
+
+
+def _marks(items: Iterable[pytest.Item]) -> Iterator[tuple[str, pytest.Mark]]:
+    """Yield each mark with the test (without parameters), class or module that it stands at."""
+    seen: set[int] = set()
+    for item in items:
+        for node in item.listchain():
+            if id(node) not in seen:
+                seen.add(id(node))
+                for mark in node.own_markers:
+                    yield node.nodeid.partition("[")[0], mark
