@@ -182,7 +182,7 @@ def _collect_checks(session: pytest.Session) -> Session | None:
 
         ours.link.tell(WrongSuite(str(error)))
         raise
-    if config.stash[SESSION] is None:
+    if _session(config) is None:
         _register(ours)
     return ours
 
@@ -244,13 +244,24 @@ def _link(config: pytest.Config, settings: options.Settings) -> Link:
     return LocalLink(whole.ledger, whole.durations(), whole.idle, whole.unexpected.append)
 
 
-def _new_whole_run(
-    config: pytest.Config, settings: options.Settings, only_process: bool = True
+def _new_whole_run(config: pytest.Config, settings: options.Settings) -> WholeRun:
+    whole_run = _make_whole_run(config, settings, only_process=True)
+    _begin(config, whole_run)
+    return whole_run
+
+
+def _make_whole_run(
+    config: pytest.Config, settings: options.Settings, *, only_process: bool
 ) -> WholeRun:
     from .run.whole_run import WholeRun
 
-    config.stash[WHOLE_RUN] = WholeRun(config, settings, config.stash[STARTED_AT], only_process)
-    return config.stash[WHOLE_RUN]
+    started_at = config.stash.get(STARTED_AT, None) or unix_s()
+    return WholeRun(config, settings, started_at, only_process)
+
+
+def _begin(config: pytest.Config, whole_run: WholeRun) -> None:
+    config.stash[WHOLE_RUN] = whole_run
+    whole_run.begin()
 
 
 @pytest.hookimpl(specname="pytest_runtestloop", wrapper=True, tryfirst=True)
@@ -296,6 +307,9 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     try:
         return (yield)
     finally:
+        if controller is not None:
+            controller.session_ended = True
+            controller.begin_if_used()
         # Only now have the fixtures of the session ended, which may have made it or used it.
         ours, whole_run = _session(session.config), stash.get(WHOLE_RUN, None)
         if ours is not None or whole_run is not None:
@@ -319,11 +333,15 @@ def pytest_terminal_summary(
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    whole_run = config.stash.get(WHOLE_RUN, None)
-    if whole_run is not None:
+    whole_run, controller = config.stash.get(WHOLE_RUN, None), config.stash.get(CONTROLLER, None)
+    if controller is not None and not controller.session_ended:
         from .run import ending
 
-        ending.unconfigure(config, whole_run, config.stash.get(CONTROLLER, None))
+        ending.end_workers(controller)
+    elif whole_run is not None:
+        from .run import ending
+
+        ending.report(config, whole_run)
 
 
 # --- the xdist controller -------------------------------------------------------------------------
@@ -333,18 +351,29 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     from .workers.controller import Controller
 
-    whole_run = _new_whole_run(config, options.from_config(config), only_process=False)
-    whole_run.termination.install()
-    controller = config.stash[CONTROLLER] = Controller(config, whole_run)
+    settings = options.from_config(config)
+    whole_run = _make_whole_run(config, settings, only_process=False)
+
+    if settings.reports:
+        _begin(config, whole_run)  # they also tell of a suite without checks
+
+    def tests_use_checks() -> None:
+        if WHOLE_RUN not in config.stash:
+            _begin(config, whole_run)
+        whole_run.termination.install()
+
+    controller = config.stash[CONTROLLER] = Controller(config, whole_run, tests_use_checks)
     config.pluginmanager.register(controller, "bgcheck-controller")
 
 
-@pytest.hookimpl(optionalhook=True)
+@pytest.hookimpl(optionalhook=True, trylast=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    # Behind those of other plugins and of the suite, before xdist's own: the first one counts.
     from .compat.xdist import too_old
 
-    if too_old():
-        return None  # a worker says so, if its tests use checks
+    controller = config.stash.get(CONTROLLER, None)
+    if controller is None or too_old():
+        return None  # of a version that is too old a worker says so, if its tests use checks
     from .workers.scheduling import scheduler
 
-    return scheduler(config, log, config.stash[CONTROLLER].awaiting)
+    return scheduler(config, log, controller.awaiting)

@@ -51,10 +51,13 @@ class Workers(Protocol):
     """What the end needs of the xdist controller.
 
     ``idle_since_s``: since when no worker has had a test left, by the monotonic clock, else None.
+    ``session_ended``: pytest has come to the end of its session.
     """
 
     run_id: str
+    whole_run: WholeRun
     idle_since_s: float | None
+    session_ended: bool
 
     def shut_down(self) -> None:
         """End the workers that xdist has started."""
@@ -81,15 +84,18 @@ def finish(
         _close(whole_run, session)
 
 
-def unconfigure(config: pytest.Config, whole_run: WholeRun, workers: Workers | None) -> None:
-    """Step 6, or what takes its place."""
+def report(config: pytest.Config, whole_run: WholeRun) -> None:
+    """Step 6."""
     if whole_run.ended_session is not None:
         _report(config, whole_run, int(whole_run.ended_session.exitstatus or 0))
-    elif workers is not None:
-        workers.shut_down()
-        _clean_for_workers(workers, whole_run, ask=False)
-        for line in whole_run.not_cleaned_up:
-            print(f"pytest-bgcheck: not cleaned up: {line}", file=sys.stderr)
+
+
+def end_workers(workers: Workers) -> None:
+    """What takes the place of step 6 where xdist could not start all workers."""
+    workers.shut_down()
+    _clean_for_workers(workers, workers.whole_run, ask=False)
+    for line in workers.whole_run.not_cleaned_up:
+        print(f"pytest-bgcheck: not cleaned up: {line}", file=sys.stderr)
 
 
 def _end_own_session(ours: Session, whole_run: WholeRun | None, *, ask: bool) -> None:

@@ -45,12 +45,17 @@ class WholeRun:
         self.cache = getattr(config, "cache", None)  # none with -p no:cacheprovider
         self.announcer = Announcer(config, self.ledger)
         self.progress: Progress | None = None
-        manager = config.pluginmanager
+        self._config = config
+        self._only_process = only_process
+
+    def begin(self) -> None:
+        """Take part in pytest's hooks from now on. Called by the main thread, once."""
+        config, manager = self._config, self._config.pluginmanager
         manager.register(Outcomes(self.ledger), "bgcheck-outcomes")
         manager.register(self.announcer, "bgcheck-announcer")
         reporter = manager.get_plugin("terminalreporter")
         if reporter is not None and config.get_verbosity() >= 0 and self.runs_tests:
-            self.progress = Progress(config, reporter, self.ledger, only_process)
+            self.progress = Progress(config, reporter, self.ledger, self._only_process)
             manager.register(self.progress, "bgcheck-progress")
 
     def durations(self) -> Durations:

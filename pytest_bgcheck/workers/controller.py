@@ -5,6 +5,9 @@ the hosts that are to be cleaned, and hints about what other workers have starte
 call: the targets decide, not the hints. What arrives is heard in execnet's receiver threads, which
 must not wait; so everything is sent by a thread of its own.
 
+Until a worker has said a word, no test uses checks, and the controller does nothing: it starts no
+thread, sends nothing, and leaves signals and reports alone.
+
 The controller cleans, once for all workers and whatever became of them. Only hosts that it cannot
 reach because they are of another place (the local host of a worker on another computer) are left to
 the last worker there.
@@ -15,6 +18,7 @@ Imports nothing of xdist.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,10 +39,23 @@ if TYPE_CHECKING:
 
 
 class Controller:
-    """The controller's part of a run: a plugin of its own."""
+    """The controller's part of a run: a plugin of its own.
 
-    def __init__(self, config: pytest.Config, whole_run: WholeRun) -> None:
-        self._whole_run = whole_run
+    ``on_use`` is called once, by the main thread, when a worker has said that its tests use checks.
+    ``session_ended``: pytest has come to the end of its session.
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        whole_run: WholeRun,
+        on_use: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.whole_run = whole_run
+        self._on_use = on_use
+        self._begun = False
+        self._used = False
+        self.session_ended = False
         self.awaiting: dict[str, None] = {}
         self._config = config
         self.run_id, self._salt = new_run()
@@ -72,12 +89,32 @@ class Controller:
                 index=index,
                 count=node.workerinput["workercount"],
                 place=here(),
-                durations={job: tuple(s) for job, s in self._whole_run.durations().items()},
+                durations={job: tuple(s) for job, s in self.whole_run.durations().items()},
                 jobs=tuple(messages.JobsOnTarget(key, *known) for key, known in self._jobs.items()),
             )
             node.workerinput["bgcheck"] = plain(setup)
-            self._outboxes[worker] = Outbox(channel, self._whole_run.unexpected.append)
+            self._outboxes[worker] = Outbox(channel, self.whole_run.unexpected.append)
         channel.setcallback(lambda message: self._heard(worker, message))
+
+    # Whatever xdist tells of a worker next, by its main thread: only that may handle signals.
+
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)
+    def pytest_xdist_node_collection_finished(self) -> None:
+        self.begin_if_used()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logstart(self) -> None:
+        self.begin_if_used()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self) -> None:
+        self.begin_if_used()
+
+    def begin_if_used(self) -> None:
+        """Take part in the run if a worker has said that its tests use checks."""
+        if self._used and not self._begun:
+            self._begun = True
+            self._on_use()
 
     def pytest_testnodedown(self, node: Any) -> None:
         worker = worker_id(node)
@@ -86,24 +123,25 @@ class Controller:
             self._places.pop(worker, None)
             self._outboxes.pop(worker, None)
             self._tell_if_tests_are_over()
-        self._whole_run.ledger.end_waits_of(worker, unix_s())
+        self.whole_run.ledger.end_waits_of(worker, unix_s())
         if self._wrong_suite:
             # xdist knows no more than that a worker has ended too early.
             raise pytest.UsageError(self._wrong_suite)
         self._stop_workers_if_stopping()  # Ctrl-C or pytest.exit in a worker
 
     def _heard(self, worker: str, message: object) -> None:
+        self._used = True
         try:
             with self._lock:
                 self._hear(worker, self._reader.read(message))
         except Exception as error:  # an error here would end execnet's receiver thread
             line = log.internal_error(f"a message of {worker}", error)
-            self._whole_run.unexpected.append(line)
+            self.whole_run.unexpected.append(line)
 
     def _hear(self, worker: str, message: messages.WorkerMessage) -> None:
         match message:
             case messages.InternalError():
-                self._whole_run.unexpected.append(f"{message.line} (worker {worker})")
+                self.whole_run.unexpected.append(f"{message.line} (worker {worker})")
             case messages.AwaitingTests():
                 self.awaiting.update(dict.fromkeys(message.tests))
             case messages.WrongSuite():
@@ -114,6 +152,8 @@ class Controller:
                 self._note_jobs(worker, message)
             case messages.WorkerPlace():
                 self._places[worker] = message.place
+                if self._stopped:
+                    self._outboxes[worker].put(messages.StopWaiting())
             case messages.NoTestLeft():
                 self._without_tests.add(worker)
                 self._tell_if_tests_are_over()
@@ -121,9 +161,9 @@ class Controller:
                 self._answer_what_to_clean(worker, message.place)
             case messages.Cleaned():
                 self._cleaned.update(message.targets)
-                self._whole_run.not_cleaned_up += message.not_cleaned_up
+                self.whole_run.not_cleaned_up += message.not_cleaned_up
             case event:
-                self._whole_run.ledger.tell(event)
+                self.whole_run.ledger.tell(event)
 
     def _note_jobs(self, worker: str, jobs: messages.JobsOnTarget) -> None:
         """Tell the other workers of jobs that this one has started, or attached to."""
@@ -168,8 +208,8 @@ class Controller:
         with self._lock:
             if not self._stopped:
                 self._stopped = True
-                for outbox in self._outboxes.values():
-                    outbox.put(messages.StopWaiting())
+                for worker in self._places:  # the others use no checks so far
+                    self._outboxes[worker].put(messages.StopWaiting())
 
     def shut_down(self) -> None:
         """End the workers that run, where xdist could not start all of them."""
@@ -186,7 +226,7 @@ class Controller:
         from ..target.records import Target
 
         targets = []
-        not_cleaned_up, base = self._whole_run.not_cleaned_up, self._whole_run.settings.dir
+        not_cleaned_up, base = self.whole_run.not_cleaned_up, self.whole_run.settings.dir
         for key, address in self._addresses.items():
             directory = self._jobs.get(key, (None,))[0]
             if address.place not in ("", here()):

@@ -27,15 +27,16 @@ class Channel(Protocol):
 class Outbox:
     """Sends in a thread of its own, in order; what cannot be sent any more is dropped.
 
-    A message that cannot be sent at all costs only itself, and is told to ``lost`` in a line.
+    The thread begins with the first message: a suite without checks has none. A message that cannot
+    be sent at all costs only itself, and is told to ``lost`` in a line.
     """
 
     def __init__(self, channel: Channel, lost: Callable[[str], None]) -> None:
         self._channel = channel
         self._lost = lost
         self._queue: queue.SimpleQueue[tuple[str, object] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="bgcheck-outbox", daemon=True)
-        self._thread.start()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     def put(self, message: WorkerMessage | ControllerMessage) -> None:
         try:
@@ -43,6 +44,13 @@ class Outbox:
             self._queue.put(plain(message))
         except Exception as error:
             self._bad(type(message).__name__, error)
+            return
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._work, name="bgcheck-outbox", daemon=True
+                )
+                self._thread.start()
 
     def _work(self) -> None:
         while (message := self._queue.get()) is not None:
@@ -59,4 +67,5 @@ class Outbox:
     def flush(self) -> None:
         """Send what there is, and end."""
         self._queue.put(None)
-        self._thread.join(FLUSH_S)
+        if self._thread is not None:
+            self._thread.join(FLUSH_S)

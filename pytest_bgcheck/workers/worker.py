@@ -28,7 +28,9 @@ class WorkerLink(Link):
         self._channel: Channel = workerinput["bgcheck_channel"]
         self._outbox = Outbox(self._channel, self._error)
         self._to_clean: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
-        self._outbox.put(messages.WorkerPlace(here()))
+        # That tests here use checks. Not by the outbox: it must arrive before xdist's own word that
+        # this worker has collected.
+        self._channel.send(plain(messages.WorkerPlace(here())))
 
     def tell(self, message: messages.SessionMessage) -> None:
         if isinstance(message, (messages.AwaitingTests, messages.WrongSuite)):

@@ -135,6 +135,27 @@ def test_a_run_that_stops_has_each_worker_wait_no_longer(run: Run) -> None:
     eventually(lambda: [worker.heard for worker in workers] == [["stop"], ["stop"]])
 
 
+def test_a_worker_whose_first_word_comes_after_the_stop_hears_of_it(run: Run) -> None:
+    run.controller.stop_workers()
+    assert Worker(run, "gw0").heard == ["stop"]
+
+
+def test_the_run_begins_once_and_only_when_a_worker_says_that_its_tests_use_checks() -> None:
+    begun: list[str] = []
+    run = Run()
+    controller = run.controller = Controller(
+        run.controller._config, run.controller.whole_run, lambda: begun.append("begun")
+    )
+    controller.pytest_xdist_node_collection_finished()
+    controller.pytest_runtest_logstart()
+    assert begun == []
+    Worker(run, "gw0")
+    assert begun == []  # only the main thread may begin
+    controller.pytest_runtest_logreport()
+    controller.pytest_xdist_node_collection_finished()
+    assert begun == ["begun"]
+
+
 def test_a_wrong_suite_is_a_usage_error_with_the_workers_words(run: Run) -> None:
     worker = Worker(run, "gw0")
     worker.link.tell(messages.WrongSuite("'c': timeout must be more"))
