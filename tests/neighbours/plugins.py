@@ -1,0 +1,97 @@
+"""The plugins that people use most: with which options each runs, and what it changes by intention.
+
+Left out: pytest-docker, pytest-ansible's containers and whatever else starts machines of its own;
+pytest-django and the like, which need a project of theirs; services (Report Portal), which need a
+server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CHECKS = "checks.py"
+"""The suite that runs beside each of them."""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A plugin.
+
+    ``suites``: what of `suites/` runs beside it, and `checks.py`. ``requirements``: what else is
+    installed. ``mark``: its name for MARK in the suites. ``copies``: how often each test runs.
+    ``workers``: False if it runs alone only, ``note`` says why. ``unsupported``: differences are
+    told, but fail nothing. ``quick``: it is in ``--quick``.
+    """
+
+    package: str
+    options: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+    mark: str = ""
+    copies: int = 1
+    workers: bool = True
+    unsupported: bool = False
+    note: str = ""
+    quick: bool = False
+
+
+NEIGHBOURS = (
+    Neighbour("pytest", note="no other plugin", quick=True),
+    Neighbour("allure-pytest", ("--alluredir=allure",)),
+    Neighbour("anyio", suites=("async_tests.py",), quick=True),
+    Neighbour("pytest-ansible"),
+    Neighbour(
+        "pytest-asyncio", ("-o", "asyncio_mode=auto"), suites=("async_tests.py",), quick=True
+    ),
+    Neighbour("pytest-bdd", suites=("scenarios.py",)),
+    Neighbour("pytest-benchmark"),
+    Neighbour("pytest-cases", suites=("cases.py",)),
+    Neighbour("pytest-check"),
+    Neighbour("pytest-cov", ("--cov=.", "--cov-report=term"), quick=True),
+    Neighbour("pytest-dependency", suites=("depending.py",), workers=False),
+    Neighbour("pytest-dotenv"),
+    Neighbour("pytest-env"),
+    Neighbour("pytest-flakefinder", ("--flake-finder", "--flake-runs=2"), copies=2),
+    Neighbour(
+        "pytest-forked",
+        ("--forked",),
+        requirements=("pytest<9",),
+        note="with pytest 8: 1.7.5 fails every test on pytest 9, with or without this plugin",
+        quick=True,
+    ),
+    Neighbour("pytest-freezer", suites=("frozen_clock.py",)),
+    Neighbour("pytest-freezegun", requirements=("setuptools<80",), suites=("frozen_clock.py",)),
+    Neighbour("pytest-github-actions-annotate-failures"),
+    Neighbour("pytest-html", ("--html=page.html",), quick=True),
+    Neighbour("pytest-httpserver"),
+    Neighbour("pytest-instafail", ("--instafail",)),
+    Neighbour("pytest-json-report", ("--json-report",), quick=True),
+    Neighbour("pytest-lazy-fixtures", suites=("lazy.py",)),
+    Neighbour("pytest-memray", ("--memray",)),
+    Neighbour("pytest-metadata", ("--metadata", "a", "b")),
+    Neighbour("pytest-mock", suites=("mocked.py",), quick=True),
+    Neighbour("pytest-order", suites=("ordered.py",), mark="order", workers=False),
+    Neighbour("pytest-ordering", suites=("ordered.py",), mark="run", workers=False),
+    Neighbour("pytest-parallel", ("--workers=2",), workers=False),
+    Neighbour("pytest-picked"),
+    Neighbour("pytest-progress", ("--show-progress",)),
+    Neighbour("pytest-random-order", ("--random-order",)),
+    Neighbour("pytest-randomly", quick=True),
+    Neighbour("pytest-repeat", ("--count=2",), copies=2),
+    Neighbour("pytest-reportportal"),
+    Neighbour("pytest-rerunfailures", ("--reruns=1",), suites=("retried.py",), quick=True),
+    Neighbour("pytest-retry", ("--retries=1",), suites=("retried.py",)),
+    Neighbour("pytest-rich", ("--rich",)),
+    Neighbour("pytest-socket", ("--disable-socket", "--allow-unix-socket"), workers=False),
+    Neighbour("pytest-split", ("--splits=1", "--group=1")),
+    Neighbour("pytest-subprocess", suites=("fake_processes.py",)),
+    Neighbour("pytest-subtests", suites=("subtests.py",)),
+    Neighbour("pytest-sugar"),
+    Neighbour("pytest-testmon", ("--testmon",)),
+    Neighbour("pytest-timeout", ("--timeout=100",), quick=True),
+    Neighbour("pytest-tldr"),
+    Neighbour("pytest-unordered"),
+    Neighbour("pytest-xprocess"),
+    Neighbour("pyfakefs", suites=("fake_files.py",)),
+    Neighbour("time-machine", suites=("travelling_clock.py",)),
+)
