@@ -7,6 +7,7 @@ caller (nohup) has set is left alone. Imports nothing of the package.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -52,6 +53,16 @@ def held() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _after_fork_in_child() -> None:
+    for number in SIGNALS:
+        if signal.getsignal(number) in (_raise, _note):
+            signal.signal(number, signal.SIG_DFL)
+
+
+# A child has no run to end: who terminates a process of multiprocessing expects -SIGTERM of it.
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class Termination:

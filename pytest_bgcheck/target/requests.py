@@ -11,7 +11,6 @@ newline: fish and csh leave that as it is, and no level of quoting makes it long
 
 from __future__ import annotations
 
-import functools
 import importlib.resources
 import re
 import string
@@ -95,18 +94,6 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-@functools.cache
-def supervisor() -> str:
-    """Return the supervisor's program, without comments and indentation."""
-    return _stripped(_source())
-
-
-@functools.cache
-def _way_in() -> str:
-    """Return what a request runs before the program that lies on the target."""
-    return _stripped(_part("way_in")) + 'enter_run "$@"\n'
-
-
 def _source() -> str:
     """Return the whole program: the main part, with each other part in the place of its line."""
     return _PART.sub(lambda line: _part(line[1]), _part("main"))
@@ -123,6 +110,16 @@ def _part(name: str) -> str:
 def _stripped(text: str) -> str:
     lines = (line.strip() for line in text.splitlines())
     return "\n".join(x for x in lines if x and not x.startswith("#")) + "\n"
+
+
+# Read here, and not by the thread that first makes a request: to read a package's data may import
+# something, and in a child that is forked meanwhile that import never ends.
+
+SUPERVISOR = _stripped(_source())
+"""The supervisor's program, without comments and indentation."""
+
+_WAY_IN = _stripped(_part("way_in")) + 'enter_run "$@"\n'
+"""What a request runs before the program that lies on the target."""
 
 
 def seconds(value: float) -> str:
@@ -178,7 +175,7 @@ def start_requests(
     def request() -> tuple[str, str, tuple[Spec, ...]]:
         nonce = next(nonces)
         head = ["start", shell, nonce, run_id, f"base={encode(base)}"]
-        return nonce, _command(shell, nonce, supervisor(), [*head, *words]), tuple(started)
+        return nonce, _command(shell, nonce, SUPERVISOR, [*head, *words]), tuple(started)
 
     for spec in specs:
         for item, last in _items(spec, room):
@@ -214,7 +211,7 @@ def _length(words: Iterable[str]) -> int:
 
 
 def _room() -> int:
-    return REQUEST_LIMIT - len(encode(supervisor())) - len(_HEAD) - 500
+    return REQUEST_LIMIT - len(encode(SUPERVISOR)) - len(_HEAD) - 500
 
 
 LONGEST_WORD = (128 << 10) - 1
@@ -355,7 +352,7 @@ def clean_request(
     if isinstance(where, bytes):
         return _ask(where, "clean", nonce, shell, word)
     words = ["below", encode(where), "clean", shell, nonce, run_id, word]
-    return _command(shell, nonce, _way_in(), words)
+    return _command(shell, nonce, _WAY_IN, words)
 
 
 def presence_request(nonce: str, shell: str = "/bin/sh") -> str:
@@ -366,7 +363,7 @@ def presence_request(nonce: str, shell: str = "/bin/sh") -> str:
 def _ask(directory: bytes, verb: str, nonce: str, shell: str, *words: str) -> str:
     run_id = directory.rpartition(b"/")[2].decode("ascii")
     enter = ["in", encode(directory), verb, shell, nonce, run_id]
-    return _command(shell, nonce, _way_in(), [*enter, *words])
+    return _command(shell, nonce, _WAY_IN, [*enter, *words])
 
 
 def _command(shell: str, nonce: str, program: str, words: Iterable[str]) -> str:

@@ -28,7 +28,7 @@ def pytest_runtest_protocol(item, nextitem):
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     session = item.config.stash[SESSION]
     whole_run = item.config.stash.get(WHOLE_RUN, None)
-    locks = [session.runner.records.changed, session._lock] if session else []
+    locks = [session._lock, session.runner.records.changed] if session else []
     locks += [whole_run.ledger._lock] if whole_run else []
     held, done = threading.Event(), threading.Event()
     def hold():

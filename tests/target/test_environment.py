@@ -35,7 +35,7 @@ def login(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Login]:
 
 
 PLAIN = {"PATH": os.environ["PATH"], "HOME": "/root"}
-OURS = sorted(set(re.findall(r"\b_[a-z_]+\b", requests.supervisor())))
+OURS = sorted(set(re.findall(r"\b_[a-z_]+\b", requests.SUPERVISOR)))
 ODD = {
     **PLAIN,
     # Names of our own program's, as they were and as others would choose them.

@@ -129,4 +129,4 @@ def test_a_guard_that_dies_of_an_error_begins_again(tmp_path: Path) -> None:
     os.kill(guard, signal.SIGTERM)
     client.eventually(lambda: bool(list(job.glob("state.timeout.*"))))
     client.clean()
-    assert requests.supervisor().count("trap begin_again EXIT") == 1
+    assert requests.SUPERVISOR.count("trap begin_again EXIT") == 1

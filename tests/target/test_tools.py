@@ -70,7 +70,7 @@ def test_a_target_without_a_tool_is_not_started_and_names_it(tmp_path: Path, she
 def test_a_clock_is_needed_where_the_kernel_tells_no_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = requests.supervisor().replace("/proc/uptime", "/no/such")
+    program = requests.SUPERVISOR.replace("/proc/uptime", "/no/such")
     monkeypatch.setattr(requests, "supervisor", lambda: program)
     client = with_tools("dash", tmp_path)
     assert client.start(client.spec("refused", "true")).refused == {"*": "the target has no date"}

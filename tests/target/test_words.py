@@ -27,7 +27,7 @@ def ask(client: Client, verb: str, *words: str) -> Reply:
     nonce = secrets.token_hex(8)
     if verb == "start":
         head = ["start", client.shell, nonce, client.run, f"base={client.base}"]
-        request = requests._command(client.shell, nonce, requests.supervisor(), [*head, *words])
+        request = requests._command(client.shell, nonce, requests.SUPERVISOR, [*head, *words])
     else:
         request = requests._ask(client.directory, verb, nonce, client.shell, *words)
     reply = replies.parse(nonce, client.output(request))

@@ -15,7 +15,7 @@ from pytest_bgcheck.target import requests
 
 def functions(*names: str) -> str:
     """Return functions of the supervisor's program."""
-    program = requests.supervisor()
+    program = requests.SUPERVISOR
     found = (re.search(rf"^{name}\(\) .*?^}}$", program, re.M | re.S) for name in names)
     return "\n".join(match[0] for match in found if match)
 

@@ -1,0 +1,76 @@
+"""Child processes of a test's own, and what they must not inherit."""
+
+import pytest
+from support.suites import run
+
+CHECK = "c = background_check('sleep 0.5; echo out')\n"
+USES = CHECK + "@pytest.mark.bgcheck('c')\ndef test_c(c): assert c.stdout == 'out\\n'\n"
+
+
+@pytest.mark.parametrize("args", [[], ["-n2"]], ids=["alone", "workers"])
+def test_a_forked_child_that_is_terminated_ends_by_the_signal(
+    pytester: pytest.Pytester, args: list[str]
+) -> None:
+    result = run(
+        pytester,
+        "-s",
+        "-Wignore::DeprecationWarning",
+        *args,
+        test_it="import multiprocessing, signal, time\n" + USES + "def test_terminated():\n"
+        "    context = multiprocessing.get_context('fork')\n"
+        "    child = context.Process(target=time.sleep, args=(60,))\n"
+        "    child.start()\n"
+        "    time.sleep(0.2)\n"
+        "    child.terminate()\n"
+        "    child.join(30)\n"
+        "    assert child.exitcode == -signal.SIGTERM\n"
+        "    assert signal.getsignal(signal.SIGHUP) != signal.SIG_IGN\n",
+    )
+    result.assert_outcomes(passed=2)
+    assert "Traceback" not in result.stderr.str()
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_pool_of_processes_works_while_checks_run(pytester: pytest.Pytester, method: str) -> None:
+    result = run(
+        pytester,
+        "-Wignore::DeprecationWarning",
+        test_it="import multiprocessing\n" + USES + "def test_pool(c):\n"
+        f"    with multiprocessing.get_context({method!r}).Pool(2) as pool:\n"
+        "        assert pool.map(abs, range(-20, 0)) == list(range(20, 0, -1))\n"
+        "    assert c.result(60).rc == 0\n",
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_a_program_may_be_prepared_in_the_child(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="import os, subprocess\n" + USES + "def test_program(c):\n"
+        "    done = subprocess.run(['true'], preexec_fn=os.setsid, timeout=60)\n"
+        "    assert (done.returncode, c.result(60).rc) == (0, 0)\n",
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_no_thread_that_speaks_to_targets_imports_anything(pytester: pytest.Pytester) -> None:
+    """In a child that is forked meanwhile, the same import would wait for ever."""
+    result = run(
+        pytester,
+        conftest="import sys, threading\n"
+        "class Imports:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        thread = threading.current_thread()\n"
+        "        if thread is not threading.main_thread(): in_threads.append((thread.name, name))\n"
+        "in_threads = []\n"
+        "sys.meta_path.insert(0, Imports())\n"
+        "def pytest_terminal_summary(terminalreporter):\n"
+        "    terminalreporter.write_line(f'in threads: {in_threads}')\n",
+        test_it=USES + "bad = background_check('exit 3')\n"
+        "gone = background_check('true', host='docker://nowhere', timeout=5)\n"
+        "refused = background_check('true', cwd='/nonexistent')\n"
+        "def test_handles(c, bad, gone, refused):\n"
+        "    assert c.tail().state and bad.result() and gone.result() and refused.result()\n",
+    )
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["in threads: [[][]]"])
