@@ -110,7 +110,8 @@ class TestEntry:
     """A test's span on its worker (empty without xdist), over all its phases and reruns.
 
     ``outcome``: passed, failed, skipped (so is a test that failed as expected), or unfinished.
-    ``ran``: it was not skipped, neither before nor in its call.
+    ``message``: the first line of why it failed. ``ran``: it was not skipped, neither before nor in
+    its call.
     """
 
     __test__ = False
@@ -120,6 +121,7 @@ class TestEntry:
     started_at: float
     ended_at: float
     outcome: str
+    message: str = ""
     ran: bool = False
 
 
@@ -150,11 +152,12 @@ class Ledger:
 
     def add_phase(
         self, test: str, worker: str, when: str, started_at: float, ended_at: float, outcome: str,
-        expected: bool = False,
+        expected: bool = False, message: str = "",
     ) -> None:  # fmt: skip
         """Add a phase of a test. A test passes when its call does; a worse outcome stands.
 
-        ``expected``: it failed as it was expected to, which pytest reports as skipped.
+        ``expected``: it failed as it was expected to, which pytest reports as skipped. ``message``:
+        why it failed.
         """
         with self._lock:
             entry = self.tests.setdefault(
@@ -163,9 +166,10 @@ class Ledger:
             entry.ended_at = max(entry.ended_at, ended_at)
             entry.ran |= when == "call" and (outcome != "skipped" or expected)
             if when == "setup" and outcome == "passed":
-                entry.outcome = UNFINISHED  # a rerun starts anew
+                entry.outcome, entry.message = UNFINISHED, ""  # a rerun starts anew
             elif outcome != "passed" or (when == "call" and entry.outcome == UNFINISHED):
                 entry.outcome = outcome
+                entry.message = entry.message or message
 
     def close(self, at: float) -> None:
         """End the waits that are still open, and the jobs, which the run's end has cancelled."""

@@ -32,6 +32,7 @@ class Settings:
     plan: bool
     keep: bool
     reports: tuple[Path, ...]
+    report_title: str
     github_summary: bool
     junit_properties: bool
 
@@ -52,11 +53,16 @@ class Option:
     ini: Mapping[str, Any] | None
     help: str
 
+    @property
+    def words(self) -> str:
+        """The option as it is on the command line."""
+        return f"--bgcheck-{self.name.replace('_', '-')}"
+
     def value(self, config: pytest.Config) -> object:
         """Return the value, the command line's first. Raises UsageError that names the option."""
         given, origin = None, ""
         if self.command_line is not None:
-            given, origin = config.getoption(f"bgcheck_{self.name}"), f"--bgcheck-{self.name}"
+            given, origin = config.getoption(f"bgcheck_{self.name}"), self.words
         if given is None and self.ini is not None:
             given, origin = config.getini(f"bgcheck_{self.name}"), f"ini option bgcheck_{self.name}"
             given = None if given == "" else given
@@ -130,6 +136,8 @@ OPTIONS = (
     Option("report", "reports", (), _reports, {"action": "append", "metavar": "PATH"}, None,
            "write a report of the run, .json or .html by its ending; repeatable;"
            " .html needs pytest-bgcheck[report]"),
+    Option("report_title", "report_title", "", str, {"metavar": "TEXT"}, {},
+           "the title of the reports (default: the name of the root directory)"),
     Option("github_summary", "github_summary", True, bool, None, _SWITCH,
            "on GitHub, write a summary of the step, and annotate checks that failed their tests or"
            " the run"),
@@ -144,8 +152,7 @@ def add_options(parser: pytest.Parser) -> None:
     for option in OPTIONS:
         dest = f"bgcheck_{option.name}"
         if option.command_line is not None:
-            words = f"--bgcheck-{option.name}"
-            group.addoption(words, dest=dest, help=option.help, **option.command_line)
+            group.addoption(option.words, dest=dest, help=option.help, **option.command_line)
         if option.ini is not None:
             parser.addini(dest, option.help, **option.ini)
 

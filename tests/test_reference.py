@@ -50,7 +50,7 @@ def test_the_reference_has_each_option() -> None:
         command_line = ini = ""
         if option.command_line is not None:
             metavar = option.command_line.get("metavar")
-            command_line = f"`--bgcheck-{option.name}{f'={metavar}' if metavar else ''}`"
+            command_line = f"`{option.words}{f'={metavar}' if metavar else ''}`"
         if option.ini is not None:
             ini = f"`bgcheck_{option.name}`"
         return command_line, ini
@@ -60,7 +60,7 @@ def test_the_reference_has_each_option() -> None:
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_each_default_of_an_option_is_told(option: Option) -> None:
-    name = re.compile(rf"bgcheck[-_]{option.name}\b")
+    name = re.compile(rf"{option.words}[=`]|`bgcheck_{option.name}`")
     (shown,) = [text for line, ini, text in table("command line") if name.search(line + ini)]
     if isinstance(option.default, bool):
         assert shown.startswith("true") == option.default

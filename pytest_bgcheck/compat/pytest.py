@@ -182,3 +182,14 @@ def has_xfail(report: pytest.TestReport) -> bool:
     Why: the attribute is set by ``xfail``, and in no reference.
     """
     return hasattr(report, "wasxfail")
+
+
+def failure_message(report: pytest.TestReport) -> str:
+    """Return the first line of why a test failed, as in pytest's short summary.
+
+    Why: in public, a report's ``longrepr`` is any object that can be shown as text.
+    """
+    crash = getattr(report.longrepr, "reprcrash", None)
+    message: str = report.longreprtext if crash is None else crash.message
+    first = next((line.strip() for line in message.splitlines() if line.strip()), "")
+    return first.removeprefix("Failed: ")  # of pytest.fail: it says nothing

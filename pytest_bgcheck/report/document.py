@@ -21,6 +21,10 @@ VERSION = 2
 
 
 class RunPart(TypedDict):
+    title: str
+    command_line: str
+    versions: dict[str, str]
+    ci_job_url: str
     started_at: float
     ended_at: float
     exit_status: int
@@ -43,6 +47,7 @@ class SummaryPart(TypedDict):
     checks_s: float
     wall_s: float
     waited_s: float
+    tests: dict[str, int]
     did_not_succeed: list[str]
     near_limit: list[str]
     output_cut: list[str]
@@ -96,6 +101,7 @@ class TestPart(TypedDict):
     started_at: float
     ended_at: float
     outcome: str
+    message: str
 
 
 class Document(TypedDict):
@@ -113,6 +119,10 @@ def document(
     return {
         "version": VERSION,
         "run": {
+            "title": run.invocation.title,
+            "command_line": run.invocation.command_line,
+            "versions": dict(run.invocation.versions),
+            "ci_job_url": run.invocation.ci_job_url,
             "started_at": _rounded(run.started_at),
             "ended_at": _rounded(run.ended_at),
             "exit_status": run.exit_status,
@@ -126,6 +136,7 @@ def document(
             "checks_s": _rounded(figures.checks_s),
             "wall_s": _rounded(figures.wall_s),
             "waited_s": _rounded(figures.waited_s),
+            "tests": dict(sorted(figures.tests.items())),
             "did_not_succeed": [job.id for job in figures.bad],
             "near_limit": [job.id for job in figures.near_limit],
             "output_cut": [job.id for job in figures.output_cut],
@@ -196,6 +207,7 @@ def _test(test: TestEntry) -> TestPart:
         "started_at": _rounded(test.started_at),
         "ended_at": _rounded(test.ended_at),
         "outcome": test.outcome,
+        "message": test.message,
     }
 
 

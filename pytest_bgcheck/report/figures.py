@@ -1,16 +1,18 @@
 """What a run amounts to: the numbers that the terminal, the JSON and the page all show.
 
-Computed once, from a closed ledger, so that they agree. Pure; imports only ledger, model and text.
+Computed once, from a closed ledger, so that they agree. Pure; imports only invocation, ledger,
+model and text.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..ledger import RUN_ENDED, JobEntry, Ledger, TestEntry, Wait
 from ..model import State
+from .invocation import Invocation
 from .text import count
 
 NEAR_LIMIT = 0.8
@@ -45,6 +47,7 @@ class Run:
     exit_status: int = 0
     unawaited: str = "warn"
     internal_errors: tuple[str, ...] = ()
+    invocation: Invocation = field(default_factory=Invocation)
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ class Figures:
     """The numbers, and the jobs of which something is to be said.
 
     ``checks_s``: what all checks took on their targets; ``waited_s``: what all tests waited;
-    ``wall_s``: from the run's start to its end. ``critical_path``: what the run's end had to wait
+    ``wall_s``: from the run's start to its end. ``tests``: how many had each outcome.
+    ``critical_path``: what the run's end had to wait
     for, the first step first. ``bad``: the jobs that did not succeed; ``tolerated``: those of them
     that were awaited by tests that passed, and by no other. ``near_limit``: the jobs that used more
     than `NEAR_LIMIT` of their time. ``output_cut``: those whose output was cut. ``unjudged``: those
@@ -90,6 +94,7 @@ class Figures:
     checks_s: float
     wall_s: float
     waited_s: float
+    tests: Mapping[str, int]
     critical_path: Sequence[Step]
     bad: Sequence[JobEntry]
     tolerated: Sequence[JobEntry]
@@ -124,6 +129,7 @@ def figures(ledger: Ledger, run: Run) -> Figures:
         checks_s=round(sum(job.duration_s or 0.0 for job in jobs), 3),
         wall_s=round(run.ended_at - run.started_at, 3),
         waited_s=round(sum(waited_by_test(jobs).values()), 3),
+        tests=Counter(test.outcome for test in ledger.tests.values()),
         critical_path=critical_path(ledger),
         bad=bad,
         tolerated=[

@@ -9,12 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..model import State
-from .document import Document, JobPart
+from .document import Document, JobPart, TestPart
 from .states import LEGEND, LOOKS, Look
 from .text import bytes_of, count, duration, printable, rc_codes
 from .timeline import JobBars, Lane, Timeline
@@ -25,6 +25,24 @@ LARGEST_BYTES = 1_900_000
 """Of a page with hundreds of jobs: what opens at once on a phone."""
 
 COLUMNS = ("check", "host", "state", "rc", "took", "limit", "waited", "awaited by")
+
+MOST_FAILED_TESTS = 500
+MOST_OTHER_TESTS = 500
+"""The most rows of the two tables of tests."""
+
+LONGEST_MESSAGE = 300
+
+KINDS = {"passed": "ok", "failed": "bad"}
+"""By what class the page's style colours a test's outcome."""
+
+EXIT_STATUSES = {
+    0: "all is well",
+    1: "failed",
+    2: "interrupted",
+    3: "internal error",
+    4: "wrong usage",
+    5: "no test has run",
+}
 
 MOST_TESTS = 20
 """How many of a job's tests its dialog lists."""
@@ -74,6 +92,38 @@ class JobView:
 
 
 @dataclass(frozen=True)
+class TestView:
+    """A test as the page shows it; ``jobs`` are those that it awaited or requested."""
+
+    __test__ = False
+
+    name: str
+    worker: str
+    outcome: str
+    kind: str
+    took: str
+    waited: str
+    message: str
+    jobs: Sequence[JobView]
+
+
+@dataclass(frozen=True)
+class TestsView:
+    """The tests of the page: those that failed, then others that have to do with checks.
+
+    ``note`` says how many there were of each outcome, ``*_note`` how many are not in the tables.
+    """
+
+    __test__ = False
+
+    note: str
+    failed: Sequence[TestView]
+    failed_note: str
+    others: Sequence[TestView]
+    others_note: str
+
+
+@dataclass(frozen=True)
 class HostView:
     """A host of the timeline with its jobs, unfolded or not."""
 
@@ -97,16 +147,19 @@ def page(document: Document, headline: str) -> str:
     lanes = timeline.lanes()
     jobs = _jobs(document, timeline)
     values = {
-        "title": f"Background checks, {time.strftime('%Y-%m-%d %H:%M', began)} UTC",
+        "title": printable(run["title"]),
         "headline": headline,
+        "facts": _run_facts(document),
+        "ci_job_url": run["ci_job_url"],
+        "minute": time.strftime("%Y-%m-%d %H:%M UTC", began),
         "began_iso": time.strftime("%Y-%m-%dT%H:%M:%SZ", began),
         "began": time.strftime("%Y-%m-%d %H:%M:%S UTC", began),
-        "exit_status": run["exit_status"],
         "causes": [printable(cause) for cause in run["causes"]],
         "not_cleaned_up": run["not_cleaned_up"],
         "legend": LEGEND,
         "ticks": timeline.ticks(),
         "hosts": _hosts(jobs),
+        "tests": _tests(document, jobs),
         "lanes": lanes,
         "tests_note": _tests_note(document, lanes),
         "columns": COLUMNS,
@@ -119,6 +172,28 @@ def page(document: Document, headline: str) -> str:
     bare_bytes = len(template.render(values).encode())
     _add_outputs(document["jobs"], jobs, max(0, LARGEST_BYTES - bare_bytes))
     return template.render(values)
+
+
+def _run_facts(document: Document) -> list[tuple[str, str]]:
+    """Return what the page's head says of the run, by name."""
+    run = document["run"]
+    status = run["exit_status"]
+    meaning = EXIT_STATUSES.get(status)
+    versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+    facts = {
+        "Duration": duration(document["summary"]["wall_s"]),
+        "Tests": _outcomes(document["summary"]["tests"]),
+        "Exit status": f"{status} ({meaning})" if meaning else str(status),
+        "Command": printable(run["command_line"]),
+        "Versions": printable(versions),
+    }
+    return [(name, text) for name, text in facts.items() if text]
+
+
+def _outcomes(tests: Mapping[str, int]) -> str:
+    """Return how many tests had each outcome, what failed first."""
+    order = ("failed", "unfinished", "passed", "skipped")
+    return ", ".join(f"{tests[outcome]} {outcome}" for outcome in order if outcome in tests)
 
 
 def _jobs(document: Document, timeline: Timeline) -> list[JobView]:
@@ -185,6 +260,46 @@ def _facts(document: Document, job: JobPart) -> list[str]:
     if len(job["awaited_by"]) > MOST_TESTS:
         lines.append(f"and {len(job['awaited_by']) - MOST_TESTS} more tests")
     return lines
+
+
+def _tests(document: Document, jobs: Sequence[JobView]) -> TestsView:
+    by_test: dict[str, list[JobView]] = {}
+    # A test that awaits several jobs waits for all of them from the same moment on.
+    waits_s: dict[tuple[str, str], dict[float, float]] = {}
+    for part, job in zip(document["jobs"], jobs, strict=True):
+        awaited = [wait["test"] for wait in part["awaited_by"]]
+        for test in dict.fromkeys([*awaited, *part["requested_by"]]):
+            by_test.setdefault(test, []).append(job)
+        for wait in part["awaited_by"]:
+            spells = waits_s.setdefault((wait["worker"], wait["test"]), {})
+            longest_s = max(spells.get(wait["began_at"], 0.0), wait["waited_s"] or 0.0)
+            spells[wait["began_at"]] = longest_s
+
+    def view(test: TestPart) -> TestView:
+        spells = waits_s.get((test["worker"], test["test"]))
+        return TestView(
+            name=printable(test["test"]),
+            worker=test["worker"],
+            outcome=test["outcome"],
+            kind=KINDS.get(test["outcome"], "other"),
+            took=duration(test["ended_at"] - test["started_at"]),
+            waited="–" if spells is None else duration(sum(spells.values())),
+            message=printable(test["message"])[:LONGEST_MESSAGE],
+            jobs=by_test.get(test["test"], []),
+        )
+
+    failed = [test for test in document["tests"] if test["outcome"] == "failed"]
+    rest = [test for test in document["tests"] if test["outcome"] != "failed"]
+    others = [test for test in rest if test["test"] in by_test]
+    shown_failed, shown_others = failed[:MOST_FAILED_TESTS], others[:MOST_OTHER_TESTS]
+    more_failed, more_others = len(failed) - len(shown_failed), len(rest) - len(shown_others)
+    return TestsView(
+        note=_outcomes(document["summary"]["tests"]),
+        failed=[view(test) for test in shown_failed],
+        failed_note=f"and {more_failed} more that failed" if more_failed else "",
+        others=[view(test) for test in shown_others],
+        others_note=f"and {more_others} more, which did not fail" if more_others else "",
+    )
 
 
 def _hosts(jobs: Sequence[JobView]) -> list[HostView]:

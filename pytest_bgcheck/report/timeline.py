@@ -85,8 +85,12 @@ class Timeline:
         if began is None:
             return JobBars(None, None, self._waits(job["awaited_by"]), None)
         ended = job["ended_at"] or self._document["run"]["ended_at"]
-        # The duration is the target's word; that the job had ended was known here only later.
-        over = ended if job["duration_s"] is None else min(ended, began + job["duration_s"])
+        over = ended
+        if job["duration_s"] is not None:
+            # The duration is the target's word. It began before its start was confirmed here, and
+            # had ended before its end was known here.
+            began = min(began, ended - job["duration_s"])
+            over = began + job["duration_s"]
         tail = self._bar(over, ended)
         limit = self._percent(began + job["limit_s"])
         return JobBars(

@@ -39,6 +39,7 @@ from ..plan import duration_key
 from ..report import files, github
 from ..report.figures import Run, figures, unjudged_failure_line
 from . import durations, signals, summary
+from .invocation import invocation
 from .whole_run import WholeRun
 
 if TYPE_CHECKING:
@@ -230,7 +231,11 @@ def _close(whole_run: WholeRun, session: pytest.Session) -> None:
 def _report(config: pytest.Config, whole_run: WholeRun, exit_status: int) -> None:
     if whole_run.facts is None:
         return
-    facts = replace(whole_run.facts, exit_status=exit_status)
+    facts = replace(
+        whole_run.facts,
+        exit_status=exit_status,
+        invocation=invocation(config, whole_run.settings),
+    )
     final = figures(whole_run.ledger, facts)
     settings, left = whole_run.settings, whole_run.not_cleaned_up
     unwritten = files.write_all(settings, whole_run.ledger, facts, final, left)

@@ -11,7 +11,7 @@ from collections.abc import Generator
 import pytest
 
 from ..clocks import unix_s
-from ..compat.pytest import has_xfail, is_subtest
+from ..compat.pytest import failure_message, has_xfail, is_subtest
 from ..compat.xdist import reporting_worker
 from ..ledger import Ledger
 
@@ -52,4 +52,5 @@ class Outcomes:
         if report.skipped and is_subtest(report):
             return  # a subtest: it says nothing of its test
         when, outcome, expected = report.when or "", report.outcome, has_xfail(report)
-        self._ledger.add_phase(report.nodeid, worker, when, start, stop, outcome, expected)
+        message = failure_message(report) if report.failed else ""
+        self._ledger.add_phase(report.nodeid, worker, when, start, stop, outcome, expected, message)

@@ -15,6 +15,7 @@ from pytest_bgcheck.compat.pytest import (
     capture_off,
     closure_definitions,
     end_line,
+    failure_message,
     fixture_definitions,
     fixtures_being_set_up,
     has_xfail,
@@ -265,3 +266,23 @@ def test_the_reports_of_subtests_and_of_xfail_are_told_apart(pytester: pytest.Py
     with needs("pytest", "SubtestReport.context", is_subtest):
         found = {r.nodeid.partition("::")[2] for r in reports if is_subtest(r)}
         assert found == ({"Case::test"} if hasattr(pytest, "Subtests") else set())
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("assert 1 == 2, 'this is\\nwhy'", "AssertionError: this is"),
+        ("pytest.fail('this is\\nwhy')", "this is"),
+        ("pytest.fail('this is\\nwhy', pytrace=False)", "this is"),
+        ("raise ValueError", "ValueError"),
+        ("unittest.TestCase().fail('no')", "AssertionError: no"),
+    ],
+)
+def test_a_report_says_in_a_line_why_its_test_failed(
+    pytester: pytest.Pytester, body: str, message: str
+) -> None:
+    pytester.makepyfile(f"import pytest, unittest\ndef test(): {body}")
+    reports = pytester.inline_run().getreports("pytest_runtest_logreport")
+    failed = [r for r in reports if isinstance(r, pytest.TestReport) and r.failed]
+    with needs("pytest", "TestReport.longrepr.reprcrash.message", failure_message):
+        assert [failure_message(report) for report in failed] == [message]

@@ -147,7 +147,7 @@ def test_all_reports_agree_with_the_exit_status_and_say_what_made_it_red(
     causes = document["run"]["causes"]
     assert len(causes) == bool(status)
     page = pytester.path.joinpath("r.html").read_text("utf-8")
-    assert f"exit status {status}" in page
+    assert f"<dt>Exit status<dd>{status}" in page
     for told in causes:
         assert told.startswith(cause)
         assert f"<li>{html.escape(told, quote=False)}</li>" in html.unescape(page)

@@ -13,6 +13,7 @@ from pytest_bgcheck.ledger import Ledger
 from pytest_bgcheck.model import State
 from pytest_bgcheck.report import document, html, summary
 from pytest_bgcheck.report.figures import Run, figures
+from pytest_bgcheck.report.invocation import Invocation
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def written(ledger: Ledger, path: Path) -> Path:
     end = max(test.ended_at for test in ledger.tests.values()) + 1
     ledger.close(end)
-    run = Run(ledger_builder.ZERO, end)
+    run = Run(ledger_builder.ZERO, end, invocation=Invocation("Acceptance of <web>"))
     numbers = figures(ledger, run)
     told = document.document(ledger, run, numbers, ["local: <b>busy</b>"])
     path.write_text(html.page(told, summary.headline(numbers)), "utf-8")
@@ -46,7 +47,10 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(told.ledger, tmp_path_factory.mktemp("page") / "r.html")
 
 
-NAMES = "[...document.querySelectorAll('tbody tr:not([hidden]) th')].map(e => e.innerText.trim())"
+NAMES = (
+    "[...document.querySelectorAll('#checks tbody tr:not([hidden]) th')]"
+    ".map(e => e.innerText.trim())"
+)
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1200, False), (1200, True), (360, False)])
@@ -67,7 +71,7 @@ def test_the_page_asks_for_nothing_else(chromium: Browser, small: Path) -> None:
 
 def test_output_stays_output(chromium: Browser, small: Path) -> None:
     chromium.open(small)
-    assert chromium.run("document.title").startswith("Background checks")
+    assert chromium.run("document.title").startswith("Acceptance of <web>: background checks")
     text = chromium.run("document.querySelector('#j0 pre:not(.command)').textContent")
     assert text.startswith("</pre></dialog><script>document.title='pwned'</script>")
     assert "\\x1b[31mred\\x1b[0m \\x00\\x07 \\u202e" in text
@@ -83,7 +87,7 @@ def test_a_script_that_is_not_the_pages_does_not_run(
     text = small.read_text("utf-8")
     bad.write_text(text.replace("<footer>", "<script>document.title='pwned'</script><footer>"))
     chromium.open(bad)
-    assert chromium.run("document.title").startswith("Background checks")
+    assert chromium.run("document.title").startswith("Acceptance of <web>: background checks")
 
 
 def test_bars_lie_where_their_times_are(chromium: Browser, small: Path) -> None:
@@ -114,7 +118,7 @@ def test_a_head_sorts_and_sorts_back(
     chromium: Browser, small: Path, column: int, once: list[str], twice: list[str]
 ) -> None:
     chromium.open(small)
-    click = f"document.querySelectorAll('thead button')[{column}].click()"
+    click = f"document.querySelectorAll('#checks thead button')[{column}].click()"
     chromium.run(click)
     assert chromium.run(NAMES) == once
     chromium.run(click)
@@ -143,7 +147,7 @@ def test_output_opens_by_click_and_by_key(chromium: Browser, small: Path) -> Non
     chromium.wait(f"{opened} === 'j1'")
     chromium.press("Escape")
     chromium.wait(f"{opened} === undefined")
-    chromium.run("document.querySelector('tbody a').focus()")
+    chromium.run("document.querySelector('#checks tbody a').focus()")
     chromium.press("Enter", "\r")
     chromium.wait(f"{opened} === 'j0'")
     chromium.run("document.querySelector('dialog[open] .close').click()")

@@ -46,7 +46,7 @@ class LedgerBuilder:
 
     def test(
         self, test: str, start: float, stop: float, awaits: list[str] | None = None,
-        worker: str = "", outcome: str = "passed",
+        worker: str = "", outcome: str = "passed", message: str = "",
     ) -> None:  # fmt: skip
         """A test that waits, from its start on, until the last of its jobs has ended."""
         if awaits:
@@ -55,7 +55,9 @@ class LedgerBuilder:
             over = max([ZERO + start, *ends])
             self.ledger.tell(WaitEnded(worker, test, over, {}))
         self.ledger.add_phase(test, worker, "setup", ZERO + start, ZERO + start, "passed")
-        self.ledger.add_phase(test, worker, "call", ZERO + start, ZERO + stop, outcome)
+        self.ledger.add_phase(
+            test, worker, "call", ZERO + start, ZERO + stop, outcome, message=message
+        )
 
 
 def large(jobs: int, hosts: int = 20, workers: int = 4) -> Ledger:

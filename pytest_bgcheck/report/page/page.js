@@ -1,6 +1,6 @@
 "use strict";
 // Without it all is there but sorting, filtering and the focus trap of an open dialog.
-const rows = [...document.querySelectorAll("tbody tr")];
+const rows = [...document.querySelectorAll("#checks tbody tr")];
 const filter = document.getElementById("filter"), state = document.getElementById("state");
 const texts = new Map(rows.map(row => [row, row.textContent.toLowerCase()]));
 
@@ -21,7 +21,7 @@ state.addEventListener("change", show);
 document.getElementById("filters").addEventListener("submit", event => event.preventDefault());
 show(); // a reload keeps what was typed
 
-const heads = [...document.querySelectorAll("thead th")];
+const heads = [...document.querySelectorAll("#checks thead th")];
 heads.forEach((head, column) => head.addEventListener("click", () => {
   const down = head.getAttribute("aria-sort") === "ascending";
   heads.forEach(other => other.removeAttribute("aria-sort"));
@@ -32,7 +32,7 @@ heads.forEach((head, column) => head.addEventListener("click", () => {
   };
   const order = (a, b) => typeof a === "number" ? a - b : a.localeCompare(b, undefined, {numeric: true});
   rows.sort((a, b) => order(value(a), value(b)) * (down ? -1 : 1));
-  document.querySelector("tbody").append(...rows);
+  document.querySelector("#checks tbody").append(...rows);
 }));
 
 function open() {
