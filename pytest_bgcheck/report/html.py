@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.resources
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ..model import State
 from .document import Document, JobPart, TestPart
@@ -19,7 +19,7 @@ from .states import LEGEND, LOOKS, Look
 from .text import bytes_of, count, duration, printable, rc_codes
 from .timeline import JobBars, Lane, Timeline
 
-PAGE = Path(__file__).parent / "page"
+PAGE = importlib.resources.files(__package__) / "page"
 
 LARGEST_BYTES = 1_900_000
 """Of a page with hundreds of jobs: what opens at once on a phone."""
