@@ -9,8 +9,9 @@ for. They are made when a room of a target is first imported.
 from __future__ import annotations
 
 import importlib.util
+import threading
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 
 def _with_same_names(name: str) -> ModuleType:
@@ -35,6 +36,23 @@ def _made_anew(name: str) -> ModuleType:
     return copy
 
 
+def _apart_from_forks(popen: Any) -> Any:
+    """Return Popen, but no child is forked while it makes the pipes of a program. The child would
+    keep them, and who reads them here would wait for its end: that of a pool of processes, perhaps.
+    """
+    lock = threading.Lock()
+    os.register_at_fork(
+        before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release
+    )
+
+    class Popen(popen):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            with lock:
+                super().__init__(*args, **kwargs)
+
+    return Popen
+
+
 if TYPE_CHECKING:
     import io
     import os
@@ -44,6 +62,7 @@ else:
     io = _with_same_names("io")
     os = _with_same_names("os")
     subprocess = _made_anew("subprocess")
+    subprocess.Popen = _apart_from_forks(subprocess.Popen)
     tempfile = _made_anew("tempfile")
 
 __all__ = ["io", "os", "subprocess", "tempfile"]

@@ -1,7 +1,15 @@
 """Child processes of a test's own, and what they must not inherit."""
 
+import os
+import signal
+import threading
+import time
+from typing import Any
+
 import pytest
 from support.suites import run
+
+from pytest_bgcheck import originals
 
 CHECK = "c = background_check('sleep 0.5; echo out')\n"
 USES = CHECK + "@pytest.mark.bgcheck('c')\ndef test_c(c): assert c.stdout == 'out\\n'\n"
@@ -74,3 +82,34 @@ def test_no_thread_that_speaks_to_targets_imports_anything(pytester: pytest.Pyte
     )
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["in threads: [[][]]"])
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_keeps_no_pipe_of_a_program_that_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    starts, ended = threading.Event(), threading.Event()
+    popen: Any = originals.subprocess.Popen.__mro__[1]
+    start = popen._execute_child
+
+    def slow_start(*args: Any) -> None:
+        starts.set()
+        time.sleep(0.5)
+        start(*args)
+
+    def read_a_program() -> None:
+        originals.subprocess.run(["true"], capture_output=True, check=True)
+        ended.set()
+
+    monkeypatch.setattr(popen, "_execute_child", slow_start)
+    threading.Thread(target=read_a_program, daemon=True).start()
+    assert starts.wait(30)
+    child = os.fork()
+    if child == 0:
+        time.sleep(120)
+        os._exit(0)
+    try:
+        assert ended.wait(60)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
