@@ -60,6 +60,25 @@ def fixtures_being_set_up(request: pytest.FixtureRequest) -> list[pytest.Fixture
     return found
 
 
+@contextmanager
+def failing(definition: pytest.FixtureDef[Any], reason: str) -> Iterator[None]:
+    """Have a fixture's set-up fail with a reason.
+
+    Why: what a hook raises around the set-up, pytest does not know as the fixture's own failure: it
+    trips over what is left of it when the next test requests the fixture.
+    """
+
+    def fails(*args: object, **kwargs: object) -> NoReturn:
+        pytest.fail(reason, pytrace=False)
+
+    function = definition.func
+    definition.func = fails  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        definition.func = function  # type: ignore[misc]
+
+
 def on_request(request: pytest.FixtureRequest, heard: Callable[[str], None]) -> None:
     """Have each name told that is requested by this ``request`` of a fixture that is set up now.
 
@@ -80,7 +99,26 @@ def is_of_pytest(frame: FrameType) -> bool:
 
     Why: below one, a test, a fixture or a hook runs, and no module is being imported.
     """
-    return str(frame.f_globals.get("__name__")).partition(".")[0] in ("_pytest", "pluggy")
+    return _package(frame) in ("_pytest", "pluggy")
+
+
+def runs_test(frame: FrameType, called: FrameType) -> bool:
+    """Return whether code that pytest's ``frame`` has ``called`` is of a test or of a fixture.
+
+    Why: pluggy calls hooks, pytest calls tests and fixtures, and a plugin may do so in its hook.
+    """
+    return _package(frame) == "_pytest" or called.f_code.co_name in (
+        "pytest_pyfunc_call",
+        "pytest_fixture_setup",
+        "pytest_runtest_setup",
+        "pytest_runtest_call",
+        "pytest_runtest_teardown",
+        "pytest_runtest_protocol",
+    )
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__")).partition(".")[0]
 
 
 # --- the body of a test ---------------------------------------------------------------------------

@@ -22,6 +22,14 @@ def host_parameter(item: pytest.Item) -> object:
     return None if callspec is None else callspec.params.get("_testinfra_host")
 
 
+def lacks_host(definition: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> bool:
+    """Return whether the fixture behind ``host`` is set up for a test that was given no host.
+
+    Why: it fails then, and says only that a request has no parameter.
+    """
+    return definition.argname == "_testinfra_host" and not hasattr(request, "param")
+
+
 def connection_in(hostspec: str | None) -> str | None:
     """Return the connection that a hostspec names, as ``ssh`` in ``ssh://web1``, None if it names
     none.

@@ -19,7 +19,7 @@ from ..model import Check
 from ..target import hosts, requests
 from ..target.hosts import HostRef
 from .declaration import SITES, Declaration, declaration_of_fixture, visible_declarations
-from .misuse import declarations_in_marks, forgotten_parameters, misspelt_marks
+from .misuse import misuse_messages
 from .unreachable import check_name, unreachable_messages
 
 
@@ -61,9 +61,7 @@ class Collection:
                 check_size(self.check_of(declaration, name), declaration.place(name))
             except WrongUse as error:
                 problems.append(str(error))
-        problems += forgotten_parameters(items)
-        problems += declarations_in_marks(items, names)
-        problems += misspelt_marks(self._config, items, names.values())
+        problems += misuse_messages(self._config, items, names)
         for item in items:
             if problems:
                 break

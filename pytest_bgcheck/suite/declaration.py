@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from ..arguments import CHECK_ROWS, CheckArguments, make_check, show_arguments
-from ..compat.pytest import is_of_pytest
+from ..compat.pytest import is_of_pytest, runs_test
 from ..errors import WrongUse
 from ..model import Check
 from . import DECLARED_JOB
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 _KEY = "_pytest_bgcheck"
 _FIXTURE = type(pytest.fixture(lambda: None))
+
+NOT_LOADED = (
+    "the plugin pytest-bgcheck is not loaded, so nothing was started and no mark waits: run without"
+    " -p no:bgcheck, and with PYTEST_DISABLE_PLUGIN_AUTOLOAD add -p pytest_bgcheck.plugin"
+)
 
 RESERVED = frozenset({"bgcheck", "host", "request", "_testinfra_host"})
 
@@ -144,6 +149,11 @@ class DeclarationSite:
     in_class: str | None
 
 
+IN_TEST = (
+    "a test or a fixture runs here, which is too late to declare a check: do it at module level, or"
+    " start a check here by bgcheck.start(..., name=...), with the fixture bgcheck"
+)
+
 SITES: list[DeclarationSite] = []
 """All of this process: so that those which nothing can reach can be told."""
 
@@ -151,14 +161,20 @@ SITES: list[DeclarationSite] = []
 def _record_site(
     declaration: Declaration, function: Callable[..., object], caller: FrameType
 ) -> None:
-    # The call may be in a function or a class that the module runs while it is imported.
-    frame: FrameType | None = caller
-    while frame is not None and frame.f_code.co_name != "<module>":
+    """Record where a declaration was made. Raises WrongUse if a test or a fixture runs there."""
+    __tracebackhide__ = True
+    # The call may be in a function or a class that the module runs while it is imported, or in a
+    # hook. A doctest is a test, though its code has the name of a module's.
+    called = frame = caller
+    while frame.f_code.co_name != "<module>" or frame.f_code.co_filename.startswith("<doctest "):
         if is_of_pytest(frame):
-            return  # a test, a fixture or a hook runs: no module is being imported
-        frame = frame.f_back
-    if frame is None:
-        return
+            if runs_test(frame, called):
+                raise WrongUse(IN_TEST)
+            frame = caller
+            break
+        if frame.f_back is None:
+            return  # of a thread
+        called, frame = frame, frame.f_back
     in_class = caller.f_code.co_name if "__qualname__" in caller.f_locals else None
     at = frame if in_class is None else caller
     SITES.append(
@@ -178,8 +194,11 @@ def _job_of(
 ) -> Job | JobsOnHosts:
     name = request.fixturename
     assert name is not None
+    declared_job = request.config.stash.get(DECLARED_JOB, None)
+    if declared_job is None:
+        pytest.fail(f"background check {name!r}: {NOT_LOADED}", pytrace=False)
     try:
-        return request.config.stash[DECLARED_JOB](declaration, name, host)
+        return declared_job(declaration, name, host)
     except WrongUse as error:
         pytest.fail(f"background check {name!r}: {error}", pytrace=False)
 

@@ -12,7 +12,20 @@ from weakref import WeakKeyDictionary
 
 import pytest
 
-from ..compat.pytest import active_fixtures, fixture_definitions, on_request
+from ..compat.pytest import (
+    active_fixtures,
+    failing,
+    fixture_definitions,
+    fixtures_being_set_up,
+    on_request,
+)
+from ..compat.testinfra import lacks_host
+from .misuse import is_unpinned
+
+NO_HOST = (
+    "has no host here: testinfra gives hosts to a test function that has the check, or 'host', as a"
+    " parameter or by usefixtures; else pin the check with host=..., or await it by the mark alone"
+)
 
 
 class RequestedFixtures:
@@ -27,6 +40,10 @@ class RequestedFixtures:
     def pytest_fixture_setup(
         self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
+        if lacks_host(fixturedef, request):
+            for outer in filter(is_unpinned, fixtures_being_set_up(request)):
+                with failing(fixturedef, f"background check {outer.argname!r} {NO_HOST}"):
+                    return (yield)
         requested = self._requested_by[fixturedef] = set(fixturedef.argnames)
         on_request(request, requested.add)
         return (yield)

@@ -11,18 +11,31 @@ import difflib
 import dis
 import inspect
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import CodeType, FunctionType
+from typing import Any
 
 import pytest
 
-from ..compat.pytest import closure_definitions, is_unittest
-from .declaration import Declaration, declaration_in_variable
+from ..compat.pytest import closure_definitions, fixture_definitions, is_unittest
+from .declaration import Declaration, declaration_in_variable, declaration_of_fixture
+
+
+def misuse_messages(
+    config: pytest.Config, items: Sequence[pytest.Item], names: Mapping[Declaration, str]
+) -> Iterator[str]:
+    """Yield a message for each misuse; ``names``: of the checks that the items could see."""
+    yield from _forgotten_parameters(items)
+    yield from _too_wide_fixtures(items)
+    yield from _taken_names(items, names)
+    yield from _declarations_in_marks(items, names)
+    yield from _misspelt_marks(config, items, names.values())
+
 
 # --- a declaration where its fixture is meant -----------------------------------------------------
 
 
-def forgotten_parameters(items: Iterable[pytest.Item]) -> Iterator[str]:
+def _forgotten_parameters(items: Iterable[pytest.Item]) -> Iterator[str]:
     """Yield a message for each test and each fixture whose code uses a declaration."""
     seen: set[object] = set()
     for item in items:
@@ -82,10 +95,50 @@ def _lines_of_global(code: CodeType, variable: str) -> list[int]:
     return found
 
 
+# --- fixtures -------------------------------------------------------------------------------------
+
+
+def _too_wide_fixtures(items: Iterable[pytest.Item]) -> Iterator[str]:
+    """Yield a message for each fixture that lives longer than the host of a check it requests."""
+    seen: set[pytest.FixtureDef[Any]] = set()
+    for item in items:
+        for definition in closure_definitions(item):
+            if definition.scope in ("session", "package") and definition not in seen:
+                seen.add(definition)
+                for name in definition.argnames:
+                    requested = fixture_definitions(item, name)[-1:]
+                    if requested and is_unpinned(requested[0]):
+                        code = inspect.unwrap(definition.func).__code__
+                        yield (
+                            f"{code.co_filename}:{code.co_firstlineno}: the fixture"
+                            f" {definition.argname!r} has {definition.scope} scope, but the host of"
+                            f" the background check {name!r} can be another in each module: pin the"
+                            " check with host=..., or give the fixture scope='module'"
+                        )
+
+
+def is_unpinned(definition: pytest.FixtureDef[Any]) -> bool:
+    """Return whether a fixture is that of a check which runs on the host of the test."""
+    declaration = declaration_of_fixture(definition.func)
+    return declaration is not None and declaration.host is None
+
+
+def _taken_names(items: Sequence[pytest.Item], names: Mapping[Declaration, str]) -> Iterator[str]:
+    """Yield a message for each check that has the name of a fixture of pytest or of xdist."""
+    for declaration, name in names.items():
+        for definition in fixture_definitions(items[0], name) if items else ():
+            package = str(getattr(definition.func, "__module__", "")).partition(".")[0]
+            if package in ("_pytest", "xdist"):
+                yield (
+                    f"{declaration.place(name)}: name must not be {name!r}: it would replace the"
+                    f" fixture of that name of {package.lstrip('_')}"
+                )
+
+
 # --- marks ----------------------------------------------------------------------------------------
 
 
-def declarations_in_marks(
+def _declarations_in_marks(
     items: Iterable[pytest.Item], names: Mapping[Declaration, str]
 ) -> Iterator[str]:
     """Yield a message for each mark that was given a declaration, not its name."""
@@ -102,7 +155,7 @@ def declarations_in_marks(
             )
 
 
-def misspelt_marks(
+def _misspelt_marks(
     config: pytest.Config, items: Iterable[pytest.Item], checks: Collection[str]
 ) -> Iterator[str]:
     """Yield a message for each mark that looks like ours: its test would wait for nothing.

@@ -138,3 +138,128 @@ def test_another_mark_and_a_registered_one_are_no_error(pytester: pytest.Pyteste
         "@pytest.mark.needs('webapp')\ndef test(): pass\n",
     )
     result.assert_outcomes(passed=1, warnings=3)
+
+
+OURS = r".*(Traceback|pytest_bgcheck[/\\]).*"
+"""What no failure shows: frames and files of ours."""
+
+
+def test_a_declaration_in_a_test_or_a_fixture_fails_it(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="import unittest\n"
+        "def declare(): return background_check('true')\n"
+        "def test_it(): background_check('true')\n"
+        "def test_by_a_function(): declare()\n"
+        "@pytest.fixture(scope='session')\ndef declared(): return background_check('true')\n"
+        "def test_by_a_fixture(declared): pass\n"
+        "class TestCase(unittest.TestCase):\n    def test_case(self): declare()\n",
+    )
+    result.assert_outcomes(failed=3, errors=1)
+    said = "*WrongUse: a test or a fixture runs here, which is too late to declare a check: do it*"
+    result.stdout.fnmatch_lines([f"E {said}"] * 4)
+    result.stdout.no_re_match_line(OURS)
+
+
+def test_a_declaration_in_a_doctest_fails_it(pytester: pytest.Pytester) -> None:
+    pytester.path.joinpath("doc.txt").write_text(
+        ">>> from pytest_bgcheck import background_check\n>>> webapp = background_check('true')\n"
+    )
+    result = pytester.runpytest_inprocess("--doctest-glob=*.txt")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*WrongUse: a test or a fixture runs here*"])
+
+
+def test_a_declaration_in_an_async_test_fails_it(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("pytest_asyncio")
+    result = run(
+        pytester,
+        "-p",
+        "pytest_asyncio.plugin",
+        "--asyncio-mode=auto",
+        test_it="async def test_it(): background_check('true')\n",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *WrongUse: a test or a fixture runs here*"])
+
+
+def test_a_declaration_that_a_hook_makes_and_drops_is_a_usage_error(
+    pytester: pytest.Pytester,
+) -> None:
+    [said] = usage_errors(
+        pytester,
+        conftest="def pytest_sessionstart(): background_check('true')\n",
+        test_it="def test(): pass\n",
+    )
+    assert "conftest.py:3: background check without a name: command 'true' would never run" in said
+
+
+@pytest.mark.parametrize(
+    ("autoload", "plugin"), [(True, "no:bgcheck"), (False, "testinfra.plugin")]
+)
+def test_a_suite_without_the_plugin_says_so(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, autoload: bool, plugin: str
+) -> None:
+    if not autoload:
+        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeini("[pytest]\nmarkers = bgcheck\n")
+    result = run(
+        pytester,
+        "-p",
+        plugin,
+        test_it=WEBAPP + "@pytest.mark.bgcheck\ndef test(webapp): pass\n",
+    )
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["*background check 'webapp': the plugin pytest-bgcheck is not loaded, so nothing was*"]
+    )
+    result.stdout.no_re_match_line(OURS)
+
+
+def test_a_check_on_a_test_without_a_host_says_what_to_do(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it=WEBAPP + "import unittest\n"
+        "@pytest.mark.usefixtures('webapp')\n"
+        "class TestCase(unittest.TestCase):\n    def test_case(self): pass\n"
+        "@pytest.fixture\ndef report(request): return request.getfixturevalue('webapp').stdout\n"
+        "def test_late(report): pass\n"
+        "def test_later(request): request.getfixturevalue('webapp')\n"
+        "@pytest.mark.bgcheck\n@pytest.mark.usefixtures('webapp')\ndef test_good(): pass\n",
+    )
+    result.assert_outcomes(passed=1, errors=2, failed=1)
+    said = "*background check 'webapp' has no host here: testinfra gives hosts to a test function*"
+    result.stdout.fnmatch_lines([said] * 3)
+    result.stdout.no_re_match_line(OURS)
+
+
+@pytest.mark.parametrize("scope", ["session", "package"])
+def test_a_fixture_that_outlives_the_host_of_its_check_is_a_usage_error(
+    pytester: pytest.Pytester, scope: str
+) -> None:
+    [said] = usage_errors(
+        pytester,
+        test_it=WEBAPP + "pinned = background_check('true', host='local://')\n"
+        f"@pytest.fixture(scope={scope!r})\ndef report(pinned, webapp): pass\n"
+        "@pytest.fixture(scope='module')\ndef other(webapp): pass\n"
+        "def test(report, other): pass\n",
+    )
+    assert said.endswith(
+        f"test_it.py:5: the fixture 'report' has {scope} scope, but the host of the background"
+        " check 'webapp' can be another in each module: pin the check with host=..., or give the"
+        " fixture scope='module'"
+    )
+
+
+def test_a_name_that_pytest_needs_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    names = ["tmp_path", "capsys", "request", "host", "bgcheck"]
+    said = usage_errors(
+        pytester,
+        conftest="".join(f"{name} = background_check('true')\n" for name in names),
+        test_it="c = background_check('true', name='request')\n"
+        "db = background_check('true')\ndef test(): pass\n",
+    )
+    assert [line.partition("name must not be ")[2].partition(":")[0] for line in said] == [
+        "'request'", "'host'", "'bgcheck'", "'request'", "'tmp_path'", "'capsys'",
+    ]  # fmt: skip
+    assert said[-1].endswith("it would replace the fixture of that name of pytest")
