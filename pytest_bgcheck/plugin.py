@@ -264,8 +264,9 @@ def _begin(config: pytest.Config, whole_run: WholeRun) -> None:
     whole_run.begin()
 
 
-@pytest.hookimpl(specname="pytest_runtestloop", wrapper=True, tryfirst=True)
+@pytest.hookimpl(specname="pytest_runtestloop", wrapper=True, trylast=True)
 def pytest_runtestloop_around(session: pytest.Session) -> Generator[None, object, object]:
+    # Innermost: pytest's log files and live log are open here, and what is asked goes there.
     config = session.config
     # Once more: other plugins may have added items when the list was reported. The start is not
     # earlier, since modes that only show what was collected never come here.

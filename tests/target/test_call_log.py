@@ -147,6 +147,27 @@ def test_nothing_is_made_for_a_log_that_is_off(
     assert caplog.records == []
 
 
+def test_the_first_start_is_in_the_log_file_though_another_plugin_delays_the_log(
+    pytester: pytest.Pytester,
+) -> None:
+    # The log file is open from pytest's own part in this hook on, which comes after this one.
+    pytester.makeconftest(
+        "import pytest, time\n"
+        "class Slow:\n"
+        "    @pytest.hookimpl(wrapper=True)\n"
+        "    def pytest_runtestloop(self):\n        time.sleep(1)\n        return (yield)\n"
+        "def pytest_sessionstart(session):\n"
+        "    session.config.pluginmanager.register(Slow())\n"
+    )
+    pytester.makepyfile(
+        "import pytest\nfrom pytest_bgcheck import background_check\n"
+        "c = background_check('true')\n@pytest.mark.bgcheck\ndef test(c): pass\n"
+    )
+    result = pytester.runpytest_subprocess("--log-file=log", "--log-file-level=DEBUG")
+    result.assert_outcomes(passed=1)
+    assert "start on local: asked, 1 jobs" in (pytester.path / "log").read_text()
+
+
 def test_a_run_over_ssh_tells_in_its_log_what_was_asked_of_the_target(
     pytester: pytest.Pytester,
 ) -> None:
