@@ -33,6 +33,10 @@ class Unreachable(TargetError):
     """The call did not get through, or there was no answer in time."""
 
 
+class NoAnswer(Unreachable):
+    """There was no answer in time: nothing has come since the call was made."""
+
+
 class Refused(TargetError):
     """The target refused; asking again cannot help: no such container, no shell, a full disk."""
 

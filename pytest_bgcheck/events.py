@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .model import Check, Result
+from .model import Check, Result, Tries
 
 SHOWN = 4096
 """Bytes of a stream's head, and of its tail, in an event and in a test's own report."""
@@ -80,6 +80,19 @@ class JobStarted:
 
 
 @dataclass(frozen=True)
+class TargetTried:
+    """A call about these jobs, to start them or to hear how they end, was not answered.
+
+    It is made again, as long as there is time. ``tries``: those in a row by now; None: the target
+    has answered after that.
+    """
+
+    worker: str
+    keys: tuple[str, ...]
+    tries: Tries | None
+
+
+@dataclass(frozen=True)
 class JobEnded:
     """The job's end is known.
 
@@ -137,6 +150,7 @@ Event: TypeAlias = (
     JobPlanned
     | JobRequested
     | JobStarted
+    | TargetTried
     | JobEnded
     | JobWanted
     | JobJudged

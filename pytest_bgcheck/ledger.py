@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from . import events
-from .model import Result, State
+from .model import Result, State, Tries
 
 RUN_ENDED = "the run ended"
 """The detail of a job that still ran then."""
@@ -53,7 +53,8 @@ class JobEntry:
     xdist worker's id, else empty. ``planned_at``, ``started_at`` and ``ended_at``: when it was
     planned, its start was confirmed, and its end was known here. ``duration_s`` is what it took on
     the target. ``result`` has only the head and the tail of long output; ``cut`` names the streams
-    that were cut before that. ``wanted``: a test that ran has asked for its result. ``judged``: one
+    that were cut before that. ``tries``: by worker, the calls about it that were not answered, now
+    or at its end. ``wanted``: a test that ran has asked for its result. ``judged``: one
     has awaited it by mark, or read its verdict. ``unawaited``: what it makes of the run otherwise;
     empty: what the run's option says.
     """
@@ -76,6 +77,7 @@ class JobEntry:
     state: State = State.PENDING
     result: Result | None = None
     cut: tuple[str, ...] = ()
+    tries: dict[str, Tries] = field(default_factory=dict)
     wanted: bool = False
     judged: bool = False
     requested_by: list[str] = field(default_factory=list)
@@ -92,6 +94,14 @@ class JobEntry:
             return None
         ends = (wait.ended_at for wait in self.waits if wait.ended_at is not None)
         return min((at for at in ends if at >= self.ended_at - 1e-3), default=None)
+
+    @property
+    def unanswered(self) -> Tries | None:
+        """The calls about it that were not answered, None if its target answers.
+
+        Of several workers' those that began first.
+        """
+        return min(self.tries.values(), key=lambda tries: tries.began_at, default=None)
 
     @property
     def bad(self) -> bool:
@@ -190,8 +200,10 @@ class Ledger:
                 entry.ended_at = max(entry.ended_at, ended_at)
 
     def end_waits_of(self, worker: str, at: float) -> None:
-        """End the waits of a worker that is gone."""
+        """End the waits of a worker that is gone, and its tries."""
         with self._lock:
+            for job in self.jobs.values():
+                job.tries.pop(worker, None)
             for test in [test for other, test in self._open_waits if other == worker]:
                 self.tell(events.WaitEnded(worker, test, at, {}))
 
@@ -209,16 +221,25 @@ class Ledger:
                     job.requested_by.append(event.test)
             case events.JobStarted():
                 job = self._job(event.key)
+                job.tries.pop(event.worker, None)
                 if job.started_at is None:
                     job.started_at, job.worker = event.at, event.worker
                     if not job.state.final:
                         job.state = State.RUNNING
+            case events.TargetTried():
+                for job in map(self._job, event.keys):
+                    if event.tries is None:
+                        job.tries.pop(event.worker, None)
+                    elif not job.state.final:
+                        job.tries[event.worker] = event.tries
             case events.JobEnded():
                 job = self._job(event.key)
                 proven = event.result.state in PROVEN and job.state not in PROVEN
                 if proven or not job.state.final:
                     job.state, job.result = event.result.state, event.result
                     job.ended_at, job.cut = event.at, event.cut
+                    if job.state not in (State.UNREACHABLE, State.CANCELLED):
+                        job.tries.clear()
             case events.JobWanted():
                 self._job(event.key).wanted = True
             case events.JobJudged():

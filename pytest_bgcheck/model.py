@@ -108,6 +108,27 @@ def _digest(*facts: object) -> str:
 
 
 @dataclass(frozen=True)
+class Tries:
+    """Calls to a target in a row that were not answered.
+
+    ``began_at``: since when nothing has come, in seconds since the epoch; ``cause``: what became of
+    the last one.
+    """
+
+    count: int
+    began_at: float
+    cause: str
+
+    @property
+    def number(self) -> str:
+        return "1 try" if self.count == 1 else f"{self.count} tries"
+
+    def text(self, now: float) -> str:
+        """Return the cause, and behind it how often it was tried within how long."""
+        return f"{self.cause} ({self.number} in {max(0.0, now - self.began_at):.0f} s)"
+
+
+@dataclass(frozen=True)
 class Output:
     """What was kept of a stream: the head and, if bytes were left out in between, the tail.
 

@@ -14,12 +14,13 @@ from pytest_bgcheck.events import (
     JobRequested,
     JobStarted,
     JobWanted,
+    TargetTried,
     WaitBegan,
     WaitEnded,
     job_key,
 )
 from pytest_bgcheck.ledger import JobEntry, Ledger
-from pytest_bgcheck.model import Check, Output, Result, State
+from pytest_bgcheck.model import Check, Output, Result, State, Tries
 from pytest_bgcheck.wire import Reader, plain
 
 CHECK = Check("webapp", ("x",), "x", rc=frozenset({2, 0}))
@@ -30,6 +31,7 @@ ONE_OF_EACH: list[Event] = [
     JobPlanned.of("id", "target", CHECK, "ssh://web1", 1.0),
     JobRequested(KEY, "test_it.py::test"),
     JobStarted(KEY, "gw0", 2.0),
+    TargetTried("gw0", (KEY,), Tries(3, 1.0, "Connection refused")),
     JobEnded.of(KEY, RESULT, 3.0),
     JobWanted(KEY),
     JobJudged(KEY),
@@ -45,7 +47,7 @@ NAMES = [type(event).__name__ for event in ONE_OF_EACH]
 
 def test_there_is_one_of_each_here() -> None:
     assert [type(event) for event in ONE_OF_EACH] == list(get_args(Event))
-    assert [name for name in vars(events) if name.startswith(("Job", "Wait"))] == NAMES
+    assert [name for name in vars(events) if name.startswith(("Job", "Target", "Wait"))] == NAMES
 
 
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=NAMES)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from ..ledger import JobEntry, Ledger, TestEntry, Wait
-from ..model import EMPTY, Output
+from ..model import EMPTY, Output, Tries
 from .figures import Figures, Run, Step, limit_used
 
 VERSION = 2
@@ -68,6 +68,12 @@ class WaitPart(TypedDict):
     waited_s: float | None
 
 
+class TriesPart(TypedDict):
+    count: int
+    began_at: float
+    cause: str
+
+
 class JobPart(TypedDict):
     id: str
     check: str
@@ -79,6 +85,7 @@ class JobPart(TypedDict):
     state: str
     rc: int | None
     detail: str
+    unanswered: TriesPart | None
     attempts: int
     duration_s: float | None
     used: float | None
@@ -170,6 +177,7 @@ def _job(job: JobEntry) -> JobPart:
         "state": str(job.state),
         "rc": result.rc if result else None,
         "detail": result.detail if result else "",
+        "unanswered": _tries(job.unanswered),
         "attempts": result.attempts if result else 0,
         "duration_s": _known(job.duration_s),
         "used": _known(limit_used(job)),
@@ -185,6 +193,12 @@ def _job(job: JobEntry) -> JobPart:
         "judged": job.judged,
         "requested_by": [test for test in job.requested_by if test not in awaited],
     }
+
+
+def _tries(tries: Tries | None) -> TriesPart | None:
+    if tries is None:
+        return None
+    return {"count": tries.count, "began_at": _rounded(tries.began_at), "cause": tries.cause}
 
 
 def _output(output: Output) -> OutputPart:

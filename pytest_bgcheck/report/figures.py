@@ -184,7 +184,8 @@ def outcome(job: JobEntry) -> str:
     """Return how a job that no test judged stood at the end."""
     if job.state is State.CANCELLED and job.result and job.result.detail == RUN_ENDED:
         if job.started_at is None:
-            return "its start was not confirmed"
+            said = job.unanswered.text(job.ended_at or 0.0) if job.unanswered else ""
+            return "its start was not confirmed" + (f": {said}" if said else "")
         return "it was still running when the tests were over"
     facts = [str(job.state)]
     if job.result is not None and job.result.rc is not None:

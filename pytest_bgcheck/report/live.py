@@ -8,27 +8,46 @@ from collections.abc import Iterable, Sequence
 
 from ..ledger import JobEntry, Wait
 from ..model import State
-from .text import count, duration
+from .text import count, duration, printable
+
+LONG_S = 1000.0
+"""From this limit on, times are told in minutes and hours."""
+
+LEAST_REST = 10
+"""Columns for what comes behind one job; with less, nothing is shown there."""
+
+LEAST_PLACE = 16
+"""Columns for a check's name and its host; with less, only the name is shown."""
 
 
-def status_line(jobs: Sequence[JobEntry], now: float) -> str:
-    """Return how many jobs run and have ended, and what the test that waits longest waits for."""
-    running = sum(not job.state.final for job in jobs)
-    bad = sum(job.bad for job in jobs)
-    counts = [f"{running} running", f"{len(jobs) - running} done"]
-    if bad:
-        counts.append(f"{bad} failed")
-    line = f"background checks: {', '.join(counts)}"
+def status_line(jobs: Sequence[JobEntry], now: float, columns: int | None = None) -> str:
+    """Return what the tests wait for now; empty if none waits.
+
+    First, and whole if that is possible in so many columns (None: no limit), comes one job, with
+    its host and how far it is: of those that the test awaits which waits longest, one whose target
+    does not answer, else the one that may take longest. Then how many other jobs are awaited, who
+    waits for how long, and how all jobs stand.
+    """
     waits = open_waits(jobs)
-    if waits:
-        first = min(wait.began_at for wait, _ in waits)
-        test, worker = next((w.test, w.worker) for w, _ in waits if w.began_at == first)
-        own = [job for wait, job in waits if (wait.test, wait.worker) == (test, worker)]
-        line += f"; {_short(test)} waits {clock(now - first)} for {_jobs(own, now)}"
-        others = len({(wait.test, wait.worker) for wait, _ in waits}) - 1
-        if others:
-            line += f"; {others} more test{'s wait' if others > 1 else ' waits'}"
-    return line
+    if not waits:
+        return ""
+    longest = min((wait for wait, _ in waits), key=lambda wait: wait.began_at)
+    test = longest.test, longest.worker
+    own = [job for wait, job in waits if (wait.test, wait.worker) == test]
+    job = max(own, key=lambda job: (job.unanswered is not None, _may_end_at(job, now)))
+    status, trouble = _progress(job, now)
+    awaited = len({job.key for _, job in waits}) - 1
+    tests = len({(wait.test, wait.worker) for wait, _ in waits}) - 1
+    first = _named(printable(job.name), printable(job.host), status, columns)
+    rest = f", {trouble}" if trouble else ""
+    rest += f", +{awaited} more" if awaited else ""
+    rest += f"; {_short(longest.test)} waits {clock(now - longest.began_at)}"
+    rest += f", +{count(tests, 'more test')}" if tests else ""
+    rest += f"; {_counts(jobs)}"
+    if columns is None:
+        return first + rest
+    room = columns - width(first)
+    return first + (fit(rest, room) if room >= LEAST_REST else "")
 
 
 def open_waits(jobs: Iterable[JobEntry]) -> list[tuple[Wait, JobEntry]]:
@@ -42,23 +61,60 @@ def open_waits(jobs: Iterable[JobEntry]) -> list[tuple[Wait, JobEntry]]:
     ]
 
 
-def _jobs(jobs: Sequence[JobEntry], now: float) -> str:
-    """Return the job that may take longest, how far it is, and how many more jobs there are."""
-    begun = [(job.started_at or now, job) for job in jobs]
-    started_at, job = max(begun, key=lambda pair: pair[0] + pair[1].timeout_s)
-    text = f"{job.name} on {job.host} ({clock(now - started_at)} of {clock(job.timeout_s)})"
-    more = len(jobs) - 1
-    return text + (f" and {count(more, 'more check')}" if more else "")
+def _may_end_at(job: JobEntry, now: float) -> float:
+    return (job.started_at or now) + job.timeout_s
+
+
+def _progress(job: JobEntry, now: float) -> tuple[str, str]:
+    """Return how far a job is, and what is the matter with its target; empty if it answers."""
+    tries = job.unanswered
+    if job.started_at is None:
+        if tries is None:
+            return f"connecting for {clock(now - (job.planned_at or now))}", ""
+        since = clock(now - tries.began_at)
+        return "connecting", f"{_brief(tries.cause)} ({tries.number} in {since})"
+    took_s = max(0.0, now - job.started_at)
+    if job.timeout_s < LONG_S:
+        status = f"{took_s:.1f} of {job.timeout_s:g} s"
+    else:
+        status = f"{clock(took_s)} of {clock(job.timeout_s)}"
+    if tries is None:
+        return status, ""
+    silent = f"no answer for {clock(now - tries.began_at)}"
+    return status, f"{silent}, {_brief(tries.cause)} ({tries.number})"
+
+
+def _brief(cause: str) -> str:
+    """Return the end of an error, without the names that others' programs put ahead of it."""
+    return printable(cause.rsplit("; ", 1)[-1].rsplit(": ", 1)[-1])
+
+
+def _counts(jobs: Sequence[JobEntry]) -> str:
+    """Return how many jobs run, are to be started, have ended and have failed."""
+    ended = [job for job in jobs if job.state.final]
+    running = sum(job.state is State.RUNNING for job in jobs)
+    numbers = {
+        "running": running,
+        "connecting": len(jobs) - len(ended) - running,
+        "done": len(ended),
+        "failed": sum(job.bad for job in ended),
+    }
+    return ", ".join(f"{number} {word}" for word, number in numbers.items() if number)
 
 
 def _short(test: str) -> str:
-    return test.rsplit("::", 1)[-1]
+    return printable(test.rsplit("::", 1)[-1])
 
 
 def clock(seconds: float) -> str:
     """Return whole seconds for people: 0 s, 12 s, 2 min 3 s, 1 h 5 min."""
     whole = max(0, int(seconds))
     return f"{whole} s" if whole < 60 else duration(whole)
+
+
+def standing(job: JobEntry, at: float) -> str:
+    """Return how far a job was that had not ended, and what was the matter with its target."""
+    return ", ".join(part for part in _progress(job, at) if part)
 
 
 def started(job: JobEntry) -> str:
@@ -74,11 +130,59 @@ def ended(job: JobEntry) -> str:
     return f"background check {job.name!r} on {job.host} ended: {facts}{took}"
 
 
+# --- columns --------------------------------------------------------------------------------------
+
+
+def _named(name: str, host: str, status: str, columns: int | None) -> str:
+    """Return a job's name, its host and how far it is, in so many columns if that is possible.
+
+    What is too long loses its middle: first the host, for as long as it has half of the room. That
+    first loses the kind of its connection.
+    """
+    if columns is None:
+        return f"{name} on {host}: {status}"
+    room = columns - width(f" on : {status}")
+    if room < LEAST_PLACE:
+        return f"{fit_middle(name, columns - width(f': {status}'))}: {status}"
+    if width(name) + width(host) > room:
+        host = host.rpartition("://")[2]
+    host = fit_middle(host, max(room - width(name), min(width(host), room // 2)))
+    return f"{fit_middle(name, room - width(host))} on {host}: {status}"
+
+
+def width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    return sum(_widths(text))
+
+
+def _widths(text: str) -> list[int]:
+    return [
+        0
+        if unicodedata.category(c) in ("Mn", "Me", "Cf")
+        else 2
+        if unicodedata.east_asian_width(c) in "WF"
+        else 1
+        for c in text
+    ]
+
+
 def fit(text: str, columns: int) -> str:
-    """Return a text that takes no more than so many columns of a terminal."""
-    widths = [2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text]
-    if sum(widths) <= columns:
+    """Return a text that takes no more than so many columns of a terminal: its beginning."""
+    if width(text) <= columns:
         return text
-    ends = list(itertools.accumulate(widths))
-    kept = sum(end <= columns - 3 for end in ends)
-    return f"{text[:kept]}..."[: max(0, columns)]
+    return f"{_beginning(text, columns - 3)}..."[: max(0, columns)]
+
+
+def fit_middle(text: str, columns: int) -> str:
+    """Return a text that takes no more than so many columns: its beginning and its end."""
+    if width(text) <= columns:
+        return text
+    if columns <= 3:
+        return fit(text, columns)
+    end = _beginning(text[::-1], (columns - 3) // 2)[::-1]
+    return f"{_beginning(text, columns - 3 - width(end))}...{end}"
+
+
+def _beginning(text: str, columns: int) -> str:
+    ends = itertools.accumulate(_widths(text))
+    return text[: sum(end <= columns for end in ends)]

@@ -1,6 +1,6 @@
 """A run's figures as the lines at its end: one for a good run, a table of what did not succeed.
 
-Pure; imports only figures, ledger, model and text.
+Pure; imports only figures, ledger, live, model and text.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from ..ledger import JobEntry
 from ..model import Output, State
 from .figures import Figures, limit_used, outcome
+from .live import standing
 from .text import bytes_of, count, duration
 
 HEADS = ("check", "host", "state", "rc", "took", "limit", "awaited by")
@@ -62,6 +63,16 @@ def unjudged_lines(figures: Figures) -> list[str]:
         f"background check {job.name!r} on {job.host} was judged by no test ({outcome(job)})"
         for job in figures.unjudged
         if job.key not in failures
+    ]
+
+
+def unanswered_lines(jobs: Iterable[JobEntry]) -> list[str]:
+    """Return a line for each job whose target did not answer when the run's end cancelled it."""
+    return [
+        f"background check {job.name!r} on {job.host} when the run ended:"
+        f" {standing(job, job.ended_at or 0.0)}"
+        for job in jobs
+        if job.state is State.CANCELLED and job.unanswered
     ]
 
 

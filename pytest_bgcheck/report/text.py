@@ -41,7 +41,8 @@ class Verdict:
 
     ``accepted``: the exit codes that this test takes. ``waited_s``: how long the test
     has waited for it; where ``result`` is None its patience was over. ``kept``: where the job's
-    files were left on the target, empty if they were not.
+    files were left on the target, empty if they were not. ``unanswered``: what its target said last
+    and how often it was tried; empty if it answers.
     """
 
     check: Check
@@ -51,6 +52,7 @@ class Verdict:
     accepted: frozenset[int] = frozenset({0})
     waited_s: float | None = None
     kept: str = ""
+    unanswered: str = ""
 
     @property
     def good(self) -> bool:
@@ -73,7 +75,8 @@ def headline(verdict: Verdict) -> str:
     result = verdict.result
     start = f"background check {verdict.check.name!r} on {verdict.host}"
     if result is None:
-        return f"{start} still {verdict.state} after {duration(verdict.waited_s)} of waiting"
+        said = f": {verdict.unanswered}" if verdict.unanswered else ""
+        return f"{start} still {verdict.state} after {duration(verdict.waited_s)} of waiting{said}"
     took = f" after {duration(result.duration)}" if result.duration is not None else ""
     if result.rc is not None:
         return f"{start} failed: rc {result.rc}{took}{_accepted_note(verdict)}"
@@ -220,6 +223,8 @@ def _stream(name: str, output: Output) -> list[str]:
 def _other_line(verdict: Verdict) -> str:
     result = verdict.result
     facts = [str(verdict.state)]
+    if result is None and verdict.unanswered:
+        facts.append(verdict.unanswered)
     if result is not None and result.rc is not None:
         facts.append(f"rc {result.rc}")
     if result is not None and result.duration is not None:

@@ -18,14 +18,14 @@ import contextlib
 import math
 import os
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 import pytest
 
 from ..clocks import unix_s
 from ..compat.pytest import begin_line, begins_lines, capture_off, end_line, terminal_file
 from ..events import Event, JobEnded, JobStarted, WaitEnded
-from ..ledger import Ledger
+from ..ledger import JobEntry, Ledger
 from ..report import live
 
 LEAST_WAIT_S = 0.4
@@ -99,10 +99,10 @@ class Progress:
                 self._erase()
             elif self._live:
                 if now - min(begun) >= LEAST_WAIT_S:
-                    self._draw(live.status_line(jobs, now).removeprefix("background "))
+                    self._draw(jobs, now)
             elif now - max(min(begun), self._last_plain_at) >= PLAIN_EVERY_S:
                 self._last_plain_at = now
-                self._write([(live.status_line(jobs, now), {})])
+                self._write([(f"background checks: {live.status_line(jobs, now)}", {})])
         return REDRAW_S if self._live or self._verbose else min(REDRAW_S, PLAIN_EVERY_S)
 
     def _show_regularly(self) -> None:
@@ -169,13 +169,15 @@ class Progress:
         ):
             yield
 
-    def _draw(self, text: str) -> None:
+    def _draw(self, jobs: Sequence[JobEntry], now: float) -> None:
         try:
-            columns = os.get_terminal_size(self._file.fileno()).columns
+            columns = os.get_terminal_size(self._file.fileno()).columns - 1
         except (OSError, ValueError):
             return
         if columns >= LEAST_COLUMNS:
-            fitting = live.fit(text, columns - 1)
+            line = live.status_line(jobs, now, columns)
+            # Encoded first: what the terminal has no letter for takes more columns.
+            fitting = live.fit(self._encodable(line), columns)
             self._write_raw(DRAW.format(self._writer.markup(fitting, cyan=True)))
             self._line_is_shown = True
 
@@ -184,12 +186,15 @@ class Progress:
             self._line_is_shown = False
             self._write_raw(ERASE)
 
+    def _encodable(self, text: str) -> str:
+        encoding = getattr(self._file, "encoding", None) or "utf-8"
+        return text.encode(encoding, "backslashreplace").decode(encoding)
+
     def _write_raw(self, text: str) -> None:
         # Not by the writer, which counts columns.
-        encoding = getattr(self._file, "encoding", None) or "utf-8"
         try:
             self._writer.flush()
-            self._file.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            self._file.write(text)
             self._file.flush()
         except OSError:  # the terminal is gone: a test that waits need not fail for it
             self._live = False

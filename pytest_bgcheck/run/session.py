@@ -14,9 +14,9 @@ import pytest
 
 from ..clocks import unix_s
 from ..errors import WrongUse
-from ..events import JobEnded, JobPlanned, JobRequested, JobStarted, JobWanted
+from ..events import JobEnded, JobPlanned, JobRequested, JobStarted, JobWanted, TargetTried
 from ..ledger import RUN_ENDED
-from ..model import Check, Result, State
+from ..model import Check, Result, State, Tries
 from ..options import Settings, keeps_order
 from ..plan import PlannedJob
 from ..report import tree
@@ -59,6 +59,7 @@ class Session:
             on_start=self._on_start,
             on_end=self._on_end,
             on_want=lambda record: self.link.tell(JobWanted(record.key)),
+            on_tries=self._on_tries,
             on_unexpected=lambda line: self.link.tell(InternalError(line)),
         )
         self.judging = Judging(lambda event: self.link.tell(event))
@@ -81,6 +82,10 @@ class Session:
         assert target.directory is not None
         self.link.tell(JobsOnTarget(target.key, target.directory, {spec.id: spec.terms}))
         self.link.tell(JobStarted(record.key, self.link.worker, unix_s()))
+
+    def _on_tries(self, records: Sequence[Record], tries: Tries | None) -> None:
+        keys = tuple(record.key for record in records)
+        self.link.tell(TargetTried(self.link.worker, keys, tries))
 
     def _on_end(self, record: Record) -> None:
         assert record.result is not None

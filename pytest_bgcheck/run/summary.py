@@ -32,6 +32,7 @@ def _lines(whole_run: WholeRun, width: int, verbosity: int) -> list[tuple[str, s
     if figures is not None and figures.jobs:
         if figures.bad:
             lines += [(line, "red") for line in summary.table(figures.bad, width)]
+            lines += [(line, "red") for line in summary.unanswered_lines(figures.bad)]
         lines += [(summary.near_limit_line(job), "yellow") for job in figures.near_limit]
         jobs = whole_run.ledger.known_jobs()
         lines += [(line, "yellow") for line in summary.output_note_lines(jobs)]

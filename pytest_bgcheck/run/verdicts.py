@@ -127,7 +127,10 @@ class _Wait:
         host, kept = record.target.label, ""
         if self._session.settings.keep and record.target.directory:
             kept = f"{record.target.path}/{record.spec.id}/ on {host}"
-        return text.Verdict(check, host, record.state, record.result, accepted, waited_s, kept)
+        unanswered = record.tries.text(now) if record.tries is not None else ""
+        return text.Verdict(
+            check, host, record.state, record.result, accepted, waited_s, kept, unanswered
+        )
 
     def _waited_s(self, key: str, now: float) -> float:
         """Return how long the test has waited for a job: until its end, if it has ended."""

@@ -32,7 +32,7 @@ from ..compat.testinfra import (
     own_copy,
     result_in,
 )
-from ..errors import TargetError, Unreachable
+from ..errors import NoAnswer, TargetError, Unreachable
 from ..originals import io, os, subprocess, tempfile
 from . import causes, requests
 from .sharing import SharedConnection
@@ -152,7 +152,7 @@ class Connection:
             except subprocess.TimeoutExpired:
                 self.close()
                 # Without its cause, whose text holds the request.
-                raise Unreachable(f"no answer in {self._timeout_s:.0f} s") from None
+                raise NoAnswer(f"no answer in {self._timeout_s:.0f} s") from None
             except BaseException:
                 self.close()
                 raise
@@ -282,7 +282,7 @@ def _abandonable(function: Callable[[], ResultT], timeout_s: float) -> ResultT:
     try:
         result, raised = box.get(timeout=timeout_s)
     except queue.Empty:
-        raise Unreachable(f"no answer in {timeout_s:.0f} s") from None
+        raise NoAnswer(f"no answer in {timeout_s:.0f} s") from None
     if raised is not None:
         raise raised
     return result  # type: ignore[return-value]

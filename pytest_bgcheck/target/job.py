@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
+from ..clocks import unix_s
 from ..errors import StillRunning, TargetError
 from ..model import Output, Result, State
 from ..readers import read_seconds_or_0
@@ -84,9 +85,10 @@ class Job:
         self._on_use(record, False)
         self._runner.want(record)
         if not self._runner.wait_for(lambda: record.result is not None, [record.target], limit):
+            said = f": {record.tries.text(unix_s())}" if record.tries is not None else ""
             raise StillRunning(
                 f"background check {self.name!r} on {self.host} is still {record.state} after"
-                f" {limit:g} s of waiting; it goes on"
+                f" {limit:g} s of waiting{said}; it goes on"
             )
         assert record.result is not None
         return record.result

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from ..events import job_key
 from ..ledger import RUN_ENDED
 from ..log import LOG, hide, internal_error
-from ..model import Result, State
+from ..model import Result, State, Tries
 from . import recovery, replies, requests
 from .transport import Transport
 
@@ -21,8 +21,8 @@ from .transport import Transport
 class Record:
     """What is known of a job. Changed by `Records` only, under their condition.
 
-    ``started_s``: when its start was confirmed, by the monotonic clock. ``wanted``: somebody has
-    asked for its result.
+    ``started_s``: when its start was confirmed, by the monotonic clock. ``tries``: the calls about
+    it, in a row, that its target has not answered. ``wanted``: somebody has asked for its result.
     """
 
     spec: requests.Spec
@@ -30,6 +30,7 @@ class Record:
     state: State = State.PENDING
     result: Result | None = None
     started_s: float | None = None
+    tries: Tries | None = None
     wanted: bool = False
 
     @property
@@ -108,8 +109,9 @@ class Records:
     ``closing``: the run is ending, and nothing is waited for any more.
 
     ``on_start``, ``on_end`` and ``on_want`` (somebody has asked for its result) are called once for
-    each job, under the condition: they must not wait. What they raise changes nothing; it is
-    logged, and ``on_unexpected`` gets a line that says so.
+    each job, ``on_tries`` for each call that is not answered, and for the first answer after that;
+    all under the condition: they must not wait. What they raise changes nothing; it is logged, and
+    ``on_unexpected`` gets a line that says so.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class Records:
         on_start: Callable[[Record], None] = lambda record: None,
         on_end: Callable[[Record], None] = lambda record: None,
         on_want: Callable[[Record], None] = lambda record: None,
+        on_tries: Callable[[Sequence[Record], Tries | None], None] = lambda records, tries: None,
         on_unexpected: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.changed = threading.Condition()
@@ -125,6 +128,7 @@ class Records:
         self._on_start = on_start
         self._on_end = on_end
         self._on_want = on_want
+        self._on_tries = on_tries
         self._on_unexpected = on_unexpected
         self._by_target: dict[tuple[Target, str], Record] = {}
 
@@ -154,10 +158,22 @@ class Records:
     def note_start(self, record: Record, started_s: float) -> None:
         """Take note that a target has confirmed a job's start."""
         with self.changed:
-            record.state, record.started_s = State.RUNNING, started_s
+            record.state, record.started_s, record.tries = State.RUNNING, started_s, None
             record.target.running[record.spec.id] = record
             _log_state(record)
             self._tell(self._on_start, record)
+
+    def note_tries(self, records: Iterable[Record], tries: Tries | None) -> None:
+        """Take note of calls about some jobs that their target has not answered; None: it answers.
+
+        Nothing is noted once the run is ending, which itself cuts calls off.
+        """
+        with self.changed:
+            concerned = [r for r in records if r.result is None and r.tries != tries]
+            if concerned and not self.closing:
+                for record in concerned:
+                    record.tries = tries
+                self._tell(lambda _: self._on_tries(concerned, tries), concerned[0])
 
     def want(self, record: Record) -> None:
         """Take note that somebody asks for a job's result."""
@@ -184,6 +200,7 @@ class Records:
     def take_reply(self, target: Target, records: Sequence[Record], reply: replies.Reply) -> None:
         """Settle those of some jobs whose ends a reply tells."""
         with self.changed:
+            self.note_tries(records, None)
             if reply.gone:
                 detail = "the run's directory on the target is gone"
                 if "*" in reply.refused:

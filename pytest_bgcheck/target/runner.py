@@ -14,10 +14,10 @@ import random
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ..clocks import monotonic_s
-from ..errors import BadReply, Gone, Refused, TargetError
+from ..clocks import monotonic_s, unix_s
+from ..errors import BadReply, Gone, NoAnswer, Refused, TargetError
 from ..ledger import RUN_ENDED
-from ..model import Result, State
+from ..model import Result, State, Tries
 from . import recovery, replies, requests
 from .calls import QUESTION_CALL_S, Calls
 from .cleaner import Cleaner
@@ -51,9 +51,8 @@ class Runner:
     """The jobs of one run, on all its targets. The methods may be called from any thread.
 
     ``run_id`` is the run's id (letters and digits), ``base`` the directory for files on the targets
-    (empty: theirs to say), ``forks`` the number of hosts started or cleaned at once. ``on_start``,
-    ``on_end`` and ``on_want`` (somebody has asked for its result) are called once for each job,
-    under the condition: they must not wait. ``on_unexpected`` gets a line where one of them raised.
+    (empty: theirs to say), ``forks`` the number of hosts started or cleaned at once. What is called
+    back: see `Records`.
     """
 
     def __init__(
@@ -68,12 +67,14 @@ class Runner:
         on_start: Callable[[Record], None] = lambda record: None,
         on_end: Callable[[Record], None] = lambda record: None,
         on_want: Callable[[Record], None] = lambda record: None,
+        on_tries: Callable[[Sequence[Record], Tries | None], None] = lambda records, tries: None,
         on_unexpected: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.run_id = run_id
         self.records = Records(
-            on_start=on_start, on_end=on_end, on_want=on_want, on_unexpected=on_unexpected
-        )
+            on_start=on_start, on_end=on_end, on_want=on_want, on_tries=on_tries,
+            on_unexpected=on_unexpected,
+        )  # fmt: skip
         self._calls = Calls(run_id, base, forks, shell)
         cleaner = Cleaner(self.records, self._calls, clock, jitter)
         self.stop, self.close = cleaner.stop, cleaner.close
@@ -194,16 +195,17 @@ class Runner:
         for call, batch in self._calls.starts(target, records):
             if not self._start_batch(target, call, batch):
                 rest = [r for r in records if r.state is State.PENDING]
-                self.records.settle_all(rest, State.UNREACHABLE, target.last_error)
+                if self.records.closing:  # which has cut the tries short: it proves nothing
+                    self.records.cancel_all(rest)
+                else:
+                    self.records.settle_all(rest, State.UNREACHABLE, target.last_error)
                 break
 
     def _start_batch(self, target: Target, call: Call, records: Sequence[Record]) -> bool:
         """Ask for the start of some jobs until it is answered. Return False if it never was."""
         if target.identity in self._unreachable:
-            target.last_error = (
-                f"{self._unreachable[target.identity]} (this host was given up before)"
-            )
-            self.records.settle_all(records, State.UNREACHABLE, target.last_error)
+            given_up = self._unreachable[target.identity]
+            target.last_error = f"this host was given up before: {given_up}"
             return False
         longest = max([r.timeout_s for r in records], default=recovery.START_PATIENCE_S)
         deadline_s = recovery.start_deadline(self._clock(), longest)
@@ -216,17 +218,17 @@ class Runner:
             return reply
 
         try:
-            reply = self._repeat(start, deadline_s)
+            reply = self._repeat(start, records, deadline_s)
         except Refused as error:
             target.last_error = str(error)
             self.records.settle_all(records, State.NOT_STARTED, str(error))
             return True
         except TargetError as error:
-            target.last_error = str(error)
+            tries = next((record.tries for record in records if record.tries is not None), None)
+            target.last_error = tries.text(unix_s()) if tries else str(error)
             if not self.records.closing and target.directory is None:
                 # No later job is tried there, nor one as another user.
-                self._unreachable.setdefault(target.identity, str(error))
-            self.records.settle_all(records, State.UNREACHABLE, str(error))
+                self._unreachable.setdefault(target.identity, target.last_error)
             return False
         with self.records.changed:
             if reply.directory is not None:
@@ -253,15 +255,22 @@ class Runner:
         if reply.started and reply.directory is None and target.directory is None:
             raise BadReply("a reply without its directory")
 
-    def _repeat(self, call: Callable[[], replies.Reply], deadline_s: float) -> replies.Reply:
-        """Repeat a call until it gives a reply. Raises the last TargetError at the deadline."""
+    def _repeat(
+        self, call: Callable[[], replies.Reply], records: Sequence[Record], deadline_s: float
+    ) -> replies.Reply:
+        """Repeat a call about some jobs until it gives a reply.
+
+        Raises the last TargetError at the deadline.
+        """
         foreign = 0
+        began_at = unix_s()
         for failures in itertools.count(1):
             try:
                 return call()
             except Refused:
                 raise
             except TargetError as error:
+                self.records.note_tries(records, Tries(failures, began_at, str(error)))
                 foreign = foreign + 1 if isinstance(error, BadReply) else 0
                 if foreign >= recovery.FOREIGN_ANSWERS:
                     raise Refused(f"the answers do not come from /bin/sh: {error}") from error
@@ -276,6 +285,7 @@ class Runner:
     def _wait(self, target: Target, _: Sequence[Record]) -> None:
         """Collect the results of a target's jobs until none runs."""
         failures = bugs = 0
+        silent_since = 0.0
         while True:
             with self.records.changed:
                 self._settle_overdue(target, failures > 0)
@@ -283,7 +293,7 @@ class Runner:
                     target.has_waiter = False
                     return
                 records = list(target.running.values())
-            begun = self._clock()
+            begun, began_at = self._clock(), unix_s()
             try:
                 self._await_once(target, records)
             except Gone as error:
@@ -300,6 +310,11 @@ class Runner:
                     if bugs >= INTERNAL_ERRORS:
                         self.records.settle_all(records, State.UNREACHABLE, target.last_error)
                         continue
+                if failures == 1:
+                    silent_since = began_at if isinstance(error, NoAnswer) else unix_s()
+                tries = Tries(failures, silent_since, target.last_error)
+                target.last_error = tries.text(unix_s())
+                self.records.note_tries(records, tries)
                 last = max(record.deadline_s for record in records)
                 self.records.pause(
                     recovery.pause_s(failures, self._clock(), last, self._jitter()) or 0.0

@@ -22,6 +22,7 @@ PARTS = {
     document.SummaryPart: "summary",
     document.StepPart: "step",
     document.JobPart: "job",
+    document.TriesPart: "tries",
     document.OutputPart: "output",
     document.WaitPart: "wait",
     document.TestPart: "test",
@@ -38,7 +39,10 @@ def form(hint: Any) -> Any:
     if get_origin(hint) is dict:
         return {"type": "object", "additionalProperties": form(get_args(hint)[1])}
     if get_origin(hint) in (Union, types.UnionType):
-        return {"type": [WORDS[of] for of in get_args(hint)]}
+        kinds = get_args(hint)
+        if any(map(is_typeddict, kinds)):
+            return {"anyOf": [form(of) for of in kinds]}
+        return {"type": [WORDS[of] for of in kinds]}
     return {"type": WORDS[hint]}
 
 
@@ -51,7 +55,7 @@ def bare(schema: dict[str, Any]) -> Any:
     return {
         key: bare(value) if isinstance(value, dict) else value
         for key, value in schema.items()
-        if key in ("$ref", "type", "items", "additionalProperties")
+        if key in ("$ref", "type", "anyOf", "items", "additionalProperties")
     }
 
 
