@@ -5,7 +5,7 @@ The host of a job is any hashable value here: the plan only compares it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -64,18 +64,90 @@ def past_s(durations: Durations, check: str, host: str) -> float | None:
     return sum(past) / len(past) if past else None
 
 
-ItemT = TypeVar("ItemT")
+# --- the order of tests ---------------------------------------------------------------------------
 
 
-def waiting_last(
-    items: Sequence[ItemT], expected_s: Callable[[ItemT], float | None]
-) -> list[ItemT]:
-    """Return the tests that await behind the others, soonest expected first, stably.
+@dataclass(frozen=True)
+class Place:
+    """Of a test, what decides where it runs.
 
-    ``expected_s``: when the last job that a test awaits is expected to be ready, None if it awaits
-    none. Waiting tests at the end leave the checks the time of all other tests.
+    ``expected_s``: when the last job that it awaits is expected to be ready; None: it awaits none.
+    ``unit``: what is never torn apart: its class, or the test itself.
+    ``folders``: whose fixtures it may share, the widest first; the last one is its module.
+    ``params``: the fixtures of its module that are parametrized, each with the number of its value.
+    ``stays``: it is not to be moved.
     """
-    ready = [(expected_s(item), item) for item in items]
-    ordinary = [item for seconds, item in ready if seconds is None]
-    waiting = [(seconds, item) for seconds, item in ready if seconds is not None]
-    return ordinary + [item for _, item in sorted(waiting, key=lambda pair: pair[0])]
+
+    expected_s: float | None
+    unit: Hashable
+    folders: tuple[Hashable, ...]
+    params: frozenset[tuple[str, int]] = frozenset()
+    stays: bool = False
+
+
+def waiting_last(places: Mapping[int, Place]) -> list[int]:
+    """Return the tests that are to run behind all others, by their numbers, in their new order.
+
+    ``places``: the tests of each module in which one awaits, by their numbers, in their order.
+    Waiting tests at the end leave the checks the time of all other tests: soonest expected first,
+    stably. A class stays together. So does what shares fixtures, and then each of these is set up
+    once more at most than before: of the tests that move, those of a package, those of a module,
+    and those of a value of a parametrized fixture.
+    """
+    modules: dict[Hashable, dict[int, Place]] = {}
+    for number, place in places.items():
+        modules.setdefault(place.folders[-1], {})[number] = place
+    groups: dict[int, tuple[Hashable, ...]] = {}
+    for module in modules.values():
+        groups |= _moving(module)
+
+    # A group is as late as the last of its tests.
+    latest_s: dict[Hashable, float] = {}
+    first: dict[Hashable, int] = {}
+    for number in sorted(groups):
+        for group in groups[number]:
+            latest_s[group] = max(latest_s.get(group, 0.0), places[number].expected_s or 0.0)
+            first.setdefault(group, number)
+    return sorted(groups, key=lambda n: ([(latest_s[g], first[g]) for g in groups[n]], n))
+
+
+def _moving(module: Mapping[int, Place]) -> dict[int, tuple[Hashable, ...]]:
+    """Return which tests of a module move, each with the groups that it is in, the widest first."""
+    units: dict[Hashable, list[int]] = {}
+    for number, place in module.items():
+        units.setdefault(place.unit, []).append(number)
+    params_of: dict[Hashable, frozenset[tuple[str, int]]] = {
+        unit: frozenset(param for number in numbers for param in module[number].params)
+        for unit, numbers in units.items()
+        if any(module[number].expected_s is not None for number in numbers)
+        and not any(module[number].stays for number in numbers)
+    }
+    inner: dict[Hashable, tuple[Hashable, ...]]
+    if all(len(params) <= 1 for params in params_of.values()):
+        inner = {unit: (params or unit, unit) for unit, params in params_of.items()}
+    elif not _comes_back(module.values()):
+        inner = dict.fromkeys(params_of, ())  # in their order, which has each value once
+    elif not any(place.stays for place in module.values()):
+        inner = dict.fromkeys(units, ())  # all of the module, for half of it would need them twice
+    else:
+        inner = {}
+    return {
+        number: (*folders, *((folders[-1], group) for group in groups))
+        for unit, groups in inner.items()
+        for number in units[unit]
+        for folders in [module[number].folders]
+    }
+
+
+def _comes_back(places: Iterable[Place]) -> bool:
+    """Return whether tests need a value of a parametrized fixture again after another of it."""
+    value: dict[str, int] = {}
+    known: set[tuple[str, int]] = set()
+    for place in places:
+        for fixture, number in place.params:
+            if value.get(fixture) != number:
+                if (fixture, number) in known:
+                    return True
+                value[fixture] = number
+                known.add((fixture, number))
+    return False

@@ -1,4 +1,4 @@
-"""The plain data: what tells jobs apart, and which tests make which jobs, in which order."""
+"""The plain data: what tells jobs apart, and which tests make which jobs."""
 
 from pytest_bgcheck import plan
 from pytest_bgcheck.model import Check
@@ -15,11 +15,6 @@ def test_a_job_is_planned_once_with_all_its_tests() -> None:
     ]
     told = [(j.host, j.awaited_by, j.requested_by) for j in plan.jobs(wants)]
     assert told == [("h1", ("a", "d"), ("c",)), ("h2", ("b",), ())]
-
-
-def test_waiting_tests_come_last_soonest_first_and_stably() -> None:
-    expected = {"a": 9.0, "b": None, "c": 1.0, "d": None, "e": 9.0}
-    assert plan.waiting_last("abcde", expected.__getitem__) == ["b", "d", "c", "a", "e"]
 
 
 def test_a_job_has_one_id_for_each_host_and_each_difference() -> None:

@@ -33,6 +33,32 @@ def closure_definitions(item: pytest.Item) -> Iterator[pytest.FixtureDef[Any]]:
             yield from definitions
 
 
+def wide_parameters(item: pytest.Item) -> Iterator[tuple[str, str, int]]:
+    """Yield the scope, the fixture and the value's number of each parameter of an item that is
+    wider than its class.
+
+    Why: tests of one value are to stay together, or it is set up again. In public, an item tells
+    the parameters' values only, not their scopes.
+    """
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None:
+        for name, scope in callspec._arg2scope.items():
+            if scope.value in ("module", "package", "session"):
+                yield scope.value, name, callspec.indices[name]
+
+
+def package_of(item: pytest.Item, definition: pytest.FixtureDef[Any]) -> pytest.Package | None:
+    """Return the package at whose end an item's fixture is torn down, None if it is of no package.
+
+    Why: a fixture does not tell its package.
+    """
+    if definition.scope == "package":
+        for node in item.listchain():
+            if isinstance(node, pytest.Package) and node.nodeid == definition.baseid:
+                return node
+    return None
+
+
 def active_fixtures(item: pytest.Item) -> Mapping[str, pytest.FixtureDef[Any]]:
     """Return the fixtures that an item has requested so far, by name.
 

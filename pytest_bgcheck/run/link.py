@@ -88,7 +88,7 @@ class LocalLink(Link):
                 self._on_error(message.line)
             case messages.TargetUsed() | messages.JobsOnTarget():
                 pass  # nobody else is there to clean, or to start them
-            case messages.AwaitingTests() | messages.WrongSuite():
+            case messages.LastTests() | messages.WrongSuite():
                 pass  # pytest itself, in this process, knows
             case event:
                 self._ledger.tell(event)

@@ -43,8 +43,8 @@ class JobsOnTarget:
 
 
 @dataclass(frozen=True)
-class AwaitingTests:
-    """Which of the collected tests await."""
+class LastTests:
+    """Which of the collected tests are to run behind all others, in their order."""
 
     tests: tuple[str, ...]
 
@@ -57,7 +57,7 @@ class WrongSuite:
 
 
 SessionMessage: TypeAlias = (
-    Event | InternalError | TargetUsed | JobsOnTarget | AwaitingTests | WrongSuite
+    Event | InternalError | TargetUsed | JobsOnTarget | LastTests | WrongSuite
 )
 
 # --- from an xdist worker to the controller -------------------------------------------------------

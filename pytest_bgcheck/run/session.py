@@ -20,9 +20,10 @@ from ..model import Check, Result, State, Tries
 from ..options import Settings, keeps_order
 from ..plan import PlannedJob
 from ..report import tree
-from ..suite.collection import ITEM_CHECKS, Collection, check_size, in_order, planned_jobs
+from ..suite.collection import Collection, check_size, planned_jobs
 from ..suite.declaration import Declaration
 from ..suite.fixtures import RequestedFixtures
+from ..suite.order import waiting_last
 from ..target import connection, hosts
 from ..target.address import TargetAddress
 from ..target.host_transport import HostTransport
@@ -33,7 +34,7 @@ from ..target.requests import Spec
 from ..target.runner import OTHER_TERMS, Runner
 from .judging import Judging
 from .link import Link
-from .messages import AwaitingTests, InternalError, JobsOnTarget, TargetUsed
+from .messages import InternalError, JobsOnTarget, LastTests, TargetUsed
 from .outcomes import TrueTimes
 
 
@@ -95,11 +96,11 @@ class Session:
             self.link.tell(JobEnded.of(record.key, record.result, now))
 
     def order_items(self, items: list[pytest.Item]) -> None:
-        """Move the items that await behind the others, unless the order is to be kept."""
+        """Have the items that await run behind the others, unless the order is to be kept."""
         if self.settings.order == "last" and not keeps_order(self.config):
-            items[:] = in_order(items, self.link.durations)
-            awaiting = [item.nodeid for item in items if item.stash[ITEM_CHECKS].awaited]
-            self.link.tell(AwaitingTests(tuple(awaiting)))
+            others, last = waiting_last(items, self.link.durations)
+            items[:] = others + last
+            self.link.tell(LastTests(tuple(item.nodeid for item in last)))
 
     def make_plan(self, items: Iterable[pytest.Item]) -> None:
         self.planned = planned_jobs(items)

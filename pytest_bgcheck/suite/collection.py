@@ -1,11 +1,11 @@
-"""The checks of the collected items, by name and on which hosts; from these the plan and the order.
+"""The checks of the collected items, by name and on which hosts; from these the plan.
 
 Between pytest's items and the pure plan. Imported on first use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -157,27 +157,6 @@ def _host_by_request(item: pytest.Item) -> object:
     definition = active_fixtures(item).get("host")
     cached = None if definition is None else definition.cached_result
     return None if cached is None else cached[0]
-
-
-def in_order(items: Sequence[pytest.Item], durations: plan.Durations) -> list[pytest.Item]:
-    """Return the items with those that await behind the others, soonest expected first."""
-    return plan.waiting_last(items, _expected_s(durations))
-
-
-def _expected_s(durations: plan.Durations) -> Callable[[pytest.Item], float | None]:
-    def expected_s(item: pytest.Item) -> float | None:
-        checks = item.stash[ITEM_CHECKS]
-        if not checks.awaited:
-            return None
-        times_s = [0.0]
-        for name in checks.awaited.keys() & checks.declared.keys():
-            check, refs = checks.declared[name]
-            for label in [ref.label for ref in refs] or [""]:
-                past_s = plan.past_s(durations, check.name, label)
-                times_s.append(check.timeout_s if past_s is None else past_s)
-        return max(times_s)
-
-    return expected_s
 
 
 def planned_jobs(items: Iterable[pytest.Item]) -> list[plan.PlannedJob[HostRef]]:

@@ -142,7 +142,7 @@ class Controller:
         match message:
             case messages.InternalError():
                 self.whole_run.unexpected.append(f"{message.line} (worker {worker})")
-            case messages.AwaitingTests():
+            case messages.LastTests():
                 self.awaiting.update(dict.fromkeys(message.tests))
             case messages.WrongSuite():
                 self._wrong_suite = message.reason

@@ -25,7 +25,9 @@ from pytest_bgcheck.compat.pytest import (
     is_subtest,
     is_unittest,
     on_request,
+    package_of,
     terminal_file,
+    wide_parameters,
 )
 
 
@@ -38,6 +40,54 @@ def test_the_definitions_of_a_fixture_are_known_before_it_is_requested(
         definitions = fixture_definitions(item, "it")
         assert [d.baseid for d in definitions] == ["", item.nodeid.partition("::")[0]]
         assert not fixture_definitions(item, "unknown")
+
+
+PARAMETRIZED = """
+import pytest
+
+@pytest.fixture(scope="session", params="ab")
+def of_session(request): pass
+
+@pytest.fixture(scope="module", params="ab")
+def of_module(request): pass
+
+@pytest.fixture(scope="class", params="ab")
+def of_class(request): pass
+
+@pytest.fixture(params="ab")
+def own(request): pass
+
+def test_it(of_session, of_module, of_class, own): pass
+"""
+
+
+def test_the_values_of_an_items_wide_fixtures_are_known(pytester: pytest.Pytester) -> None:
+    items = pytester.getitems(PARAMETRIZED + "def test_plain(): pass\n")
+    by_name = {item.name: item for item in items}
+    item, plain = by_name["test_it[a-b-a-a]"], by_name["test_plain"]
+    with needs("pytest", "CallSpec2._arg2scope and .indices", wide_parameters):
+        assert sorted(wide_parameters(item)) == [
+            ("module", "of_module", 1),
+            ("session", "of_session", 0),
+        ]
+    assert not list(wide_parameters(plain))
+
+
+def test_the_package_of_a_fixture_is_known(pytester: pytest.Pytester) -> None:
+    text = "import pytest\n@pytest.fixture(scope='package')\ndef {}(): pass\n"
+    pytester.makeconftest(text.format("outer"))
+    package = pytester.mkpydir("inner")
+    (package / "conftest.py").write_text(text.format("inner"))
+    (package / "test_it.py").write_text(
+        text.format("own") + "def test_it(inner, outer, own): pass\n"
+    )
+    (item,), _ = pytester.inline_genitems()
+    definitions = {d.argname: d for d in closure_definitions(item)}
+    with needs("pytest", "FixtureDef.baseid as the package's node id", package_of):
+        assert getattr(package_of(item, definitions["inner"]), "path", None) == package
+    # As pytest has it, these are of the session: no package is the folder of their module.
+    assert package_of(item, definitions["outer"]) is None
+    assert package_of(item, definitions["own"]) is None
 
 
 ASKING = """

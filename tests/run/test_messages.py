@@ -8,12 +8,12 @@ import pytest
 from pytest_bgcheck.events import Event, JobRequested, JobWanted
 from pytest_bgcheck.run import forked
 from pytest_bgcheck.run.messages import (
-    AwaitingTests,
     Cleaned,
     CleanTargets,
     ControllerMessage,
     InternalError,
     JobsOnTarget,
+    LastTests,
     NoTestLeft,
     NoWorkerHasTests,
     SessionMessage,
@@ -44,7 +44,7 @@ ONE_OF_EACH = [
     InternalError("line"),
     TargetUsed(ADDRESS),
     JOBS,
-    AwaitingTests(("test_it.py::test",)),
+    LastTests(("test_it.py::test",)),
     WrongSuite("reason"),
     WorkerPlace("0@computer/boot"),
     NoTestLeft(),

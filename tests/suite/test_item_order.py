@@ -1,5 +1,7 @@
 """Whatever else orders, cuts or adds the items: none is taken for run, or passes, by mistake."""
 
+from collections import Counter
+
 import pytest
 from support.suites import HEAD, run
 
@@ -96,3 +98,132 @@ def test_tests_that_await_come_last_soonest_first(pytester: pytest.Pytester) -> 
     again.stdout.fnmatch_lines(["*test_plain PASSED*", "*test_fast PASSED*", "*test_slow PASSED*"])
     kept = pytester.runpytest_subprocess("-v", "--bgcheck-order=keep")
     kept.stdout.fnmatch_lines(["*test_slow PASSED*", "*test_fast PASSED*", "*test_plain PASSED*"])
+
+
+LIFE = """
+gone = background_check("true")
+
+class TestLife:
+    def test_create(self): assert not made; made.append(1)
+    class TestUse:
+        @pytest.mark.bgcheck("gone")
+        def test_use(self): assert made
+    def test_delete(self): made.remove(1)
+
+def test_plain(): assert not made
+
+made = []
+"""
+UNITTEST_LIFE = """
+import unittest
+gone = background_check("true", host="local://")
+
+class TestLife(unittest.TestCase):
+    def test_1_create(self): assert not made; made.append(1)
+    @pytest.mark.bgcheck("gone")
+    def test_2_use(self): assert made
+    def test_3_delete(self): made.remove(1)
+
+def test_plain(): assert not made
+
+made = []
+"""
+
+
+@pytest.mark.parametrize("text", [LIFE, UNITTEST_LIFE], ids=["class", "TestCase"])
+def test_a_class_runs_as_a_whole_and_in_its_order(pytester: pytest.Pytester, text: str) -> None:
+    result = run(pytester, "-v", test_it=text)
+    result.assert_outcomes(passed=4)
+    passed = [line.split()[0].split("::")[-1] for line in result.outlines if "PASSED" in line]
+    assert passed[0] == "test_plain"
+    assert [name.rpartition("_")[2] for name in passed[1:]] == ["create", "use", "delete"]
+
+
+FIXTURES = """
+import pytest
+from pytest_bgcheck import background_check
+
+check = background_check("true", host="local://")
+
+@pytest.fixture(scope="package", autouse=True)
+def of_package(): pass
+
+@pytest.fixture(scope="module", params=["h1", "h2"])
+def of_host(): pass
+
+@pytest.fixture(scope="module")
+def of_host_too(of_host): pass
+
+@pytest.fixture(scope="module", params=["s1", "s2"])
+def service(): pass
+
+@pytest.fixture(scope="module")
+def of_module(): pass
+
+@pytest.fixture(scope="class")
+def of_class(): pass
+
+@pytest.fixture(scope="session", params=["v1", "v2"])
+def version(): pass
+"""
+MODULES = {
+    "test_a_shared.py": """
+def test_plain(of_module): pass
+@awaits
+def test_awaits(of_module): pass
+
+def test_plain_on_host(of_host_too): pass
+@awaits
+def test_awaits_on_host(of_host_too, of_module): pass
+
+class TestClass:
+    def test_one(self, of_host, of_class): pass
+    @awaits
+    def test_two(self, of_host, of_class): pass
+
+def test_plain_again(of_module, of_host): pass
+""",
+    "test_b_two_values.py": """
+@awaits
+def test_awaits(of_host, service): pass
+def test_plain(of_host, service, of_module): pass
+""",
+    "test_c_of_session.py": """
+@awaits
+def test_awaits(version, of_module): pass
+@awaits
+def test_awaits_too(of_module): pass
+def test_plain(of_module): pass
+""",
+    "test_d_plain.py": "def test_plain(of_module): pass\n",
+}
+
+
+def test_no_fixture_is_set_up_more_than_once_more(pytester: pytest.Pytester) -> None:
+    for package in ("one", "two"):
+        directory = pytester.mkpydir(package)
+        (directory / "conftest.py").write_text(FIXTURES)
+        for name, text in MODULES.items():
+            text = f"import pytest\nawaits = pytest.mark.bgcheck('check')\n{text}"
+            (directory / name.replace("test_", f"test_{package}_")).write_text(text)
+
+    def set_ups(order: str) -> Counter[tuple[str, ...]]:
+        result = pytester.runpytest("--setup-only", "-p", "no:randomly", f"--bgcheck-order={order}")
+        assert result.ret == 0
+        count: Counter[tuple[str, ...]] = Counter()
+        host, new = "", list[tuple[str, str]]()
+        for words in map(str.split, result.outlines):
+            if words[:1] == ["SETUP"]:
+                fixture = words[2]
+                host = fixture if fixture.startswith("of_host[") else host
+                new.append((fixture, host if fixture == "of_host_too" else ""))
+            elif words and "::" in words[0]:
+                count.update((words[0].partition("::")[0], *what) for what in new)
+                new.clear()
+        return count
+
+    kept, moved = set_ups("keep"), set_ups("last")
+    assert kept.keys() == moved.keys()
+    assert kept["one/test_one_a_shared.py", "of_module", ""] == 1
+    assert moved["one/test_one_a_shared.py", "of_module", ""] == 2
+    assert {what: n for what, n in moved.items() if n > kept[what] + 1} == {}
