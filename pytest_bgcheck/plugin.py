@@ -46,8 +46,15 @@ STARTED_AT: pytest.StashKey[float] = pytest.StashKey()
 CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     options.add_options(parser)
+    # By its module's name it is loaded where pytest loads no plugin by itself. Its checks need
+    # testinfra's fixtures and options, which are loaded with it then.
+    if pluginmanager.get_name(sys.modules[__name__]) == __name__:
+        import testinfra.plugin
+
+        if not pluginmanager.is_registered(testinfra.plugin):
+            pluginmanager.import_plugin("testinfra.plugin")
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
