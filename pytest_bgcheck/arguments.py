@@ -8,24 +8,26 @@ type in `JobArguments` and a row in `JOB_ROWS`. May import pytest, model, reader
 from __future__ import annotations
 
 import datetime
+import functools
 import inspect
 import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ForwardRef, TypedDict, TypeVar
+from typing import Any, ForwardRef, TypeAlias, TypedDict, TypeVar
 
 import pytest
 
 from .errors import WrongUse
-from .model import ANY_RC, Check, Script
+from .model import ANY_RC, Check, CommandFunction, Script
 from .readers import (
-    read_argv,
     read_bool,
+    read_command,
     read_directory,
     read_environment,
     read_exit_codes,
+    read_function,
     read_host,
     read_local_file,
     read_seconds,
@@ -49,6 +51,11 @@ class Argument:
     read: Callable[[str, object], object]
     doc: str
     default: object = None
+
+
+Command: TypeAlias = str | Sequence[str | os.PathLike[str]]
+CommandMaker: TypeAlias = Callable[[Any], Command]
+"""What makes a command of testinfra's Host."""
 
 
 class JobArguments(TypedDict, total=False):
@@ -129,10 +136,12 @@ def make_check(
     host: object = None,
     timeout_s: float,
     directory: Path,
+    root: Path = Path(),
 ) -> Check:
     """Make a check of a declaration's arguments, or raise WrongUse that names the wrong one.
 
-    ``timeout_s`` is the default; a relative ``script`` lies in ``directory``.
+    ``timeout_s`` is the default; a relative ``script`` lies in ``directory``. ``root``: the suite's
+    directory, from which the place of a function is told.
     """
     if not isinstance(name, str) or not name or not name.isprintable():
         raise WrongUse(f"name must be a non-empty string of printable characters, not {name!r}")
@@ -152,11 +161,13 @@ def make_check(
         path, argv = fields["script"], fields.get("argv", ())
         fields["script"] = _load(path, directory)
         fields |= {"argv": argv, "command": shlex.join([path, *argv])}
-    elif isinstance(command, str):
-        fields |= {"argv": ("/bin/sh", "-c", read_text("command", command)), "command": command}
+    elif callable(command) and not isinstance(command, type):
+        function = read_function("command", command)
+        made = CommandFunction(function, place_of(function, root))
+        fields |= {"argv": (), "command": repr(made), "make_command": made}
     else:
-        argv = read_argv("command", command)
-        fields |= {"argv": argv, "command": shlex.join(argv)}
+        argv, shown = read_command("command", command)
+        fields |= {"argv": argv, "command": shown}
     if "sudo_user" in fields:
         if fields.get("sudo") is False:
             raise WrongUse(f"sudo_user={fields['sudo_user']!r} contradicts sudo=False")
@@ -164,6 +175,24 @@ def make_check(
     if host is not None:
         fields["host"] = read_host("host", host)
     return Check(name=name, **fields)
+
+
+def place_of(function: Callable[..., object], root: Path) -> str:
+    """Return a function's name and where it stands, as ``port(host) in tests/conftest.py:12``.
+
+    The same in every process of a run, wherever the suite lies there.
+    """
+    inner = function
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    name = str(getattr(inner, "__qualname__", type(inner).__qualname__))
+    name = name.replace("<locals>.", "").replace("<lambda>", "lambda")
+    code = getattr(inner, "__code__", getattr(type(inner).__call__, "__code__", None))
+    if code is None:
+        return f"{name}(host) in {getattr(inner, '__module__', None)}"
+    file = Path(code.co_filename)
+    where = file.relative_to(root).as_posix() if file.is_relative_to(root) else inner.__module__
+    return f"{name}(host) in {where}:{code.co_firstlineno}"
 
 
 def _read(rows: Iterable[Argument], given: Mapping[str, object]) -> dict[str, Any]:

@@ -72,11 +72,15 @@ class JobRequested:
 
 @dataclass(frozen=True)
 class JobStarted:
-    """The target has confirmed the job's start, which this worker had asked for."""
+    """The target has confirmed the job's start, which this worker had asked for.
+
+    ``command``: what a function has made for it here, else empty.
+    """
 
     key: str
     worker: str
     at: float
+    command: str = ""
 
 
 @dataclass(frozen=True)

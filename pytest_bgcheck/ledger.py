@@ -226,6 +226,7 @@ class Ledger:
                     job.started_at, job.worker = event.at, event.worker
                     if not job.state.final:
                         job.state = State.RUNNING
+                job.command = event.command or job.command
             case events.TargetTried():
                 for job in map(self._job, event.keys):
                     if event.tries is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from .errors import OutputCut
 
@@ -43,11 +45,40 @@ class Script:
     content: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class CommandFunction:
+    """A function of the suite that is given testinfra's Host, and returns a check's command.
+
+    ``place`` is its name and where it stands, the same in every process. It is equal to another
+    that stands there and holds the same values, as when its module was imported twice.
+    """
+
+    function: Callable[[Any], object]
+    place: str
+
+    def __repr__(self) -> str:
+        return f"<{self.place}>"
+
+    def __hash__(self) -> int:
+        return hash(self.place)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CommandFunction) or self.place != other.place:
+            return False
+        mine, others = self.function, other.function
+        parts = ("__code__", "__defaults__", "__kwdefaults__", "__closure__")
+        return mine == others or all(
+            getattr(mine, part, mine) == getattr(others, part, others) for part in parts
+        )
+
+
 @dataclass(frozen=True)
 class Check:
     """A declaration: a command and its limits. Times are in seconds, sizes in bytes.
 
     ``argv`` is what is executed on the target; with ``script`` it holds the script's arguments.
+    With ``make_command`` it is empty, and ``command`` says where the function stands, until that
+    has been called for the job's host.
     ``host`` is a testinfra hostspec, a tuple of them, or None for the host of whoever awaits.
     ``sudo`` None means: as the host's own testinfra settings say, ``unawaited`` None: as the run's
     option says.
@@ -68,6 +99,12 @@ class Check:
     cwd: str | None = None
     output_limit: int = 1 << 20
     unawaited: str | None = None
+    make_command: CommandFunction | None = None
+
+    @property
+    def has_command(self) -> bool:
+        """False as long as its function has not made the command."""
+        return self.make_command is None or bool(self.argv)
 
     def differences(self, other: Check) -> list[str]:
         """Return the names of the arguments in which two checks differ."""
@@ -76,7 +113,7 @@ class Check:
             names["argv"] = "args"
             del names["command"]  # the script's path and its arguments, as they are shown
         else:
-            names["argv"] = "command"
+            names["argv"] = names["make_command"] = "command"
         differing = [
             name for field, name in names.items() if getattr(self, field) != getattr(other, field)
         ]

@@ -8,10 +8,12 @@ errors, model and options.
 from __future__ import annotations
 
 import datetime
+import inspect
 import math
 import os
 import re
 import reprlib
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
@@ -138,6 +140,27 @@ def read_argv(argument: str, value: object) -> tuple[str, ...]:
     if not words or not words[0]:
         raise WrongUse(f"{argument} must name a program, got {value!r}")
     return words
+
+
+def read_command(argument: str, value: object) -> tuple[tuple[str, ...], str]:
+    """Return a command's argv, and the command as people read it."""
+    if isinstance(value, str):
+        return ("/bin/sh", "-c", read_text(argument, value)), value
+    argv = read_argv(argument, value)
+    return argv, shlex.join(argv)
+
+
+def read_function(argument: str, value: Callable[..., object]) -> Callable[[Any], object]:
+    """Return a function that can be called with one value: testinfra's Host."""
+    try:
+        inspect.signature(value).bind(None)
+    except TypeError:
+        raise WrongUse(
+            f"{argument} must be a function of one argument, testinfra's Host: {value!r} is not"
+        ) from None
+    except ValueError:
+        pass  # of a builtin nothing is known
+    return value
 
 
 def read_bool(argument: str, value: object) -> bool:

@@ -25,7 +25,9 @@ from pytest_bgcheck.model import ANY_RC, Check, Script
 CALLABLES = [background_check, Bgcheck.start]
 NAMES = [row.name for row in CHECK_ROWS]
 
-SESSION: Any = SimpleNamespace(settings=SimpleNamespace(timeout_s=360))
+SESSION: Any = SimpleNamespace(
+    settings=SimpleNamespace(timeout_s=360), config=SimpleNamespace(rootpath=Path())
+)
 """As much of a run's session as a wrong call needs."""
 
 SCRIPT = Check("c", ("a",), "x.sh a", script=Script("x.sh", b"true"))
@@ -33,7 +35,7 @@ SCRIPT = Check("c", ("a",), "x.sh a", script=Script("x.sh", b"true"))
 
 def test_each_argument_has_a_type_and_a_field() -> None:
     assert sorted(CheckArguments.__annotations__) == sorted(NAMES)
-    own = {"name", "command", "host"}
+    own = {"name", "command", "make_command", "host"}
     assert {row.field for row in CHECK_ROWS} == {f.name for f in fields(Check)} - own
     assert [row.field for row in MARK_ROWS] == [f.name for f in fields(Awaited)]
 

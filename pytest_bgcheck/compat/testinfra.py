@@ -63,14 +63,24 @@ def backend_of(connection: str, settings: Mapping[str, Any]) -> BaseBackend:
 # --- calls ----------------------------------------------------------------------------------------
 
 
-def own_copy(backend: BaseBackend, run_local: Callable[..., CommandResult]) -> BaseBackend:
+def own_copy(backend: BaseBackend) -> BaseBackend:
+    """Return a copy of a backend for one thread.
+
+    Why: ``host.sudo()`` changes the backend meanwhile, and one paramiko client must not serve
+    several threads.
+    """
+    own = copy.copy(backend)
+    vars(own).pop("client", None)
+    return own
+
+
+def bounded_copy(backend: BaseBackend, run_local: Callable[..., CommandResult]) -> BaseBackend:
     """Return a copy of a backend without sudo, which runs its local commands by ``run_local``.
 
     Why: all backends that start a process do it by ``run_local``, and testinfra's own knows no time
-    limit and logs each command. A copy, since ``host.sudo()`` changes the backend meanwhile.
+    limit and logs each command.
     """
-    own = copy.copy(backend)
-    vars(own).pop("client", None)  # one paramiko client must not serve several threads
+    own = own_copy(backend)
     own.sudo = False
     own.run_local = run_local
     return own

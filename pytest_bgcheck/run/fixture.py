@@ -4,12 +4,17 @@ work.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..arguments import CHECK_ROWS, CheckArguments, make_check, show_arguments
+from ..arguments import (
+    CHECK_ROWS,
+    CheckArguments,
+    Command,
+    CommandMaker,
+    make_check,
+    show_arguments,
+)
 from ..errors import WrongUse
 from ..target.job import Job
 from .lookup import find
@@ -28,7 +33,7 @@ class Bgcheck:
     @show_arguments(CHECK_ROWS, CheckArguments)
     def start(
         self,
-        command: str | Sequence[str | os.PathLike[str]] | None = None,
+        command: Command | CommandMaker | None = None,
         *,
         name: str,
         host: object = None,
@@ -51,6 +56,7 @@ class Bgcheck:
                 arguments,
                 timeout_s=self._session.settings.timeout_s,
                 directory=Path(),
+                root=self._session.config.rootpath,
             )
         except WrongUse as error:
             raise WrongUse(f"background check {name!r}: {error}") from None

@@ -9,7 +9,7 @@ hears it says so, and goes on with the next. Pure; imports events and address.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ..events import Event
@@ -35,11 +35,13 @@ class TargetUsed:
 @dataclass(frozen=True)
 class JobsOnTarget:
     """These jobs (by id, with their terms) were started on a target, and where the run's directory
-    is there. Who wants one need not start it: a hint, for the target decides."""
+    is there. Who wants one need not start it: a hint, for the target decides. ``commands``, by id:
+    what functions have made."""
 
     target: str
     directory: bytes
     terms: Mapping[str, str]
+    commands: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

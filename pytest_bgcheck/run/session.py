@@ -23,6 +23,7 @@ from ..report import tree
 from ..suite.collection import Collection, check_size, planned_jobs
 from ..suite.declaration import Declaration
 from ..suite.fixtures import RequestedFixtures
+from ..suite.made_commands import with_command
 from ..suite.order import waiting_last
 from ..target import connection, hosts
 from ..target.address import TargetAddress
@@ -81,8 +82,11 @@ class Session:
     def _on_start(self, record: Record) -> None:
         target, spec = record.target, record.spec
         assert target.directory is not None
-        self.link.tell(JobsOnTarget(target.key, target.directory, {spec.id: spec.terms}))
-        self.link.tell(JobStarted(record.key, self.link.worker, unix_s()))
+        check = spec.check
+        command = "" if check.make_command is None or not check.has_command else check.command
+        commands = {spec.id: command} if command else {}
+        self.link.tell(JobsOnTarget(target.key, target.directory, {spec.id: spec.terms}, commands))
+        self.link.tell(JobStarted(record.key, self.link.worker, unix_s(), command))
 
     def _on_tries(self, records: Sequence[Record], tries: Tries | None) -> None:
         keys = tuple(record.key for record in records)
@@ -140,7 +144,9 @@ class Session:
         now = unix_s()
         for check, ref, declared in wanted:
             target = self._target(ref, check.sudo, check.sudo_user)
-            terms = check.terms(self.link.salt)
+            # A job that a call starts is known by its command, once a function has made that; a
+            # declared one by where its function stands, so that any worker can await it.
+            terms = check.terms(self.link.salt) if declared or check.has_command else ""
             id = check.id_on(ref.name, self.link.run_id, terms if declared else "")
             specs.append((Spec(id, check, terms), target))
             if (target, id) not in self.runner.records:
@@ -155,11 +161,18 @@ class Session:
                 transport = HostTransport(ref.backend, sudo, sudo_user, self._in_child)
                 address = hosts.address_of(ref, sudo, sudo_user)
                 target = Target(ref.label, ref.identity, transport, address.key)
+                target.with_command = lambda spec: self._with_command(spec, ref)
                 self._targets[login] = target
                 self.link.tell(TargetUsed(address))
                 for jobs in self._elsewhere.get(address.key, ()):
-                    self.runner.started_elsewhere(target, jobs.directory, jobs.terms)
+                    self.runner.started_elsewhere(target, jobs.directory, jobs.terms, jobs.commands)
         return target
+
+    def _with_command(self, spec: Spec, ref: HostRef) -> Spec:
+        """Return a job's Spec with the command that a function makes. Raises WrongUse."""
+        with hosts.own_host(ref) as host:
+            check = with_command(spec.check, host)
+        return Spec(spec.id, check, spec.terms or check.terms(self.link.salt))
 
     def started_elsewhere(self, jobs: JobsOnTarget) -> None:
         """Take note of jobs that another session has started on a target."""
@@ -167,7 +180,7 @@ class Session:
             self._elsewhere.setdefault(jobs.target, []).append(jobs)
             for target in self._targets.values():
                 if target.key == jobs.target:
-                    self.runner.started_elsewhere(target, jobs.directory, jobs.terms)
+                    self.runner.started_elsewhere(target, jobs.directory, jobs.terms, jobs.commands)
 
     def plan_lines(self) -> list[str]:
         """Return the plan as a tree, for people."""

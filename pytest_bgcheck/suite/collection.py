@@ -78,8 +78,26 @@ class Collection:
         """Return the check of a declaration whose fixture has this name. Raises WrongUse."""
         key = declaration, name
         if key not in self._declared:
-            self._declared[key] = declaration.to_check(name, self._timeout_s)
+            check = declaration.to_check(name, self._timeout_s, self._config.rootpath)
+            self._refuse_other_values(declaration, check)
+            self._declared[key] = check
         return self._declared[key]
+
+    def _refuse_other_values(self, declaration: Declaration, check: Check) -> None:
+        """Raise WrongUse for a check that differs from another only by what its function holds.
+
+        Workers could not tell the jobs of the two apart.
+        """
+        if check.make_command is None:
+            return
+        for (other, name), known in self._declared.items():
+            same_name = name == check.name and known != check
+            if same_name and known.terms("") == check.terms(""):
+                raise WrongUse(
+                    f"{declaration.place(check.name)}: its function {check.make_command} is that of"
+                    f" the check at {other.file}:{other.line}, but with other values in it, and the"
+                    " two have one name: give one of them another, by name="
+                )
 
     def where_declared(self, name: str) -> list[str]:
         """Return where checks of a name are declared, whether or not an item can see them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import keyword
-import os
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +13,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from ..arguments import CHECK_ROWS, CheckArguments, make_check, show_arguments
+from ..arguments import (
+    CHECK_ROWS,
+    CheckArguments,
+    Command,
+    CommandMaker,
+    make_check,
+    place_of,
+    show_arguments,
+)
 from ..compat.pytest import is_of_pytest, runs_test
 from ..errors import WrongUse
 from ..model import Check
@@ -57,7 +64,7 @@ class Declaration:
         """Return the message for a declaration in a class."""
         return f"{self.place(name)}: it must be declared at module level, not in the class {cls}"
 
-    def to_check(self, name: str, timeout_s: float) -> Check:
+    def to_check(self, name: str, timeout_s: float, root: Path) -> Check:
         """Return the check that is declared under a fixture's name. Raises WrongUse."""
         try:
             if self.surplus:
@@ -80,6 +87,7 @@ class Declaration:
                 host=self.host,
                 timeout_s=timeout_s,
                 directory=Path(self.file).parent,
+                root=root,
             )
         except WrongUse as error:
             raise WrongUse(f"{self.place(name)}: {error}") from None
@@ -87,7 +95,7 @@ class Declaration:
 
 @show_arguments(CHECK_ROWS, CheckArguments)
 def background_check(
-    command: str | Sequence[str | os.PathLike[str]] | None = None,
+    command: Command | CommandMaker | None = None,
     *surplus: NoReturn,
     name: str | None = None,
     host: str | Sequence[str] | None = None,
@@ -100,7 +108,8 @@ def background_check(
     sequence of hosts, a mapping from each hostspec to the job there. A wrong value is a
     ``pytest.UsageError`` at collection, before anything is started.
 
-    :param command: a string for the target's ``/bin/sh -c``, or a sequence: one argv, quoted.
+    :param command: a string for the target's ``/bin/sh -c``, or a sequence: one argv, quoted; or a
+        function that returns one of these: it is called with testinfra's Host when the job starts.
     :param name: another name than the variable's.
     :param host: a testinfra hostspec such as ``"ssh://db1"``, or a sequence of them for a job on
         each; default: the awaiting test's host.
@@ -120,7 +129,10 @@ def background_check(
 
     function = unpinned if host is None else pinned
     script = arguments.get("script")
-    function.__doc__ = f"The background check {command if script is None else script!r}."
+    shown = repr(command if script is None else script)
+    if callable(command):
+        shown = f"<{place_of(command, Path(declaration.file).parent)}>"
+    function.__doc__ = f"The background check {shown}."
     fixture = pytest.fixture(
         scope="module" if host is None else "session",
         name=None if name == "request" else name,  # pytest's own message has no place

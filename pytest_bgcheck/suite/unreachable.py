@@ -10,10 +10,12 @@ import dis
 import reprlib
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from ..arguments import place_of
 from .declaration import (
     SITES,
     Declaration,
@@ -67,9 +69,12 @@ def _same_name_messages(checks: Sequence[tuple[str, Declaration]]) -> Iterator[s
 def _identity(site: DeclarationSite) -> tuple[str, int, str]:
     """Return what a declaration has in common with itself in a second import of its module."""
     declaration = site.declaration
+    command = declaration.command
+    if callable(command):
+        command = place_of(command, Path())  # its repr is another each time
     arguments = (
         declaration.given_name,
-        declaration.command,
+        command,
         declaration.host,
         declaration.arguments,
     )

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from ..errors import Unreachable
-from . import requests
+from ..errors import BadReply, Unreachable
+from . import replies, requests
 from .records import Record, Target
 from .requests import Spec
 from .transport import Call, ask
@@ -55,6 +55,17 @@ class Calls:
         ):
             call = Call("start", target.label, nonce, request, len(started))
             yield call, [by_id[spec.id] for spec in started]
+
+    def check_start(self, target: Target, records: Sequence[Record], reply: replies.Reply) -> None:
+        """Raise BadReply for a whole reply that is none to the start of these jobs."""
+        answered = {*reply.started, *reply.refused}
+        if "*" not in answered and not all(r.spec.id in answered for r in records):
+            raise BadReply("a reply that leaves out jobs")
+        name = None if reply.directory is None else reply.directory.rpartition(b"/")[2]
+        if name not in (None, self.run_id.encode()):
+            raise BadReply("a reply with a directory of another run")
+        if reply.started and reply.directory is None and target.directory is None:
+            raise BadReply("a reply without its directory")
 
     def wait(self, target: Target, records: Sequence[Record], expire_s: int, stream: bool) -> Call:
         """Return the call that waits, ``expire_s`` at the most, until one of some jobs has ended.

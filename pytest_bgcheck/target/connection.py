@@ -25,11 +25,11 @@ from testinfra.backend.base import BaseBackend, CommandResult
 
 from ..clocks import monotonic_s
 from ..compat.testinfra import (
+    bounded_copy,
     close_client,
     delegate_of,
     local_result,
     outputs_of,
-    own_copy,
     result_in,
 )
 from ..errors import NoAnswer, TargetError, Unreachable
@@ -106,7 +106,7 @@ class Connection:
             delegate = delegate_of(backend)
         except Exception as error:
             raise causes.of_exception(error) from error
-        self._backend = own_copy(delegate or backend, self._run_local)
+        self._backend = bounded_copy(delegate or backend, self._run_local)
         # The caller has applied sudo. A delegate has its own, of the inventory.
         self._sudo = delegate is not None and become and delegate.sudo
         self._process: subprocess.Popen[bytes] | None = None

@@ -5,15 +5,17 @@ and host_transport; imported on first use.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pytest
 import testinfra
 from testinfra.backend.base import BaseBackend, HostSpec
+from testinfra.host import Host
 
-from ..compat.testinfra import backend_of, connection_in, settings_of
+from ..compat.testinfra import backend_of, close_client, connection_in, own_copy, settings_of
 from ..errors import WrongUse
 from .address import Login, TargetAddress
 from .place import here
@@ -59,6 +61,16 @@ def host_ref(host: object) -> HostRef:
     if not isinstance(backend, BaseBackend):
         raise WrongUse(f"host must be a hostspec or a testinfra Host, not {host!r}")
     return _ref(backend)
+
+
+@contextmanager
+def own_host(ref: HostRef) -> Iterator[Host]:
+    """Yield testinfra's Host of a host, for one thread alone: a test may use its own meanwhile."""
+    backend = own_copy(ref.backend)
+    try:
+        yield Host(backend)
+    finally:
+        close_client(backend)
 
 
 def _ref(backend: BaseBackend) -> HostRef:

@@ -68,15 +68,26 @@ class Record:
         return result
 
 
+@dataclass(frozen=True)
+class StartedElsewhere:
+    """A job that another process has started, with these terms; ``heard_s``: when this was heard,
+    by the monotonic clock. ``command``: what a function had made for it there, else empty."""
+
+    terms: str
+    heard_s: float
+    command: str = ""
+
+
 @dataclass(eq=False)
 class Target:
     """A host, as one user: a transport and the jobs there.
 
+    ``with_command`` has the command made of a job whose check has none yet; it raises WrongUse.
+
     ``label`` is what people read; ``identity`` tells hosts apart, ``key`` targets, and it is the
     same in all processes of the run. ``directory`` is the run's on the target, None until a start
     has told it. ``start_requested``: there may be something to clean. ``started_elsewhere``: jobs
-    that other processes of the run have started there, by id: their terms, and when this was
-    heard, by the monotonic clock.
+    that other processes of the run have started there, by id.
 
     ``starting`` counts the threads that start jobs there, ``waits`` the callers that wait for one.
     ``running`` has the jobs that are known to run, by id. ``has_waiter``: a thread collects their
@@ -89,12 +100,13 @@ class Target:
     key: str = ""
     directory: bytes | None = None
     start_requested: bool = False
-    started_elsewhere: dict[str, tuple[str, float]] = field(default_factory=dict)
+    started_elsewhere: dict[str, StartedElsewhere] = field(default_factory=dict)
     starting: int = 0
     running: dict[str, Record] = field(default_factory=dict)
     has_waiter: bool = False
     waits: int = 0
     last_error: str = ""
+    with_command: Callable[[requests.Spec], requests.Spec] = lambda spec: spec
 
     @property
     def path(self) -> str:
@@ -155,9 +167,31 @@ class Records:
                 if record.state is State.RUNNING:
                     record.target.running[record.spec.id] = record
 
-    def note_start(self, record: Record, started_s: float) -> None:
-        """Take note that a target has confirmed a job's start."""
+    def attach(self, record: Record) -> bool:
+        """Take note of a job that another process has started; return whether one has.
+
+        Not with other terms, for the target to refuse it.
+        """
         with self.changed:
+            known = record.target.started_elsewhere.get(record.spec.id)
+            if known is None or known.terms != record.spec.terms:
+                return False
+            if known.command:
+                check = replace(record.spec.check, command=known.command)
+                record.spec = replace(record.spec, check=check)
+            self.note_start(record, known.heard_s)
+            return True
+
+    def note_start(self, record: Record, started_s: float, own: bool = True) -> None:
+        """Take note that a target has confirmed a job's start.
+
+        ``own``: by a request of this process; else another's function may have made the command.
+        """
+        with self.changed:
+            function = record.spec.check.make_command
+            if function is not None and not own:
+                check = replace(record.spec.check, argv=(), command=repr(function))
+                record.spec = replace(record.spec, check=check)
             record.state, record.started_s, record.tries = State.RUNNING, started_s, None
             record.target.running[record.spec.id] = record
             _log_state(record)

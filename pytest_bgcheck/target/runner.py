@@ -13,6 +13,7 @@ import itertools
 import random
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from ..clocks import monotonic_s, unix_s
 from ..errors import BadReply, Gone, NoAnswer, Refused, TargetError
@@ -21,7 +22,8 @@ from ..model import Result, State, Tries
 from . import recovery, replies, requests
 from .calls import QUESTION_CALL_S, Calls
 from .cleaner import Cleaner
-from .records import Record, Records, Target, log_internal_error
+from .commands import make_commands
+from .records import Record, Records, StartedElsewhere, Target, log_internal_error
 from .transport import Call, ask, ask_stream
 
 SETTLE_S = 3.0
@@ -104,8 +106,7 @@ class Runner:
                     self.records.add(record)
                     if self.records.closing:
                         self.records.settle(record, Result(State.CANCELLED, detail=RUN_ENDED))
-                    elif target.started_elsewhere.get(spec.id, ("", 0))[0] == spec.terms:
-                        self.records.note_start(record, target.started_elsewhere[spec.id][1])
+                    elif self.records.attach(record):
                         attached.setdefault(target, []).append(record)
                     else:
                         batches.setdefault(target, []).append(record)
@@ -119,9 +120,16 @@ class Runner:
             self._ensure_waiter(target, records)
         return result
 
-    def started_elsewhere(self, target: Target, directory: bytes, terms: Mapping[str, str]) -> None:
+    def started_elsewhere(
+        self,
+        target: Target,
+        directory: bytes,
+        terms: Mapping[str, str],
+        commands: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Take note that another process of the run has started jobs on a target.
 
+        ``terms`` and ``commands``, those that functions have made, are by the jobs' ids.
         They are waited for as soon as they are submitted, without asking for their start again;
         but not if they are submitted with other terms, for the target to refuse.
         """
@@ -129,7 +137,8 @@ class Runner:
             target.directory = target.directory or directory
             now = self._clock()
             for id, digest in terms.items():
-                target.started_elsewhere.setdefault(id, (digest, now))
+                job = StartedElsewhere(digest, now, commands.get(id, ""))
+                target.started_elsewhere.setdefault(id, job)
 
     def _ensure_waiter(self, target: Target, new: Sequence[Record]) -> None:
         """Have a waiter for a target with running jobs.
@@ -192,6 +201,16 @@ class Runner:
             over()
 
     def _start(self, target: Target, records: Sequence[Record]) -> None:
+        """Start some jobs, first those that need no function to make their command."""
+        self._start_all(target, [r for r in records if r.spec.check.has_command])
+        rest = [r for r in records if not r.spec.check.has_command and r.state is State.PENDING]
+        if rest and target.identity not in self._unreachable:
+            rest, attached = make_commands(self.records, target, rest)
+            if attached:
+                self._ensure_waiter(target, attached)
+        self._start_all(target, rest)
+
+    def _start_all(self, target: Target, records: Sequence[Record]) -> None:
         for call, batch in self._calls.starts(target, records):
             if not self._start_batch(target, call, batch):
                 rest = [r for r in records if r.state is State.PENDING]
@@ -214,7 +233,7 @@ class Runner:
             with self._calls.turn(START_TURN_S):
                 patience_s = recovery.start_patience(self._clock(), deadline_s, len(records))
                 reply = ask(target.transport, call, patience_s)
-            self._check_start(target, records, reply)
+            self._calls.check_start(target, records, reply)
             return reply
 
         try:
@@ -240,20 +259,9 @@ class Runner:
                     reason = OTHER_TERMS if reason == "terms" else reason
                     self.records.settle(record, Result(State.NOT_STARTED, detail=reason))
                 elif record.state is State.PENDING:
-                    self.records.note_start(record, now)
+                    self.records.note_start(record, now, record.spec.id not in reply.attached)
         self._ensure_waiter(target, [r for r in records if r.result is None])
         return True
-
-    def _check_start(self, target: Target, records: Sequence[Record], reply: replies.Reply) -> None:
-        """Raise BadReply for a whole reply that is none to the start of these jobs."""
-        answered = {*reply.started, *reply.refused}
-        if "*" not in answered and not all(r.spec.id in answered for r in records):
-            raise BadReply("a reply that leaves out jobs")
-        name = None if reply.directory is None else reply.directory.rpartition(b"/")[2]
-        if name not in (None, self.run_id.encode()):
-            raise BadReply("a reply with a directory of another run")
-        if reply.started and reply.directory is None and target.directory is None:
-            raise BadReply("a reply without its directory")
 
     def _repeat(
         self, call: Callable[[], replies.Reply], records: Sequence[Record], deadline_s: float

@@ -63,7 +63,7 @@ class Controller:
         self._outboxes: dict[str, Outbox] = {}
         self._indexes: dict[str, int] = {}
         self._addresses: dict[str, TargetAddress] = {}
-        self._jobs: dict[str, tuple[bytes, dict[str, str]]] = {}
+        self._jobs: dict[str, tuple[bytes, dict[str, str], dict[str, str]]] = {}
         self._cleaned: set[str] = set()
         self._places: dict[str, str] = {}
         self._stopped = False
@@ -167,9 +167,10 @@ class Controller:
 
     def _note_jobs(self, worker: str, jobs: messages.JobsOnTarget) -> None:
         """Tell the other workers of jobs that this one has started, or attached to."""
-        known = self._jobs.setdefault(jobs.target, (jobs.directory, {}))[1]
-        if not jobs.terms.keys() <= known.keys():
-            known.update(jobs.terms)
+        _, terms, commands = self._jobs.setdefault(jobs.target, (jobs.directory, {}, {}))
+        if not jobs.terms.keys() <= terms.keys():
+            terms.update(jobs.terms)
+            commands.update(jobs.commands)
             for other, outbox in self._outboxes.items():
                 if other != worker:
                     outbox.put(jobs)

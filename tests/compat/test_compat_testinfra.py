@@ -10,13 +10,13 @@ from testinfra.backend.base import BaseBackend, CommandResult
 
 from pytest_bgcheck.compat.testinfra import (
     backend_of,
+    bounded_copy,
     close_client,
     connection_in,
     delegate_of,
     host_parameter,
     local_result,
     outputs_of,
-    own_copy,
     result_in,
     settings_of,
     ssh_command,
@@ -76,8 +76,8 @@ def test_local_commands_of_a_copy_are_ours_to_run(connection: str) -> None:
         return local_result(own, 0, commands[-1], b"TESTINFRA_START;0;b3V0;;TESTINFRA_END", b"")
 
     original = backend(f"{connection}://web1", sudo=True)
-    own = own_copy(original, run_local)
-    with needs_testinfra("BaseBackend.run_local, by which backends start processes", own_copy):
+    own = bounded_copy(original, run_local)
+    with needs_testinfra("BaseBackend.run_local, by which backends start processes", bounded_copy):
         result = own.run("echo %s", "it")
         assert "echo it" in commands[0].replace("'", "").replace("\\", "")
         assert "sudo" not in commands[0]
@@ -101,7 +101,7 @@ def test_the_copy_of_a_backend_has_a_client_of_its_own() -> None:
         assert hasattr(ParamikoBackend, "client")
         vars(original)["client"] = client
         assert original.client is client
-        close_client(own_copy(original, lambda: None))
+        close_client(bounded_copy(original, lambda: None))
         assert not client.closed
         close_client(original)
         assert client.closed
@@ -124,7 +124,7 @@ def test_a_result_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_the_error_for_a_lost_ssh_holds_the_result() -> None:
-    own = own_copy(
+    own = bounded_copy(
         backend("ssh://web1"), lambda command, *args: local_result(own, 255, command, b"", b"why")
     )
     with needs_testinfra("RuntimeError(result) for ssh's 255", result_in):

@@ -139,8 +139,8 @@ def test_what_is_asked_of_all_jobs_at_once_says_how_to_ask_one(pytester: pytest.
 
 WRONG = {
     "[]": "host must name at least one host, got []",
-    "{'local://'}": "host must be a hostspec or a sequence of hostspecs, not {'local://'}",
-    "['local://', 3]": "host[1] must be a string, not 3",
+    "{'local://'}": "host must be a hostspec or a sequence of hostspecs, not *",
+    "['local://', 3]": "host[1] must be a string, not int 3",
     "['ansible://none']": "host 'ansible://none' stands for no host: *",
     "'ansible://web'": "host 'ansible://web' must stand for one host, not for 2 (ansible://web1,"
     " ansible://web2); host=['ansible://web'] declares a check that runs on each of them",

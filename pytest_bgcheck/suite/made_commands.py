@@ -1,0 +1,51 @@
+"""Calls the functions by which a suite makes commands, and says what is wrong with one."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import replace
+from pathlib import Path
+from types import CodeType
+
+from ..errors import WrongUse
+from ..log import LOG, without_secrets
+from ..model import Check, CommandFunction
+from ..readers import read_command
+from ..target.requests import check_size
+
+
+def with_command(check: Check, host: object) -> Check:
+    """Return a check with the command that its function makes for a host. Raises WrongUse."""
+    make = check.make_command
+    assert make is not None
+    try:
+        value = make.function(host)
+    except BaseException as error:  # pytest.fail and pytest.skip too: no test would hear of them
+        lines = "".join(traceback.format_exception(error)).splitlines()
+        shown = "\n".join(map(without_secrets, lines))
+        LOG.warning("%s of %r made no command\n%s", make, check.name, shown)
+        raise WrongUse(f"{make} raised {_in_one_line(error)}{_line(make, error)}") from None
+    if value is None:
+        raise WrongUse(f"{make} returned None, not a command")
+    try:
+        argv, command = read_command("its result", value)
+        made = replace(check, argv=argv, command=command)
+        check_size(made)
+    except WrongUse as error:
+        raise WrongUse(f"{make}: {error}") from None
+    return made
+
+
+def _in_one_line(error: BaseException) -> str:
+    said = without_secrets(str(error).partition("\n")[0].strip())
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _line(make: CommandFunction, error: BaseException) -> str:
+    """Return in which line of its own the function was, if that is known."""
+    code = getattr(make.function, "__code__", None)
+    if isinstance(code, CodeType):
+        for frame in traceback.extract_tb(error.__traceback__):
+            if frame.filename == code.co_filename:
+                return f" ({Path(frame.filename).name}:{frame.lineno})"
+    return ""
