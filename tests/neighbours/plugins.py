@@ -39,11 +39,20 @@ NEIGHBOURS = (
     Neighbour("pytest", note="no other plugin", quick=True),
     Neighbour("allure-pytest", ("--alluredir=allure",)),
     Neighbour("anyio", suites=("async_tests.py",), quick=True),
-    Neighbour("pytest-ansible"),
+    Neighbour(
+        "pytest-ansible",
+        workers=False,
+        unsupported=True,
+        note="not beside pytest-testinfra: both have an option `--ansible-inventory`",
+    ),
     Neighbour(
         "pytest-asyncio", ("-o", "asyncio_mode=auto"), suites=("async_tests.py",), quick=True
     ),
-    Neighbour("pytest-bdd", suites=("scenarios.py",)),
+    Neighbour(
+        "pytest-bdd",
+        suites=("scenarios.py",),
+        note="a scenario whose steps use a check has `host`, or the check, as a parameter",
+    ),
     Neighbour("pytest-benchmark"),
     Neighbour("pytest-cases", suites=("cases.py",)),
     Neighbour("pytest-check"),
@@ -66,7 +75,11 @@ NEIGHBOURS = (
     Neighbour("pytest-httpserver"),
     Neighbour("pytest-instafail", ("--instafail",)),
     Neighbour("pytest-json-report", ("--json-report",), quick=True),
-    Neighbour("pytest-lazy-fixtures", suites=("lazy.py",)),
+    Neighbour(
+        "pytest-lazy-fixtures",
+        suites=("lazy.py",),
+        note="a test whose lazy fixtures use a check has `host`, or the check, as a parameter",
+    ),
     Neighbour("pytest-memray", ("--memray",)),
     Neighbour("pytest-metadata", ("--metadata", "a", "b")),
     Neighbour("pytest-mock", suites=("mocked.py",), quick=True),

@@ -1,4 +1,7 @@
-"""Parameters that are fixtures by pytest-lazy-fixtures, a check among them."""
+"""Parameters that are fixtures by pytest-lazy-fixtures, and request a check.
+
+testinfra gives a test a host only where that, or a check, is its own parameter.
+"""
 
 import pytest
 from pytest_lazy_fixtures import lf
@@ -16,11 +19,11 @@ def text(good):
 
 @pytest.mark.parametrize("value", [lf("text")])
 @pytest.mark.bgcheck("good")
-def test_lazy_passes(value):
+def test_lazy_passes(value, host):
     assert value == "fine\n"
 
 
 @pytest.mark.parametrize("value", [lf("text")])
 @pytest.mark.bgcheck("bad")
-def test_lazy_check_fails(value):
+def test_lazy_check_fails(value, host):
     raise AssertionError

@@ -1,4 +1,7 @@
-"""Scenarios of pytest-bdd that await."""
+"""Scenarios of pytest-bdd that await, and whose steps request a check.
+
+testinfra gives a test a host only where that, or a check, is its own parameter.
+"""
 
 import pytest
 from pytest_bdd import scenario, then
@@ -14,13 +17,13 @@ bad = background_check("exit 3", timeout=60)
 
 @pytest.mark.bgcheck("good")
 @scenario("fine.feature", "Fine")
-def test_scenario_passes():
+def test_scenario_passes(host):
     pass
 
 
 @pytest.mark.bgcheck("bad")
 @scenario("fine.feature", "Fine")
-def test_scenario_check_fails():
+def test_scenario_check_fails(host):
     pass
 
 
