@@ -285,6 +285,10 @@ def pytest_runtestloop_around(session: pytest.Session) -> Generator[None, object
         runs = not failed or _worker_input(config)
         if runs and not options.only_looks(config):
             _start(ours)
+            from .suite.declaration import standing_in
+
+            with standing_in():
+                return (yield)
     return (yield)
 
 

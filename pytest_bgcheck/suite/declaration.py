@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import keyword
+import os
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
@@ -26,6 +28,7 @@ from ..compat.pytest import is_of_pytest, runs_test
 from ..errors import WrongUse
 from ..model import Check
 from . import DECLARED_JOB
+from .stand_in import StandIn
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -224,7 +227,7 @@ def declaration_of_fixture(fixture_function: object) -> Declaration | None:
 def declaration_in_variable(value: object) -> Declaration | None:
     """Return the declaration that a variable's value is, None if it is none."""
     # By type first: a look at an attribute may do anything in a stranger's object.
-    return vars(value).get(_KEY) if type(value) is _FIXTURE else None
+    return vars(value).get(_KEY) if type(value) in (_FIXTURE, StandIn) else None
 
 
 def declarations_in(namespace: object) -> Iterator[tuple[str, Declaration]]:
@@ -233,6 +236,32 @@ def declarations_in(namespace: object) -> Iterator[tuple[str, Declaration]]:
         declaration = declaration_in_variable(value)
         if declaration is not None:
             yield declaration.given_name or attribute, declaration
+
+
+@contextmanager
+def standing_in() -> Iterator[None]:
+    """Have a `StandIn` in all modules wherever a variable's value is a declaration."""
+    replaced: list[tuple[dict[str, Any], str, object, StandIn]] = []
+    own = [vars(module) for module in list(sys.modules.values()) if _is_of_a_suite(module)]
+    for namespace in [*own, *(site.namespace for site in SITES)]:
+        for variable, value in list(namespace.items()):
+            if type(value) is _FIXTURE and isinstance(vars(value).get(_KEY), Declaration):
+                fixture_name = vars(value)[_KEY].given_name or variable
+                stand_in = namespace[variable] = StandIn(value, variable, fixture_name)
+                replaced.append((namespace, variable, value, stand_in))
+    try:
+        yield
+    finally:
+        for namespace, variable, value, stand_in in replaced:
+            if namespace.get(variable) is stand_in:
+                namespace[variable] = value
+
+
+def _is_of_a_suite(module: object) -> bool:
+    """Return whether a module may be a suite's own. To look into all others takes milliseconds."""
+    file = vars(module).get("__file__") if isinstance(module, ModuleType) else None
+    installed = (os.path.dirname(os.__file__), "site-packages", "dist-packages")
+    return isinstance(file, str) and not any(place in file for place in installed)
 
 
 def fixture_modules(config: pytest.Config, items: Iterable[pytest.Item]) -> list[ModuleType]:

@@ -1,0 +1,103 @@
+"""A function that a test calls, and that takes a declaration for its fixture, is told so."""
+
+import copy
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from support.suites import run
+
+from pytest_bgcheck import WrongUse
+from pytest_bgcheck.suite.declaration import declaration_in_variable, standing_in
+from pytest_bgcheck.suite.stand_in import StandIn
+
+MODULE = "from pytest_bgcheck import background_check\nwebapp = background_check('x', name='web')"
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    """Return what stands in a module for a declaration, as in a run that uses checks."""
+    module = ModuleType("declares_webapp")
+    exec(compile(MODULE, "declares_webapp.py", "exec"), vars(module))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    fixture = module.webapp
+    with standing_in():
+        assert declaration_in_variable(module.webapp) is declaration_in_variable(fixture)
+        yield module.webapp
+    assert module.webapp is fixture
+
+
+USES: dict[str, Callable[[Any], object]] = {
+    "bool": lambda it: not it,
+    "attribute": lambda it: it.stdout,
+    "probe": lambda it: hasattr(it, "rc"),
+    "in": lambda it: "OK" in it,
+    "==": lambda it: it == "OK",
+    "!=": lambda it: it != "OK",
+    "len": lambda it: len(it),
+    "iteration": lambda it: list(it),
+    "item": lambda it: it[0],
+    "call": lambda it: it(),
+    "str": str,
+    "f-string": lambda it: f"{it}",
+    "format": lambda it: "%s" % it,  # noqa: UP031
+    "+": lambda it: it + "x",
+    "x +": lambda it: "x" + it,
+    "<": lambda it: it < 3,
+    "int": lambda it: int(it),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_each_use_is_refused(stand_in: StandIn, use: Callable[[StandIn], object]) -> None:
+    said = r"webapp is the declaration here, not its fixture: the test takes the parameter web, as"
+    with pytest.raises(WrongUse, match=said):
+        use(stand_in)
+
+
+def test_tools_may_look_at_it(stand_in: StandIn) -> None:
+    assert type(stand_in) is StandIn
+    assert not hasattr(stand_in, "__test__")
+    assert getattr(stand_in, "_private", None) is None
+    assert inspect.getmembers(stand_in)
+    assert "not its fixture" in repr(stand_in)
+    assert {stand_in: 1}
+    assert copy.copy(stand_in) is not stand_in
+
+
+def test_functions_that_a_test_calls_are_told_too(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        conftest="webapp = background_check('true')\n",
+        helpers="import json\nfrom conftest import webapp\n"
+        "def is_good(): return bool(webapp)\n"
+        "def output(): return webapp.stdout\n"
+        "def parsed(): return json.loads(webapp)\n"
+        "def found(bgcheck): return bgcheck[webapp]\n",
+        test_it="from helpers import *\n"
+        "def test_good(): assert is_good()\n"
+        "def test_output(): assert output()\n"
+        "def test_parsed(): assert parsed()\n"
+        "def test_found(bgcheck): found(bgcheck)\n"
+        "def test_import():\n    from conftest import webapp\n    assert webapp\n"
+        "@pytest.mark.bgcheck\ndef test_passes(webapp): assert webapp.succeeded\n",
+    )
+    result.assert_outcomes(passed=1, failed=5)
+    said = "WrongUse: webapp is the declaration here, not its fixture: the test takes the param*"
+    result.stdout.fnmatch_lines([f"E *{said}"] * 2)
+    result.stdout.fnmatch_lines(["E *TypeError: * not StandIn"])
+    result.stdout.fnmatch_lines([f"E *{said}"] * 2)
+    result.stdout.no_re_match_line(r".*(Traceback|pytest_bgcheck[/\\]).*")
+
+
+def test_a_second_run_in_one_process_finds_its_fixtures(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_it="import pytest\nfrom pytest_bgcheck import background_check\n"
+        "webapp = background_check('true')\n"
+        "@pytest.mark.bgcheck\ndef test_it(webapp): assert webapp.succeeded\n",
+        twice="import pytest\nassert pytest.main(['-q']) == pytest.main(['-q']) == 0\n",
+    )
+    assert pytester.runpython(pytester.path / "twice.py").ret == 0
