@@ -132,17 +132,24 @@ class JobJudged:
 
 @dataclass(frozen=True)
 class WaitBegan:
-    """A test begins to wait for these jobs."""
+    """A test begins to wait for these jobs.
+
+    ``judges``: it awaits their verdicts; else it only reads a handle of theirs.
+    """
 
     worker: str
     test: str
     keys: tuple[str, ...]
     at: float
+    judges: bool = True
 
 
 @dataclass(frozen=True)
 class WaitEnded:
-    """A test's wait is over; ``waited_s``: how long it waited for each job, by key."""
+    """A test's wait is over; ``waited_s``: how long it waited for each job, by key.
+
+    Where that is empty, all waits of the test are over, whatever they were for.
+    """
 
     worker: str
     test: str

@@ -249,11 +249,17 @@ class Ledger:
                 open_waits = self._open_waits.setdefault((event.worker, event.test), [])
                 for key in event.keys:
                     job, wait = self._job(key), Wait(event.test, event.worker, event.at)
-                    job.wanted = job.judged = True
+                    job.wanted = True
+                    job.judged |= event.judges
                     job.waits.append(wait)
                     open_waits.append((job, wait))
             case events.WaitEnded():
                 for job, wait in self._open_waits.pop((event.worker, event.test), []):
+                    if event.waited_s and job.key not in event.waited_s:
+                        # Another thread of the test waits for another job.
+                        still_open = self._open_waits.setdefault((event.worker, event.test), [])
+                        still_open.append((job, wait))
+                        continue
                     ended_at = event.at if job.ended_at is None else min(event.at, job.ended_at)
                     until_then_s = max(0.0, ended_at - wait.began_at)
                     wait.waited_s = event.waited_s.get(job.key, until_then_s)

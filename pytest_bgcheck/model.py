@@ -232,8 +232,8 @@ class Result:
 
     @property
     def failed(self) -> bool:
-        """True if it did not succeed, whatever the reason."""
-        return not self.succeeded
+        """True if it has ended and did not succeed, whatever the reason."""
+        return self.state.final and not self.succeeded
 
     @property
     def stdout(self) -> str:

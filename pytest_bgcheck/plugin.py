@@ -228,6 +228,9 @@ def _start(ours: Session) -> None:
     whole_run = ours.config.stash.get(WHOLE_RUN, None)
     if whole_run is not None:
         whole_run.termination.install()
+    from .run.failed_uses import FailedUses
+
+    ours.config.pluginmanager.register(FailedUses(ours), "bgcheck-failed-uses")
     ours.start_planned()
 
 

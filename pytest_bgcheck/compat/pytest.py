@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
@@ -200,13 +200,24 @@ def terminal_file(config: pytest.Config) -> TextIO:
     return file
 
 
-def capture_off(config: pytest.Config) -> AbstractContextManager[None]:
+@contextmanager
+def capture_off(config: pytest.Config) -> Iterator[None]:
     """Have what is written now reach the terminal, and not the output of the test that runs.
 
     Why: as pytest's live log does it. In public, only a fixture (``capsys``) can switch it off.
     """
     manager = config.pluginmanager.get_plugin("capturemanager")
-    return nullcontext() if manager is None else manager.global_and_fixture_disabled()
+    if manager is None:
+        yield
+        return
+    # A body that waits may have streams of its own (``contextlib.redirect_stdout``), which pytest
+    # would replace by its own when it goes on to capture.
+    streams = sys.stdin, sys.stdout, sys.stderr
+    try:
+        with manager.global_and_fixture_disabled():
+            yield
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = streams
 
 
 def end_line(reporter: pytest.TerminalReporter) -> None:
@@ -230,6 +241,43 @@ def begin_line(
 
 
 # --- reports --------------------------------------------------------------------------------------
+
+
+def put_before_failure(
+    report: pytest.TestReport, *, cause: str, headline: str, transition: str
+) -> None:
+    """Put the text of a failure's cause, and a ``transition``, before what a report says of it.
+
+    ``headline`` comes first where pytest tells a failure in a line: in its short summary, with
+    ``--tb=line``, in JUnit files.
+
+    Why: all that must reach the terminal, xdist's controller, JUnit files and other plugins, which
+    know pytest's own representation of a chain of exceptions. Its classes are not public, and the
+    exception itself must stay the test's.
+    """
+    from _pytest._code.code import (
+        ExceptionChainRepr,
+        ExceptionRepr,
+        ReprFileLocation,
+        ReprTracebackNative,
+    )
+
+    old = report.longrepr
+    if isinstance(old, ExceptionChainRepr):
+        chain = list(old.chain)
+    elif isinstance(old, ExceptionRepr):  # with --tb=native
+        chain = [(old.reprtraceback, old.reprcrash, None)]
+    else:
+        chain = [(ReprTracebackNative([f"{old}\n"]), None, None)]
+    traceback, crash, _ = chain[-1]
+    if crash is None:
+        path, line, _ = report.location
+        crash = ReprFileLocation(path, (line or 0) + 1, str(old).strip().partition("\n")[0])
+    crash = ReprFileLocation(crash.path, crash.lineno, f"{headline}; then {crash.message}")
+    first = ReprTracebackNative([f"{cause}\n"])
+    new = ExceptionChainRepr([(first, crash, transition), *chain[:-1], (traceback, crash, None)])
+    new.sections = list(getattr(old, "sections", []))
+    report.longrepr = new
 
 
 def is_subtest(report: pytest.TestReport) -> bool:

@@ -6,6 +6,7 @@ model and text.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -215,13 +216,17 @@ def limit_used(job: JobEntry) -> float | None:
 
 def waited_by_test(jobs: Sequence[JobEntry]) -> dict[tuple[str, str], float]:
     """Return how long each test waited, by (worker, test): for several jobs at once it is once."""
-    spells: dict[tuple[str, str, float], float] = {}
+    spans: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for wait in (wait for job in jobs for wait in job.waits):
-        key = wait.worker, wait.test, wait.began_at
-        spells[key] = max(spells.get(key, 0.0), wait.waited_s or 0.0)
-    result: dict[tuple[str, str], float] = {}
-    for (worker, test, _), seconds in spells.items():
-        result[worker, test] = result.get((worker, test), 0.0) + seconds
+        span = wait.began_at, wait.began_at + (wait.waited_s or 0.0)
+        spans.setdefault((wait.worker, wait.test), []).append(span)
+    result = {}
+    for test, waits in spans.items():
+        waited_s, until = 0.0, -math.inf
+        for began, ended in sorted(waits):
+            waited_s += max(0.0, ended - max(began, until))
+            until = max(until, ended)
+        result[test] = waited_s
     return result
 
 

@@ -122,6 +122,16 @@ def bytes_of(size: int) -> str:
     return "1 byte" if size == 1 else f"{size:,} bytes"
 
 
+def used_and_failed(when: str, checks: int) -> str:
+    """Return what leads from the failures of so many checks to that of the test that used them.
+
+    ``when``: the phase of the test that failed, as pytest calls it.
+    """
+    whose = "that check's result" if checks == 1 else "the results of these checks"
+    what = {"setup": "the set-up of this test", "teardown": "the teardown of this test"}
+    return f"{what.get(when, 'this test')} used {whose}, and failed:"
+
+
 AWAITS_NOTHING = (
     "this test awaits nothing: its mark 'bgcheck' has no names, and it requests no check's fixture;"
     " name a check in the mark, or request its fixture"

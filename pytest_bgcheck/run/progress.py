@@ -84,7 +84,7 @@ class Progress:
                 if (type(event), key) not in self._noted:
                     self._noted.add((type(event), key))
                     self._changes.append(event)
-            case WaitEnded() if self._only_process:
+            case WaitEnded() if self._only_process and self._line_is_shown:
                 with self._screen():  # by the thread that has waited
                     self._erase()
 

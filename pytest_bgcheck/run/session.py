@@ -29,10 +29,11 @@ from ..target import connection, hosts
 from ..target.address import TargetAddress
 from ..target.host_transport import HostTransport
 from ..target.hosts import HostRef
-from ..target.job import Job, JobsOnHosts
+from ..target.job import Job, JobsOnHosts, Use
 from ..target.records import Record, Target
 from ..target.requests import Spec
 from ..target.runner import OTHER_TERMS, Runner
+from .handle_wait import wait_for_end
 from .judging import Judging
 from .link import Link
 from .messages import InternalError, JobsOnTarget, LastTests, TargetUsed
@@ -203,17 +204,19 @@ class Session:
 
     def handle(self, record: Record) -> Job:
         """Return a job as tests see it: the same object each time."""
-        self.note_use(record, verdict_read=False)
+        self.note_use(record, Use.HOLD)
         if record not in self._handles:
-            self._handles[record] = Job(self.runner, record, self.note_use)
+            self._handles[record] = Job(self.runner, record, self)
         return self._handles[record]
 
-    def note_use(self, record: Record, verdict_read: bool) -> None:
-        """Take note that a test uses a job, and perhaps reads its verdict."""
+    def note_use(self, record: Record, use: Use) -> None:
+        """Take note of what a test does with a job."""
         if self.started:
-            self.judging.note_use(record.key)
-            if verdict_read:
-                self.judging.note_verdict(record.key)
+            self.judging.note_use(record.key, use)
+
+    def wait_for_end(self, record: Record, limit_s: float | None) -> bool:
+        """Wait for a job's end, by its handle. See `pytest_bgcheck.run.handle_wait`."""
+        return wait_for_end(record, limit_s, self.runner, self.link, self.judging)
 
     def record(self, check: Check, ref: HostRef, declared: bool = True) -> Record:
         """Return the job of a check on a host; start it unless it is known."""

@@ -16,6 +16,7 @@ from ..events import WaitBegan, WaitEnded
 from ..ledger import RUN_ENDED
 from ..report import text
 from ..report.item import PREFIX, properties, sections
+from ..target.job import Use
 from ..target.records import Record
 from . import lookup
 from .session import Session
@@ -56,7 +57,7 @@ class _Wait:
         session, test, worker = self._session, item.nodeid, self._session.link.worker
         keys = []
         for record in (record for records in self._jobs.values() for record in records):
-            session.note_use(record, verdict_read=False)
+            session.note_use(record, Use.HOLD)
             session.runner.want(record)
             keys.append(record.key)
         session.link.tell(WaitBegan(worker, test, tuple(keys), self._began_at))
@@ -106,12 +107,13 @@ class _Wait:
 
     def _tell_report(self, item: pytest.Item, over_at: float) -> None:
         """Say in the test's own report what its checks did."""
-        verdicts = [v for vs in self._verdicts(over_at).values() for v in vs]
-        if self._session.settings.junit_properties:
-            # A rerun tells anew.
-            old = [p for p in item.user_properties if not p[0].startswith(PREFIX)]
-            item.user_properties[:] = [*old, *properties(verdicts)]
-        for title, content in sections(verdicts):
+        verdicts = {
+            record.key: self._verdict(record, self._awaited[name], over_at)
+            for name, records in self._jobs.items()
+            for record in records
+        }
+        tell_properties(self._session, item, verdicts)
+        for title, content in sections(list(verdicts.values())):
             item.add_report_section("call", title, content)
 
     def _verdicts(self, now: float) -> dict[str, list[text.Verdict]]:
@@ -121,17 +123,49 @@ class _Wait:
         }
 
     def _verdict(self, record: Record, awaited: Awaited, now: float) -> text.Verdict:
-        waited_s = self._waited_s(record.key, now)
-        check = record.spec.check
-        accepted = check.rc if awaited.rc is None else awaited.rc
-        host, kept = record.target.label, ""
-        if self._session.settings.keep and record.target.directory:
-            kept = f"{record.target.path}/{record.spec.id}/ on {host}"
-        unanswered = record.tries.text(now) if record.tries is not None else ""
-        return text.Verdict(
-            check, host, record.state, record.result, accepted, waited_s, kept, unanswered
-        )
+        before_s = self._session.judging.waited_s.get(record.key, 0.0)
+        waited_s = before_s + self._waited_s(record.key, now)
+        return verdict(self._session, record, awaited, waited_s, now)
 
     def _waited_s(self, key: str, now: float) -> float:
         """Return how long the test has waited for a job: until its end, if it has ended."""
         return max(0.0, min(now, self._session.ended_at.get(key, now)) - self._began_at)
+
+
+def verdict(
+    session: Session, record: Record, awaited: Awaited | None, waited_s: float, now: float
+) -> text.Verdict:
+    """Return how a job stands for a test; ``awaited``: what its marks say of it, if they do."""
+    check, accepted = record.spec.check, record.spec.check.rc
+    if awaited is not None and awaited.rc is not None:
+        accepted = awaited.rc
+    host, kept = record.target.label, ""
+    if session.settings.keep and record.target.directory:
+        kept = f"{record.target.path}/{record.spec.id}/ on {host}"
+    unanswered = record.tries.text(now) if record.tries is not None else ""
+    return text.Verdict(
+        check, host, record.state, record.result, accepted, waited_s, kept, unanswered
+    )
+
+
+TOLD: pytest.StashKey[dict[str, text.Verdict]] = pytest.StashKey()
+"""The verdicts that an item's properties tell, by the jobs' keys."""
+
+
+def tell_properties(
+    session: Session, item: pytest.Item, verdicts: Mapping[str, text.Verdict]
+) -> None:
+    """Say in an item's properties how jobs stand, by their keys, beside what these say already."""
+    told = item.stash.setdefault(TOLD, {})
+    told.update(verdicts)
+    if session.settings.junit_properties:
+        others = [p for p in item.user_properties if not p[0].startswith(PREFIX)]
+        item.user_properties[:] = [*others, *properties(list(told.values()))]
+
+
+def forget_properties(item: pytest.Item) -> None:
+    """Take back what an item's properties tell of jobs: it is run once more."""
+    if item.stash.get(TOLD, None):
+        del item.stash[TOLD]
+        others = [p for p in item.user_properties if not p[0].startswith(PREFIX)]
+        item.user_properties[:] = others

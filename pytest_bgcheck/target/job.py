@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import enum
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from ..clocks import unix_s
 from ..errors import StillRunning, TargetError
@@ -16,24 +17,49 @@ from .runner import Runner
 ReplyT = TypeVar("ReplyT")
 
 
+class Use(enum.Enum):
+    """What a test or a fixture does with a job's handle.
+
+    ``HOLD``: it has the handle, or asks without reading what came out. ``OUTPUT``: it reads what
+    came out, but no verdict. ``RESULT``: it takes the whole result. ``VERDICT``: it reads how the
+    job ended. The last two judge the job.
+    """
+
+    HOLD = "hold"
+    OUTPUT = "output"
+    RESULT = "result"
+    VERDICT = "verdict"
+
+    @property
+    def judges(self) -> bool:
+        return self in (Use.RESULT, Use.VERDICT)
+
+
+class User(Protocol):
+    """Who uses a handle: it is told of each use, and waits."""
+
+    def note_use(self, record: Record, use: Use) -> None: ...
+
+    def wait_for_end(self, record: Record, limit_s: float | None) -> bool:
+        """Wait for a job's end; return False if the limit (None: the job's own) was over first."""
+
+
 class Job:
     """One run of a check on one host.
 
-    ``rc``, ``stdout``, ``stderr``, ``succeeded``, ``failed`` and ``duration`` are shortcuts to
-    ``result()``, which waits for the job's end. ``stdout`` and ``stderr`` raise :class:`OutputCut`
-    unless all of it is here; ``stdout_kept`` and ``stderr_kept`` are what was kept.
+    ``rc``, ``stdout``, ``stderr``, ``succeeded``, ``failed``, ``duration`` and ``attempts`` are
+    shortcuts to ``result()``, which waits for the job's end. ``stdout`` and ``stderr`` raise
+    :class:`OutputCut` unless all of it is here; ``stdout_kept`` and ``stderr_kept`` are what was
+    kept.
 
     Whoever reads a verdict (``rc``, ``succeeded``, ``failed``, a final ``state``, ``result()``)
     judges the job. The other attributes only use it.
     """
 
-    def __init__(
-        self, runner: Runner, record: Record, on_use: Callable[[Record, bool], None]
-    ) -> None:
-        """``on_use`` is told of each use of the handle; True: the job's verdict was read."""
+    def __init__(self, runner: Runner, record: Record, user: User) -> None:
         self._runner = runner
         self._record = record
-        self._on_use = on_use
+        self._user = user
 
     def __repr__(self) -> str:
         return f"<Job {self.name!r} on {self.host}: {self._record.state}>"
@@ -58,13 +84,13 @@ class Job:
         """What is known now, without asking the target."""
         self._runner.resume(self._record.target)
         state = self._record.state
-        self._on_use(self._record, state.final)
+        self._user.note_use(self._record, Use.VERDICT if state.final else Use.HOLD)
         return state
 
     def done(self) -> bool:
         """Return whether the result is in, without asking the target."""
         self._runner.resume(self._record.target)
-        self._on_use(self._record, False)
+        self._user.note_use(self._record, Use.HOLD)
         return self._record.result is not None
 
     def result(self, timeout: float | datetime.timedelta | None = None) -> Result:
@@ -74,23 +100,22 @@ class Job:
         :class:`StillRunning` when ``timeout`` is over; the job goes on.
         """
         __tracebackhide__ = True
-        result = self._ended(timeout)
-        self._on_use(self._record, True)
-        return result
+        limit_s = None if timeout is None else read_seconds_or_0("timeout", timeout)
+        return self._ended(Use.RESULT, limit_s)
 
-    def _ended(self, timeout: float | datetime.timedelta | None = None) -> Result:
+    def _ended(self, use: Use, limit_s: float | None = None) -> Result:
         __tracebackhide__ = True
-        limit = None if timeout is None else read_seconds_or_0("timeout", timeout)
         record = self._record
-        self._on_use(record, False)
+        self._user.note_use(record, Use.HOLD)
         self._runner.want(record)
-        if not self._runner.wait_for(lambda: record.result is not None, [record.target], limit):
+        if not self._user.wait_for_end(record, limit_s):
             said = f": {record.tries.text(unix_s())}" if record.tries is not None else ""
             raise StillRunning(
                 f"background check {self.name!r} on {self.host} is still {record.state} after"
-                f" {limit:g} s of waiting{said}; it goes on"
+                f" {limit_s:g} s of waiting{said}; it goes on"
             )
         assert record.result is not None
+        self._user.note_use(record, use)
         return record.result
 
     def cancel(self) -> None:
@@ -104,14 +129,18 @@ class Job:
     def tail(self) -> Result:
         """Ask the target and return how the job stands: while it runs, its output so far.
 
-        Raises a :class:`TargetError` if the target could not be asked.
+        Then its ``state`` is not final, and it has neither ``succeeded`` nor ``failed``. Raises a
+        :class:`TargetError` if the target could not be asked.
         """
         __tracebackhide__ = True
-        return self._ask(self._runner.tail)
+        result = self._ask(self._runner.tail)
+        if result.state.final:
+            self._user.note_use(self._record, Use.OUTPUT)
+        return result
 
     def _ask(self, question: Callable[[Record], ReplyT]) -> ReplyT:
         __tracebackhide__ = True
-        self._on_use(self._record, False)
+        self._user.note_use(self._record, Use.HOLD)
         try:
             return question(self._record)
         except TargetError as error:
@@ -121,44 +150,49 @@ class Job:
     @property
     def rc(self) -> int | None:
         """The exit code, None unless the command ended by itself. Waits; judges the job."""
-        return self.result().rc
+        return self._ended(Use.VERDICT).rc
 
     @property
     def stdout(self) -> str:
         """Standard output as text. Waits. Raises :class:`OutputCut` unless all of it is here."""
         __tracebackhide__ = True
-        return self._ended().stdout
+        return self._ended(Use.OUTPUT).stdout
 
     @property
     def stderr(self) -> str:
         """Standard error as text. Waits. Raises :class:`OutputCut` unless all of it is here."""
         __tracebackhide__ = True
-        return self._ended().stderr
+        return self._ended(Use.OUTPUT).stderr
 
     @property
     def stdout_kept(self) -> Output:
         """What was kept of standard output. Waits."""
-        return self._ended().stdout_kept
+        return self._ended(Use.OUTPUT).stdout_kept
 
     @property
     def stderr_kept(self) -> Output:
         """What was kept of standard error. Waits."""
-        return self._ended().stderr_kept
+        return self._ended(Use.OUTPUT).stderr_kept
 
     @property
     def succeeded(self) -> bool:
         """True if its exit code is one that its check accepts. Waits; judges the job."""
-        return self.result().succeeded
+        return self._ended(Use.VERDICT).succeeded
 
     @property
     def failed(self) -> bool:
         """True if it did not succeed, whatever the reason. Waits; judges the job."""
-        return self.result().failed
+        return self._ended(Use.VERDICT).failed
 
     @property
     def duration(self) -> float | None:
         """Seconds that it took on the target, None if that is not known. Waits."""
-        return self._ended().duration
+        return self._ended(Use.OUTPUT).duration
+
+    @property
+    def attempts(self) -> int:
+        """How often its command was run, more than once with ``retry_every``. Waits."""
+        return self._ended(Use.OUTPUT).attempts
 
 
 class JobsOnHosts(Mapping[str, Job]):

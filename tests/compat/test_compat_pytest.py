@@ -1,6 +1,7 @@
 """Each private API of pytest that `compat.pytest` needs, by what it is needed for."""
 
 import inspect
+import json
 import unittest
 from collections.abc import Callable, Generator
 from typing import Any
@@ -26,6 +27,7 @@ from pytest_bgcheck.compat.pytest import (
     is_unittest,
     on_request,
     package_of,
+    put_before_failure,
     terminal_file,
     wide_parameters,
 )
@@ -355,3 +357,48 @@ def test_a_report_says_in_a_line_why_its_test_failed(
     failed = [r for r in reports if isinstance(r, pytest.TestReport) and r.failed]
     with needs("pytest", "TestReport.longrepr.reprcrash.message", failure_message):
         assert [failure_message(report) for report in failed] == [message]
+
+
+@pytest.mark.parametrize("style", ["long", "short", "native"])
+def test_a_text_is_put_before_a_failure(pytester: pytest.Pytester, style: str) -> None:
+    class Plugin:
+        def pytest_configure(self, config: pytest.Config) -> None:
+            self.config = config
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, object]:
+            report = yield
+            if not report.failed:
+                return report
+            put_before_failure(report, cause="one\ntwo", headline="one", transition="then:")
+            hook = self.config.hook  # as xdist does
+            data = hook.pytest_report_to_serializable(config=self.config, report=report)
+            data = json.loads(json.dumps(data))
+            return hook.pytest_report_from_serializable(config=self.config, data=data)
+
+    pytester.makepyfile(
+        "def test_chain():\n"
+        "    try: raise KeyError('inner')\n"
+        "    except KeyError as error: raise ValueError('outer') from error\n"
+        "def test_fixture(unknown): pass\n"
+    )
+    with needs("pytest", "ExceptionChainRepr(chain)", put_before_failure):
+        result = pytester.runpytest_inprocess(f"--tb={style}", plugins=[Plugin()])
+        result.stdout.fnmatch_lines(
+            ["one", "two", "", "then:", "*fixture 'unknown' not found*", "one", "two", "", "then:",
+             "*KeyError: 'inner'", "*ValueError: outer", "FAILED * - one; then *Va*",
+             "ERROR * - one; then *"]
+        )  # fmt: skip
+
+
+def test_a_test_keeps_streams_of_its_own_while_others_write(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "import contextlib, io\n"
+        "from pytest_bgcheck.compat.pytest import capture_off\n"
+        "def test(pytestconfig):\n"
+        "    with contextlib.redirect_stdout(io.StringIO()) as own:\n"
+        "        with capture_off(pytestconfig): pass\n"
+        "        print('own')\n"
+        "    assert own.getvalue() == 'own\\n'\n"
+    )
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)

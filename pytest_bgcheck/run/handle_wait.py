@@ -1,0 +1,55 @@
+"""A test's wait for a job through its handle, in its body or in a fixture.
+
+It counts as a wait in all that is told of the run. `verdicts` waits for what a mark awaits.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+
+from ..clocks import monotonic_s, unix_s
+from ..events import WaitBegan, WaitEnded
+from ..report.figures import LEAST_WAIT_S
+from ..target.records import Record
+from ..target.runner import Runner
+from .judging import Judging
+from .link import Link
+
+
+def wait_for_end(
+    record: Record, limit_s: float | None, runner: Runner, link: Link, judging: Judging
+) -> bool:
+    """Wait for a job's end; return False if the limit (seconds, None: the job's own) was over.
+
+    A wait of less than `LEAST_WAIT_S` is none: it is told to nobody.
+    """
+    if record.result is not None:
+        return True
+    began_at, begun_s = unix_s(), monotonic_s()
+
+    def ended_within(patience_s: float) -> bool:
+        limited_s = None if patience_s == math.inf else max(0.0, patience_s)
+        return runner.wait_for(lambda: record.result is not None, [record.target], limited_s)
+
+    until_s = math.inf if limit_s is None else begun_s + limit_s
+    if ended_within(min(LEAST_WAIT_S, until_s - begun_s)):
+        return True
+    test, worker = judging.test, link.worker
+    if not test:
+        return ended_within(until_s - monotonic_s())
+    link.tell(WaitBegan(worker, test, (record.key,), began_at, judges=False))
+    # What is done meanwhile writes to the terminal and calls hooks.
+    idles = threading.current_thread() is threading.main_thread()
+    try:
+        while True:
+            pause_s = link.idle() if idles else math.inf
+            left_s = until_s - monotonic_s()
+            if ended_within(min(pause_s, left_s)):
+                return True
+            if left_s <= pause_s:
+                return False
+    finally:
+        waited_s = monotonic_s() - begun_s
+        judging.note_wait(record.key, waited_s)
+        link.tell(WaitEnded(worker, test, unix_s(), {record.key: waited_s}))
