@@ -30,9 +30,9 @@ from ..target.address import TargetAddress
 from ..target.host_transport import HostTransport
 from ..target.hosts import HostRef
 from ..target.job import Job, JobsOnHosts, Use
-from ..target.records import Record, Target
+from ..target.records import OTHER_TERMS, Record, Target
 from ..target.requests import Spec
-from ..target.runner import OTHER_TERMS, Runner
+from ..target.runner import Runner
 from .handle_wait import wait_for_end
 from .judging import Judging
 from .link import Link

@@ -16,6 +16,9 @@ from ..model import Result, State, Tries
 from . import recovery, replies, requests
 from .transport import Transport
 
+OTHER_TERMS = "it was already started in this run, with other arguments"
+"""Why a target does not start a job again."""
+
 
 @dataclass(eq=False)
 class Record:
@@ -230,6 +233,21 @@ class Records:
         with self.changed:
             for record in records:
                 self.settle(record, Result(state, detail=detail))
+
+    def take_start(
+        self, target: Target, records: Sequence[Record], reply: replies.Reply, now_s: float
+    ) -> None:
+        """Take note of the start of some jobs, or of why they are not started."""
+        with self.changed:
+            if reply.directory is not None:
+                target.directory = reply.directory
+            for record in records:
+                reason = reply.refused.get("*", reply.refused.get(record.spec.id))
+                if reason is not None:
+                    reason = OTHER_TERMS if reason == "terms" else reason
+                    self.settle(record, Result(State.NOT_STARTED, detail=reason))
+                elif record.state is State.PENDING:
+                    self.note_start(record, now_s, record.spec.id not in reply.attached)
 
     def take_reply(self, target: Target, records: Sequence[Record], reply: replies.Reply) -> None:
         """Settle those of some jobs whose ends a reply tells."""

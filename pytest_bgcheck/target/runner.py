@@ -13,7 +13,6 @@ import itertools
 import random
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
 
 from ..clocks import monotonic_s, unix_s
 from ..errors import BadReply, Gone, NoAnswer, Refused, TargetError
@@ -44,9 +43,6 @@ IDLE_S = 1.0
 BATCH_S = 1.0
 """How long ended jobs are left to gather, while nobody waits for one, where a call has but one
 reply."""
-
-OTHER_TERMS = "it was already started in this run, with other arguments"
-"""Why a target does not start a job again."""
 
 
 class Runner:
@@ -125,20 +121,19 @@ class Runner:
         target: Target,
         directory: bytes,
         terms: Mapping[str, str],
-        commands: Mapping[str, str] = MappingProxyType({}),
+        commands: Mapping[str, str],
     ) -> None:
         """Take note that another process of the run has started jobs on a target.
 
-        ``terms`` and ``commands``, those that functions have made, are by the jobs' ids.
-        They are waited for as soon as they are submitted, without asking for their start again;
-        but not if they are submitted with other terms, for the target to refuse.
+        ``terms``, and ``commands`` that functions have made, are by id. The jobs are awaited once
+        they are submitted, without asking for their start again; but not if they are submitted with
+        other terms, for the target to refuse.
         """
+        now = self._clock()
+        jobs = {id: StartedElsewhere(terms[id], now, commands.get(id, "")) for id in terms}
         with self.records.changed:
             target.directory = target.directory or directory
-            now = self._clock()
-            for id, digest in terms.items():
-                job = StartedElsewhere(digest, now, commands.get(id, ""))
-                target.started_elsewhere.setdefault(id, job)
+            target.started_elsewhere = {**jobs, **target.started_elsewhere}
 
     def _ensure_waiter(self, target: Target, new: Sequence[Record]) -> None:
         """Have a waiter for a target with running jobs.
@@ -204,10 +199,9 @@ class Runner:
         """Start some jobs, first those that need no function to make their command."""
         self._start_all(target, [r for r in records if r.spec.check.has_command])
         rest = [r for r in records if not r.spec.check.has_command and r.state is State.PENDING]
-        if rest and target.identity not in self._unreachable:
+        if target.identity not in self._unreachable:
             rest, attached = make_commands(self.records, target, rest)
-            if attached:
-                self._ensure_waiter(target, attached)
+            self._ensure_waiter(target, attached)
         self._start_all(target, rest)
 
     def _start_all(self, target: Target, records: Sequence[Record]) -> None:
@@ -249,17 +243,7 @@ class Runner:
                 # No later job is tried there, nor one as another user.
                 self._unreachable.setdefault(target.identity, target.last_error)
             return False
-        with self.records.changed:
-            if reply.directory is not None:
-                target.directory = reply.directory
-            now = self._clock()
-            for record in records:
-                reason = reply.refused.get("*", reply.refused.get(record.spec.id))
-                if reason is not None:
-                    reason = OTHER_TERMS if reason == "terms" else reason
-                    self.records.settle(record, Result(State.NOT_STARTED, detail=reason))
-                elif record.state is State.PENDING:
-                    self.records.note_start(record, now, record.spec.id not in reply.attached)
+        self.records.take_start(target, records, reply, self._clock())
         self._ensure_waiter(target, [r for r in records if r.result is None])
         return True
 

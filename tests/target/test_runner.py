@@ -14,7 +14,7 @@ from support.scripted_transport import Scripted, Step, ended, frame, started
 from pytest_bgcheck import State
 from pytest_bgcheck.errors import BadReply, Gone, Refused, Unreachable
 from pytest_bgcheck.target import cleaner, recovery, requests, runner
-from pytest_bgcheck.target.records import Target
+from pytest_bgcheck.target.records import OTHER_TERMS, Target
 from pytest_bgcheck.target.runner import Runner
 
 
@@ -164,7 +164,7 @@ def test_a_job_started_by_another_process_is_awaited_without_asking_for_its_star
     transport = Scripted(waits=[ended("exit.0.5.1")])
     target = Target("host", "host", transport)
     ours, spec = Runner(RUN), check()
-    ours.started_elsewhere(target, f"/d/{RUN}".encode(), {spec.id: spec.terms})
+    ours.started_elsewhere(target, f"/d/{RUN}".encode(), {spec.id: spec.terms}, {})
     (record,) = ours.submit([(spec, target)])
     assert ours.wait_for(lambda: record.state is State.SUCCEEDED, [target], 30)
     assert transport.calls == ["await"]
@@ -175,11 +175,11 @@ def test_a_job_started_by_another_process_with_other_terms_is_refused() -> None:
     transport = Scripted(start=[frame(f"dir\n{DIRECTORY.hex()}\n.\nrefused {spec.id} terms")])
     target = Target("host", "host", transport)
     ours = Runner(RUN)
-    ours.started_elsewhere(target, DIRECTORY, {spec.id: "others"})
+    ours.started_elsewhere(target, DIRECTORY, {spec.id: "others"}, {})
     (record,) = ours.submit([(spec, target)])
     assert ours.wait_for(lambda: record.result is not None, [target], 30)
     assert record.result is not None
-    assert (record.state, record.result.detail) == (State.NOT_STARTED, runner.OTHER_TERMS)
+    assert (record.state, record.result.detail) == (State.NOT_STARTED, OTHER_TERMS)
 
 
 def test_a_job_that_ended_before_it_was_attached_to_is_known_though_a_wait_is_under_way() -> None:
@@ -195,7 +195,7 @@ def test_a_job_that_ended_before_it_was_attached_to_is_known_though_a_wait_is_un
     ours, late = Runner(RUN), check("late")
     ours.submit([(check(), target)])
     assert begun.wait(30)
-    ours.started_elsewhere(target, f"/d/{RUN}".encode(), {late.id: late.terms})
+    ours.started_elsewhere(target, f"/d/{RUN}".encode(), {late.id: late.terms}, {})
     (record,) = ours.submit([(late, target)])
     assert ours.wait_for(lambda: record.state is State.SUCCEEDED, [target], 30)
     over.set()
