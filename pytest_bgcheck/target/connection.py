@@ -122,12 +122,18 @@ class Connection:
         self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None
     ) -> Answer:
         """Run a request. See `Transport.call`."""
-        self._timeout_s, self._on_output = timeout_s, on_output
+        reader = None if on_output is None else _Reader(on_output)
+        self._timeout_s, self._on_output = timeout_s, reader
         if self._sudo:
             request = as_user(self._backend, request, self._backend.sudo_user)
         if self._backend.get_connection_type() in SUBPROCESS:
             with _own_log(self._backend, not self._abrupt) as read_log:
-                answer = _run(self._backend, request)
+                try:
+                    answer = _run(self._backend, request)
+                except TargetError:
+                    if reader is not None and reader.error is not None:
+                        raise reader.error from None
+                    raise
                 return replace(answer, log=read_log())
         return _abandonable(lambda: _run(self._backend, request), timeout_s)
 
@@ -172,6 +178,21 @@ class Connection:
             except (ProcessLookupError, PermissionError):
                 pass
         close_client(self._backend)
+
+
+class _Reader:
+    """Passes output on, and keeps the error that this raises: it is not the connection's."""
+
+    def __init__(self, on_output: Callable[[bytes], None]) -> None:
+        self._on_output = on_output
+        self.error: Exception | None = None
+
+    def __call__(self, data: bytes) -> None:
+        try:
+            self._on_output(data)
+        except Exception as error:
+            self.error = error
+            raise
 
 
 _LOG_KEPT = 1 << 16

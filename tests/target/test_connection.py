@@ -82,12 +82,13 @@ def test_what_a_streamed_call_says_comes_as_it_is_said() -> None:
     assert (answer.rc, answer.stdout, answer.stderr) == (3, b"one\ntwo\n", b"no\n")
 
 
-def test_a_stream_that_cannot_be_read_ends_the_call() -> None:
+@pytest.mark.parametrize("error", [BadReply("no frame"), RuntimeError("a bug of ours")])
+def test_what_the_reader_of_a_stream_raises_ends_the_call_as_it_is(error: Exception) -> None:
     def broken(data: bytes) -> None:
-        raise BadReply("no frame")
+        raise error
 
     begun = time.monotonic()
-    with pytest.raises(BadReply, match="no frame"):
+    with pytest.raises(type(error), match=str(error)):
         call(local(), "echo one; sleep 93.8", 60, on_output=broken)
     assert time.monotonic() - begun < 30
 
