@@ -138,8 +138,9 @@ class Runner:
     def _ensure_waiter(self, target: Target, new: Sequence[Record]) -> None:
         """Have a waiter for a target with running jobs.
 
-        One that waits already is woken by each end from now on. But ``new`` jobs may have ended
-        before, even while the reply to their start was under way: they are asked about once.
+        One that waits already is woken by each end from now on, if its call is there. But ``new``
+        jobs may have ended before, even while the reply to their start was under way: they are
+        asked about once, and again when that call has begun.
         """
         with self.records.changed:
             needed = bool(target.running) and not target.has_waiter and not self.records.closing
@@ -334,8 +335,16 @@ class Runner:
                 if not self.records.closing:
                     self.records.take_reply(target, records, reply)
 
+        def ask_about_others() -> None:
+            # They were started since the call was made, and perhaps ended before it was there.
+            with self.records.changed:
+                others = [r for r in target.running.values() if r not in named]
+            if others:
+                self._in_thread(self._ask_once, target, others)
+
         if stream:
-            ask_stream(target.transport, call, patience_s, take)
+            named = set(records)
+            ask_stream(target.transport, call, patience_s, take, ask_about_others)
         else:
             take(ask(target.transport, call, patience_s))
 

@@ -96,18 +96,26 @@ def ask(transport: Transport, call: Call, timeout_s: float) -> replies.Reply:
 
 
 def ask_stream(
-    transport: Transport, call: Call, timeout_s: float, deliver: Callable[[replies.Reply], None]
+    transport: Transport,
+    call: Call,
+    timeout_s: float,
+    deliver: Callable[[replies.Reply], None],
+    on_begin: Callable[[], None] = lambda: None,
 ) -> None:
     """Ask, and deliver each reply of the stream as it comes. Raises a TargetError, see `ask`.
 
-    What was delivered before an error stays true.
+    What was delivered before an error stays true. ``on_begin`` is called when the stream begins:
+    from then on the target hears each end, also of jobs that the call does not name.
     """
     stream = replies.Stream(call.nonce)
 
     def on_output(data: bytes) -> None:
+        before = stream.begun
         for reply in stream.feed(data):
             heard(reply, stream.size)
             deliver(reply)
+        if stream.begun and not before:
+            on_begin()
 
     def question() -> None:
         answer = transport.call(call.request, timeout_s, on_output)

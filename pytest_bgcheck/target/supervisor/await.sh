@@ -4,13 +4,13 @@
 
 # await: report the jobs that have ended, as soon as there is one, or none when the time is over.
 # With stream=1 frames NONCE.1, NONCE.2 and so on follow each other until all have ended, or the
-# time is over, and an empty frame is the last.
+# time is over, and an empty frame is the last. The first one begins as soon as each end is heard.
 await() {
     find_guard_shell
     # A shell that has a read with a time-out looks around without a fork.
     [ "$_guard_shell" = "$_sh" ] ||
         exec "$_guard_shell" $_shell_option ./supervisor.sh await "$_guard_shell" "$_nonce" "$_run" "$@"
-    _call=$_nonce _frames=0 _waiting=0 _ended="" _ask_again=""
+    _call=$_nonce _frames=0 _in_frame="" _waiting=0 _ended="" _ask_again=""
     reply
     each_job await_job "$@"
     case .$_expire_s.$_budget.$_stream. in *..*) lacks expire_s budget stream ;; esac
@@ -28,6 +28,12 @@ await() {
     # ended the bell tells at once.
     _closely="" _closely_next=yes _looked=0
     find_ended "$@"
+    if [ "$_stream" = 1 ] && [ -z "$_ended" ]; then
+        # A job that the caller has started since may have ended before the bell was there. Now it is
+        # time to ask about it.
+        begin_frame
+        flush
+    fi
     while :; do
         while [ -n "$_ended" ]; do
             [ "$_stream" = 1 ] || break 2
@@ -136,9 +142,7 @@ look_around() {
 
 # report_ended: tell the jobs of $_ended in a frame. Those for which it has no room stay in $_ended.
 report_ended() {
-    _frames=$((_frames + 1))
-    [ "$_stream" = 0 ] || _nonce=$_call.$_frames
-    reply
+    begin_frame
     _spent=0 _later=""
     for _word in $_ended; do
         if [ "$_spent" -lt "$_budget" ]; then
@@ -151,6 +155,15 @@ report_ended() {
     done
     _ended=$_later
     end_frame
+    _in_frame=
+}
+
+# begin_frame: begin the next frame, unless it was begun before.
+begin_frame() {
+    [ -z "$_in_frame" ] || return 0
+    _in_frame=yes _frames=$((_frames + 1))
+    [ "$_stream" = 0 ] || _nonce=$_call.$_frames
+    reply
 }
 
 # has_ended ID: has this job, which is that of $_key, ended? If its guard is gone, it gets a new
