@@ -286,7 +286,10 @@ def read_marks(marks: Iterable[pytest.Mark], requested: Iterable[str]) -> dict[s
     for mark in reversed(list(marks)):
         for name in mark.args:
             if not isinstance(name, str) or not name:
-                raise WrongUse(f"the mark's arguments must be names of checks, not {name!r}")
+                hint = ""
+                if isinstance(name, (list, tuple, set)):
+                    hint = f": write mark.bgcheck({', '.join(map(repr, name))})"
+                raise WrongUse(f"the mark's arguments must be names of checks, not {name!r}{hint}")
         _refuse_unknown("the mark", [row.name for row in MARK_ROWS], mark.kwargs)
         awaited = Awaited(**_read(MARK_ROWS, mark.kwargs))
         for name in mark.args or requested:

@@ -59,7 +59,8 @@ class Bgcheck:
                 root=self._session.config.rootpath,
             )
         except WrongUse as error:
-            raise WrongUse(f"background check {name!r}: {error}") from None
+            which = f"background check {name!r}: " if isinstance(name, str) else ""
+            raise WrongUse(f"{which}{error}") from None
         return self._session.start(check, host)
 
     def __getitem__(self, key: str | tuple[str, str]) -> Job:
@@ -69,5 +70,8 @@ class Bgcheck:
         name, the hosts.
         """
         __tracebackhide__ = True
-        name, host = (key, None) if isinstance(key, str) else key
+        name, host = key if isinstance(key, tuple) and len(key) == 2 else (key, None)
+        if not isinstance(name, str):
+            kind = type(name).__name__
+            raise WrongUse(f"bgcheck[...] takes a check's name, or its name and a host, not {kind}")
         return self._session.handle(find(self._session, name, host))

@@ -19,7 +19,8 @@ def find(session: Session, name: str, host: str | None = None) -> Record:
     records = [record for record in every if record.spec.check.name == name]
     if not records:
         known = {record.spec.check.name for record in every}
-        raise KeyError(text.unknown(name, known | {job.check.name for job in session.planned}))
+        message = text.unknown(name, known | {job.check.name for job in session.planned})
+        raise KeyError(message.replace("\n", "; "))  # it is shown as a string's repr
     places = sorted({record.target.label for record in records})
     if host is not None:
         labelled = [record for record in records if record.target.label == host]

@@ -60,7 +60,8 @@ class Declaration:
 
     def place(self, name: str | None) -> str:
         """Return where the check stands and its name, if it has one, for messages."""
-        what = "background check without a name" if name is None else f"background check {name!r}"
+        named = isinstance(name, str)  # else a wrong value, of which more is said
+        what = f"background check {name!r}" if named else "background check without a name"
         return f"{self.file}:{self.line}: {what}"
 
     def in_class(self, name: str | None, cls: str) -> str:
@@ -76,6 +77,13 @@ class Declaration:
                     f" {'was' if len(self.surplus) == 1 else 'were'}: write another name than the"
                     " variable's as name=..., and the words of one command as a list"
                 )
+            given = {"command": self.command, "name": name, "host": self.host, **self.arguments}
+            for argument, value in given.items():
+                if declaration_in_variable(value) is not None:
+                    raise WrongUse(
+                        f"{argument} must not be the declaration of a check: where its name is"
+                        " meant, write that as a string"
+                    )
             if name in RESERVED:
                 raise WrongUse(f"name must not be {name!r}: checks need the fixture of that name")
             if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):

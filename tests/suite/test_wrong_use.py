@@ -57,6 +57,9 @@ WRONG = [
     ("'true', name=3", "name must be an identifier, since a test takes *, not 3"),
     ("'true', cwd=3", "cwd must be a string, not int 3"),
     ("'true', cwd='~/x'", "cwd='~/x' would be taken literally, for no shell reads it: write the"),
+    ("check0", "command must not be the declaration of a check: where its name is meant, write"),
+    ("'true', host=check0", "host must not be the declaration of a check"),
+    ("'true', name=check0", "name must not be the declaration of a check"),
     ("'true', name='host'", "name must not be 'host': checks need the fixture of that name"),
     ("'x' * 200000", "command is too long: a program takes 131,071 bytes in one word"),
 ]
@@ -87,6 +90,7 @@ def test_a_check_in_a_class_is_a_usage_error(pytester: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     ("mark", "message"),
     [
+        ("['c', 'd']", "the mark's arguments must be names *: write mark.bgcheck('c', 'd')"),
         ("3", "the mark's arguments must be names of checks, not 3"),
         ("'c', tiemout=3", "the mark has no argument 'tiemout': did you mean 'timeout'[?]"),
         ("'c', xyz=3", "the mark has no argument 'xyz': it takes rc, timeout"),
@@ -151,3 +155,21 @@ def test_a_wrong_start_shows_no_variables(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(failed=3)
     assert "WrongUse" in result.stdout.str()
     assert "'secret-value'" not in result.stdout.str()
+
+
+def test_a_wrong_key_and_an_unknown_one_are_told(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="c = background_check('true')\n"
+        "def test_job(bgcheck, c): bgcheck[c]\n"
+        "def test_three(bgcheck): bgcheck['c', 'local://', 3]\n"
+        "def test_unknown(bgcheck): bgcheck['d']\n"
+        "def test_name(bgcheck, c): bgcheck.start('true', name=c)\n",
+    )
+    result.assert_outcomes(failed=4)
+    takes = "WrongUse: bgcheck[[]...] takes a check's name, or its name and a host, not"
+    result.stdout.fnmatch_lines_random(
+        [f"E *{takes} tuple", f"E *{takes} Job",
+         "E *KeyError: \"no background check 'd' was declared or started for this test; known ch*",
+         "E *WrongUse: name must be a non-empty string of printable characters, not <Job 'c' *"]
+    )  # fmt: skip
