@@ -340,7 +340,9 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     whole_run = config.stash.get(WHOLE_RUN, None)
-    if whole_run is not None and not config.getoption("no_summary"):
+    # A reporter of another plugin's may write its summary before the run has come to its end.
+    ended = whole_run is not None and whole_run.ended_session is not None
+    if whole_run is not None and ended and not config.getoption("no_summary", False):
         from .run import summary
 
         summary.write(whole_run, terminalreporter, config)

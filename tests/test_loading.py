@@ -94,3 +94,30 @@ def test_a_test_that_uses_checks_can_run_pytest_in_its_process(
     result = pytester.runpytest_subprocess(*workers)
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(["3 background checks on 1 host, 1 did not succeed:*"])
+
+
+REPORTER = """
+import pytest
+class Reporter:
+    def write_line(self, line, **markup): print(line)
+    def write_sep(self, sep, title=None, **markup): print(title)
+    def pytest_sessionfinish(self, session):
+        session.config.hook.pytest_terminal_summary(
+            config=session.config, terminalreporter=self, exitstatus=session.exitstatus)
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    config.pluginmanager.unregister(name="terminalreporter")
+    config.pluginmanager.register(Reporter(), "terminalreporter")
+"""
+
+
+def test_another_plugins_reporter_may_be_in_the_place_of_pytests(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makeconftest(OUTCOMES + REPORTER)
+    pytester.makepyfile(SUITE + "def test_unjudged(bad): pass\n")
+    result = pytester.runpytest_subprocess("-k", "good or unjudged", "--capture=no")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert outcomes(pytester.path) == ["passed", "passed"]
+    result.stdout.fnmatch_lines(["background check 'bad' on local was judged by no test *"])
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()

@@ -190,6 +190,18 @@ def is_unittest(item: pytest.Item) -> bool:
 # --- the terminal ---------------------------------------------------------------------------------
 
 
+def own_reporter(config: pytest.Config) -> pytest.TerminalReporter | None:
+    """Return pytest's reporter, or one derived from it; None if another plugin's is in its place.
+
+    Why: pytest 8.1 does not export its class. A plugin may register, under the same name, an object
+    that has only a few of its methods.
+    """
+    from _pytest.terminal import TerminalReporter
+
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return reporter if isinstance(reporter, TerminalReporter) else None
+
+
 def terminal_file(config: pytest.Config) -> TextIO:
     """Return the file that pytest's terminal writer writes to.
 

@@ -6,6 +6,7 @@ import textwrap
 
 import pytest
 
+from ..compat.pytest import own_reporter
 from ..report import summary
 from ..report.figures import unjudged_failure_line
 from .whole_run import WholeRun
@@ -13,7 +14,8 @@ from .whole_run import WholeRun
 
 def write(whole_run: WholeRun, reporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     writer = config.get_terminal_writer()
-    width, tty = writer.fullwidth, bool(reporter.isatty)
+    own = own_reporter(config)
+    width, tty = writer.fullwidth, own is not None and bool(own.isatty)
     lines = _lines(whole_run, width, config.get_verbosity())
     whole_run.summary_written = True
     if len(lines) > 1:

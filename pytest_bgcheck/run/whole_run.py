@@ -8,6 +8,7 @@ import math
 
 import pytest
 
+from ..compat.pytest import own_reporter
 from ..ledger import Ledger
 from ..options import Settings, only_looks
 from ..plan import Durations
@@ -53,7 +54,7 @@ class WholeRun:
         config, manager = self._config, self._config.pluginmanager
         manager.register(Outcomes(self.ledger), "bgcheck-outcomes")
         manager.register(self.announcer, "bgcheck-announcer")
-        reporter = manager.get_plugin("terminalreporter")
+        reporter = own_reporter(config)
         if reporter is not None and config.get_verbosity() >= 0 and self.runs_tests:
             self.progress = Progress(config, reporter, self.ledger, self._only_process)
             manager.register(self.progress, "bgcheck-progress")

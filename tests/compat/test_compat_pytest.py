@@ -26,6 +26,7 @@ from pytest_bgcheck.compat.pytest import (
     is_subtest,
     is_unittest,
     on_request,
+    own_reporter,
     package_of,
     put_before_failure,
     terminal_file,
@@ -402,3 +403,16 @@ def test_a_test_keeps_streams_of_its_own_while_others_write(pytester: pytest.Pyt
         "    assert own.getvalue() == 'own\\n'\n"
     )
     pytester.runpytest_inprocess().assert_outcomes(passed=1)
+
+
+def test_a_reporter_is_pytests_own_or_derived_from_it(pytester: pytest.Pytester) -> None:
+    with needs("pytest", "_pytest.terminal.TerminalReporter", own_reporter):
+        config = pytester.parseconfigure()
+        manager = config.pluginmanager
+        reporter = manager.get_plugin("terminalreporter")
+        assert reporter is not None
+        assert own_reporter(config) is reporter
+        manager.unregister(reporter)
+        assert own_reporter(config) is None
+        manager.register(object(), "terminalreporter")
+        assert own_reporter(config) is None
