@@ -19,8 +19,9 @@ class Neighbour:
 
     ``suites``: what of `suites/` runs beside it, and `checks.py`. ``requirements``: what else is
     installed. ``mark``: its name for MARK in the suites. ``copies``: how often each test runs.
-    ``workers``: False if it runs alone only, ``note`` says why. ``unsupported``: differences are
-    told, but fail nothing. ``quick``: it is in ``--quick``.
+    ``broken``: tests that it breaks by itself, also without this plugin. ``workers``: False if it
+    runs alone only. ``unsupported``: differences are told, but fail nothing. ``note``: what to know
+    of it. ``quick``: it is in ``--quick``.
     """
 
     package: str
@@ -28,6 +29,7 @@ class Neighbour:
     suites: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     mark: str = ""
+    broken: tuple[str, ...] = ()
     copies: int = 1
     workers: bool = True
     unsupported: bool = False
@@ -85,7 +87,7 @@ NEIGHBOURS = (
     Neighbour("pytest-mock", suites=("mocked.py",), quick=True),
     Neighbour("pytest-order", suites=("ordered.py",), mark="order", workers=False),
     Neighbour("pytest-ordering", suites=("ordered.py",), mark="run", workers=False),
-    Neighbour("pytest-parallel", ("--workers=2",), workers=False),
+    Neighbour("pytest-parallel", ("--workers=2",), requirements=("py", "pytest<9"), workers=False),
     Neighbour("pytest-picked"),
     Neighbour("pytest-progress", ("--show-progress",)),
     Neighbour("pytest-random-order", ("--random-order",)),
@@ -93,7 +95,13 @@ NEIGHBOURS = (
     Neighbour("pytest-repeat", ("--count=2",), copies=2),
     Neighbour("pytest-reportportal"),
     Neighbour("pytest-rerunfailures", ("--reruns=1",), suites=("retried.py",), quick=True),
-    Neighbour("pytest-retry", ("--retries=1",), suites=("retried.py",)),
+    Neighbour(
+        "pytest-retry",
+        ("--retries=1",),
+        suites=("retried.py",),
+        broken=("test_case_check_fails",),
+        note="by itself it takes a test of `unittest` that fails again for passed",
+    ),
     Neighbour("pytest-rich", ("--rich",)),
     Neighbour("pytest-socket", ("--disable-socket", "--allow-unix-socket"), workers=False),
     Neighbour("pytest-split", ("--splits=1", "--group=1")),
