@@ -70,6 +70,11 @@ def failure(verdicts: Sequence[Verdict], others: Sequence[Verdict] = ()) -> str:
     return "\n\n".join(blocks)
 
 
+def cut_short(by: str | None, still: str) -> str:
+    """Return the failure of a test whose wait another plugin has ended; ``by``: what that said."""
+    return f"{(by or 'the wait was ended').rstrip('.')}: {still}"
+
+
 def headline(verdict: Verdict) -> str:
     """Return the line that names a job's check, host and state."""
     result = verdict.result

@@ -8,9 +8,12 @@ from __future__ import annotations
 import math
 import threading
 
+import pytest
+
 from ..clocks import monotonic_s, unix_s
 from ..events import WaitBegan, WaitEnded
 from ..report.figures import LEAST_WAIT_S
+from ..report.text import cut_short, duration
 from ..target.records import Record
 from ..target.runner import Runner
 from .judging import Judging
@@ -24,8 +27,25 @@ def wait_for_end(
 
     A wait of less than `LEAST_WAIT_S` is none: it is told to nobody.
     """
+    __tracebackhide__ = True
     if record.result is not None:
         return True
+    begun_s = monotonic_s()
+    try:
+        return _wait_for_end(record, limit_s, runner, link, judging)
+    except pytest.fail.Exception as error:
+        # pytest-timeout's, by a signal: it knows nothing of the job, and shows where it came.
+        still = (
+            f"background check {record.name!r} on {record.target.label} still {record.state} after"
+            f" {duration(monotonic_s() - begun_s)} of waiting; it goes on"
+        )
+        said = cut_short(error.msg, still)
+        raise pytest.fail.Exception(said, pytrace=error.pytrace) from None
+
+
+def _wait_for_end(
+    record: Record, limit_s: float | None, runner: Runner, link: Link, judging: Judging
+) -> bool:
     began_at, begun_s = unix_s(), monotonic_s()
 
     def ended_within(patience_s: float) -> bool:

@@ -216,6 +216,7 @@ class Session:
 
     def wait_for_end(self, record: Record, limit_s: float | None) -> bool:
         """Wait for a job's end, by its handle. See `pytest_bgcheck.run.handle_wait`."""
+        __tracebackhide__ = True
         return wait_for_end(record, limit_s, self.runner, self.link, self.judging)
 
     def record(self, check: Check, ref: HostRef, declared: bool = True) -> Record:

@@ -63,6 +63,15 @@ class _Wait:
         session.link.tell(WaitBegan(worker, test, tuple(keys), self._began_at))
         try:
             self._until_good_or_bad()
+        except pytest.fail.Exception as error:
+            if not error.pytrace:
+                raise  # it is our own
+            # pytest-timeout's, by a signal: it says nothing of what was awaited.
+            verdicts = [v for vs in self._verdicts(unix_s()).values() for v in vs]
+            bad = [v for v in verdicts if not v.good] or verdicts
+            rest = [v for v in verdicts if v not in bad]
+            said = text.cut_short(error.msg, text.failure(bad, rest))
+            raise pytest.fail.Exception(said, pytrace=False) from None
         finally:
             over_at = unix_s()
             waited = {key: self._waited_s(key, over_at) for key in keys}

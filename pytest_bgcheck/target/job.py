@@ -150,6 +150,7 @@ class Job:
     @property
     def rc(self) -> int | None:
         """The exit code, None unless the command ended by itself. Waits; judges the job."""
+        __tracebackhide__ = True
         return self._ended(Use.VERDICT).rc
 
     @property
@@ -167,31 +168,37 @@ class Job:
     @property
     def stdout_kept(self) -> Output:
         """What was kept of standard output. Waits."""
+        __tracebackhide__ = True
         return self._ended(Use.OUTPUT).stdout_kept
 
     @property
     def stderr_kept(self) -> Output:
         """What was kept of standard error. Waits."""
+        __tracebackhide__ = True
         return self._ended(Use.OUTPUT).stderr_kept
 
     @property
     def succeeded(self) -> bool:
         """True if its exit code is one that its check accepts. Waits; judges the job."""
+        __tracebackhide__ = True
         return self._ended(Use.VERDICT).succeeded
 
     @property
     def failed(self) -> bool:
         """True if it did not succeed, whatever the reason. Waits; judges the job."""
+        __tracebackhide__ = True
         return self._ended(Use.VERDICT).failed
 
     @property
     def duration(self) -> float | None:
         """Seconds that it took on the target, None if that is not known. Waits."""
+        __tracebackhide__ = True
         return self._ended(Use.OUTPUT).duration
 
     @property
     def attempts(self) -> int:
         """How often its command was run, more than once with ``retry_every``. Waits."""
+        __tracebackhide__ = True
         return self._ended(Use.OUTPUT).attempts
 
 
