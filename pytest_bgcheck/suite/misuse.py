@@ -25,8 +25,12 @@ def misuse_messages(
     config: pytest.Config, items: Sequence[pytest.Item], names: Mapping[Declaration, str]
 ) -> Iterator[str]:
     """Yield a message for each misuse; ``names``: of the checks that the items could see."""
-    yield from _forgotten_parameters(items)
-    yield from _too_wide_fixtures(items)
+    fixtures: dict[pytest.FixtureDef[Any], pytest.Item] = {}
+    for item in items:
+        for definition in closure_definitions(item):
+            fixtures.setdefault(definition, item)
+    yield from _forgotten_parameters(items, fixtures)
+    yield from _too_wide_fixtures(fixtures)
     yield from _taken_names(items, names)
     yield from _declarations_in_marks(items, names)
     yield from _misspelt_marks(config, items, names.values())
@@ -35,19 +39,25 @@ def misuse_messages(
 # --- a declaration where its fixture is meant -----------------------------------------------------
 
 
-def _forgotten_parameters(items: Iterable[pytest.Item]) -> Iterator[str]:
+def _forgotten_parameters(
+    items: Iterable[pytest.Item], fixtures: Iterable[pytest.FixtureDef[Any]]
+) -> Iterator[str]:
     """Yield a message for each test and each fixture whose code uses a declaration."""
-    seen: set[object] = set()
+    functions: dict[FunctionType | None, bool] = {}
     for item in items:
-        fixtures = (definition.func for definition in closure_definitions(item))
-        test = getattr(item, "obj", None)
-        for outer in (test, *fixtures):
-            function = getattr(outer, "__func__", outer)
-            if isinstance(function, FunctionType) and function not in seen:
-                seen.add(function)
-                inner = inspect.unwrap(function)
-                if isinstance(inner, FunctionType):
-                    yield from _message(inner, outer is test and is_unittest(item))
+        functions.setdefault(_function_of(getattr(item, "obj", None)), is_unittest(item))
+    for definition in fixtures:
+        functions.setdefault(_function_of(definition.func), False)
+    for function, in_testcase in functions.items():
+        inner = None if function is None else inspect.unwrap(function)
+        if isinstance(inner, FunctionType):
+            yield from _message(inner, in_testcase)
+
+
+def _function_of(test: object) -> FunctionType | None:
+    """Return the function of a method, a function as it is; None for anything else."""
+    function = getattr(test, "__func__", test)
+    return function if isinstance(function, FunctionType) else None
 
 
 def _message(function: FunctionType, in_testcase: bool) -> Iterator[str]:
@@ -98,23 +108,24 @@ def _lines_of_global(code: CodeType, variable: str) -> list[int]:
 # --- fixtures -------------------------------------------------------------------------------------
 
 
-def _too_wide_fixtures(items: Iterable[pytest.Item]) -> Iterator[str]:
-    """Yield a message for each fixture that lives longer than the host of a check it requests."""
-    seen: set[pytest.FixtureDef[Any]] = set()
-    for item in items:
-        for definition in closure_definitions(item):
-            if definition.scope in ("session", "package") and definition not in seen:
-                seen.add(definition)
-                for name in definition.argnames:
-                    requested = fixture_definitions(item, name)[-1:]
-                    if requested and is_unpinned(requested[0]):
-                        code = inspect.unwrap(definition.func).__code__
-                        yield (
-                            f"{code.co_filename}:{code.co_firstlineno}: the fixture"
-                            f" {definition.argname!r} has {definition.scope} scope, but the host of"
-                            f" the background check {name!r} can be another in each module: pin the"
-                            " check with host=..., or give the fixture scope='module'"
-                        )
+def _too_wide_fixtures(
+    fixtures: Mapping[pytest.FixtureDef[Any], pytest.Item],
+) -> Iterator[str]:
+    """Yield a message for each fixture that lives longer than the host of a check it requests.
+
+    ``fixtures``: each with an item that can need it.
+    """
+    for definition, item in fixtures.items():
+        for name in definition.argnames if definition.scope in ("session", "package") else ():
+            requested = fixture_definitions(item, name)[-1:]
+            if requested and is_unpinned(requested[0]):
+                code = inspect.unwrap(definition.func).__code__
+                yield (
+                    f"{code.co_filename}:{code.co_firstlineno}: the fixture"
+                    f" {definition.argname!r} has {definition.scope} scope, but the host of the"
+                    f" background check {name!r} can be another in each module: pin the check with"
+                    " host=..., or give the fixture scope='module'"
+                )
 
 
 def is_unpinned(definition: pytest.FixtureDef[Any]) -> bool:

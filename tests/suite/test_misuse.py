@@ -60,10 +60,10 @@ def test_all_uses_of_declarations_in_tests_and_fixtures_are_told(pytester: pytes
     assert [line.rpartition("/")[2] for line in said] == [
         "test_it.py:12: webapp and db are the declarations here, not their fixtures: the"
         " parameter is missing, as in def test_both(n, report, webapp, database)",
-        f"conftest.py:6: {one}the parameter is missing, as in def report(webapp)",
         f"test_it.py:15: {one}the parameter is missing, as in def test_it(self, webapp)",
         f"test_it.py:18: {one}a TestCase gets it by an autouse fixture, as in def"
         " give(self, webapp)",
+        f"conftest.py:6: {one}the parameter is missing, as in def report(webapp)",
     ]
 
 
