@@ -6,6 +6,7 @@ a check's fixture or the ``bgcheck`` fixture.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
@@ -215,7 +216,7 @@ def _leave_to_parent(config: pytest.Config) -> None:
     """In a forked child: leave what there is once in a run to the parent."""
     if WHOLE_RUN in config.stash:
         del config.stash[WHOLE_RUN]
-    for name in ("outcomes", "announcer", "progress"):
+    for name in ("outcomes", "announcer", "whole-run", "progress"):
         if config.pluginmanager.has_plugin(f"bgcheck-{name}"):
             config.pluginmanager.unregister(name=f"bgcheck-{name}")
 
@@ -317,20 +318,27 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     # Innermost: before the terminal's summary, and on the controller around xdist's own end.
     stash = session.config.stash
     controller = stash.get(CONTROLLER, None)
-    if controller is not None:
-        controller.stop_workers()
-    try:
-        return (yield)
-    finally:
+    with contextlib.ExitStack() as hold:
         if controller is not None:
-            controller.session_ended = True
-            controller.begin_if_used()
-        # Only now have the fixtures of the session ended, which may have made it or used it.
-        ours, whole_run = _session(session.config), stash.get(WHOLE_RUN, None)
-        if ours is not None or whole_run is not None:
-            from .run import signals
+            if controller.whole_run.ledger.jobs:
+                from .run import signals
 
-            with signals.held():  # also while this is imported, which takes a while
+                # Also while xdist waits for its workers.
+                hold.enter_context(signals.held())
+                controller.whole_run.tell_end(at_once=True)
+            controller.stop_workers(at_end=True)
+        try:
+            return (yield)
+        finally:
+            if controller is not None:
+                controller.session_ended = True
+                controller.begin_if_used()
+            # Only now have the fixtures of the session ended, which may have made it or used it.
+            ours, whole_run = _session(session.config), stash.get(WHOLE_RUN, None)
+            if ours is not None or whole_run is not None:
+                from .run import signals
+
+                hold.enter_context(signals.held())  # also while this is imported, which takes long
                 from .run import ending
 
                 ending.finish(session, ours, whole_run, controller)

@@ -117,6 +117,20 @@ def standing(job: JobEntry, at: float) -> str:
     return ", ".join(part for part in _progress(job, at) if part)
 
 
+def ending(jobs: Iterable[JobEntry], again: bool) -> str:
+    """Return what the end of a run does that has just begun, and how it is cut short.
+
+    ``again``: it began by Ctrl-C.
+    """
+    jobs = list(jobs)
+    left = [job for job in jobs if not job.state.final]
+    hosts = len({job.host for job in left or jobs})
+    where = count(hosts, "host")
+    doing = f"ending {count(len(left), 'job')} on {where}" if left else f"cleaning up {where}"
+    press = "Ctrl-C again" if again else "Ctrl-C"
+    return f"{doing} ({press} leaves {'it' if len(left or jobs) == 1 else 'them'})"
+
+
 def started(job: JobEntry) -> str:
     return f"background check {job.name!r} on {job.host} started"
 

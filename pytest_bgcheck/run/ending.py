@@ -48,6 +48,10 @@ if TYPE_CHECKING:
     from .session import Session
 
 
+LATE_S = 1.0
+"""When the end has taken so long, it says what it does, unless it has said so at once."""
+
+
 class Workers(Protocol):
     """What the end needs of the xdist controller.
 
@@ -75,6 +79,8 @@ def finish(
 ) -> None:
     """Steps 2 to 4, when all fixtures have ended and no worker is left. Signals are `held`."""
     interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
+    if whole_run is not None:
+        whole_run.tell_end(at_once=True)
     if ours is not None:
         _end_own_session(ours, whole_run, ask=not interrupted)
     if whole_run is not None and workers is not None:
@@ -111,10 +117,14 @@ def _end_own_session(ours: Session, whole_run: WholeRun | None, *, ask: bool) ->
     targets = ours.targets()
     own = [target for target in targets if keys is None or target.key in keys]
     others = set(targets).difference(own)
+    if not ask:
+        runner.no_test_waits()
     runner.settle_starts(others)
     runner.stop(others)
     unfinished = [r for r in runner.records.values() if r.result is None] if ask else []
-    kept, not_cleaned_up = _clean(runner, own, keep=ours.settings.keep, ask_about=unfinished)
+    kept, not_cleaned_up = _clean(
+        runner, own, whole_run, keep=ours.settings.keep, ask_about=unfinished
+    )
     ours.restore_log()
     link.leave([] if keys is None else keys, not_cleaned_up)
     if whole_run is not None:
@@ -125,6 +135,7 @@ def _end_own_session(ours: Session, whole_run: WholeRun | None, *, ask: bool) ->
 def _clean(
     runner: Runner,
     targets: Sequence[Target],
+    whole_run: WholeRun | None,
     *,
     keep: bool,
     ask_about: Iterable[Record],
@@ -134,12 +145,19 @@ def _clean(
 
     Returns where files were kept, and what was not cleaned up: a line for each target.
     """
+    late_s = monotonic_s() + LATE_S
+
+    def interrupted() -> bool:
+        if whole_run is not None and monotonic_s() >= late_s:
+            whole_run.tell_end(at_once=False)
+        return signals.interrupted()
+
     not_cleaned_up = runner.close(
         targets,
         keep=keep,
         within_s=within_s,
         ask_about=ask_about,
-        interrupted=signals.interrupted,
+        interrupted=interrupted,
     )
     kept = [f"{t.label}: {t.path}" for t in targets if t.directory] if keep else []
     return kept, not_cleaned_up
@@ -161,7 +179,7 @@ def _clean_for_workers(workers: Workers, whole_run: WholeRun, *, ask: bool) -> N
 
     settings = whole_run.settings
     runner = Runner(workers.run_id, base=settings.dir, forks=settings.forks, on_end=on_end)
-    unfinished = _unfinished(whole_run, targets) if ask else []
+    unfinished = _unfinished(whole_run, targets)
     runner.records.adopt(unfinished)
     # The workers have spent time on their end already, and one limit holds for both.
     spent_s = 0.0 if workers.idle_since_s is None else monotonic_s() - workers.idle_since_s
@@ -169,8 +187,9 @@ def _clean_for_workers(workers: Workers, whole_run: WholeRun, *, ask: bool) -> N
     kept, not_cleaned_up = _clean(
         runner,
         targets,
+        whole_run,
         keep=settings.keep,
-        ask_about=unfinished,
+        ask_about=unfinished if ask else [],
         within_s=max(CLEAN_S - spent_s, CLEAN_S / 2),
     )
     restore_log()

@@ -105,6 +105,13 @@ class Progress:
                 self._write([(f"background checks: {live.status_line(jobs, now)}", {})])
         return REDRAW_S if self._live or self._verbose else min(REDRAW_S, PLAIN_EVERY_S)
 
+    def write_last(self, line: str) -> None:
+        """Write a line of its own; show no live line from now on."""
+        with self._screen():
+            self._quiet_until = math.inf
+            self._test = None
+            self._write([(line, {})])
+
     def _show_regularly(self) -> None:
         while not self._closed.wait(REDRAW_S):
             self.idle()

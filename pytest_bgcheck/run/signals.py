@@ -25,6 +25,7 @@ def _raise(number: int, frame: FrameType | None) -> None:
     raise Terminated(signal.Signals(number).name)
 
 
+_held = False
 _interrupted = False
 
 
@@ -40,9 +41,15 @@ def _note(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Raise nothing for a signal that would end the run: it is ending. See `interrupted`."""
-    global _interrupted
-    _interrupted = False
+    """Raise nothing for a signal that would end the run: it is ending. See `interrupted`.
+
+    Inside of another `held` it does nothing.
+    """
+    global _interrupted, _held
+    if _held:
+        yield
+        return
+    _held, _interrupted = True, False
     before = {}
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, *SIGNALS):
@@ -51,6 +58,7 @@ def held() -> Iterator[None]:
     try:
         yield
     finally:
+        _held = False
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -82,7 +82,7 @@ class Cleaner:
             try:
                 thread.start()
             except RuntimeError as error:  # no more threads
-                troubles[target] = f"{error}; {self._calls.run_directory(target)} may be left there"
+                troubles[target] = f"{error}; {self._left_on(target)} may be left there"
             else:
                 threads[target] = thread
         for thread in threads.values():
@@ -91,11 +91,19 @@ class Cleaner:
         late = [target for target, thread in threads.items() if thread.is_alive()]
         why = "interrupted" if interrupted() else "no answer in time"
         for target in late:
-            troubles[target] = f"{why}; {self._calls.run_directory(target)} may be left there"
+            troubles[target] = f"{why}; {self._left_on(target)} may be left there"
         if late and interrupted():
             self._hang_up(late)
         self._records.cancel_all(self._records.values())
         return [f"{target.label}: {trouble}" for target, trouble in list(troubles.items())]
+
+    def _left_on(self, target: Target) -> str:
+        """Return what may be left on a target that has not answered, for people."""
+        jobs = sum(r.target is target and r.result is None for r in self._records.values())
+        directory = self._calls.run_directory(target)
+        if not jobs:
+            return directory
+        return f"{jobs} {'job' if jobs == 1 else 'jobs'} (up to the time limit) and {directory}"
 
     def _hang_up(self, targets: Iterable[Target]) -> None:
         """End the connections to targets whose answers are not waited for any more."""
@@ -146,10 +154,10 @@ class Cleaner:
         except TargetError as error:
             # Who was never let in has left nothing. But the answer to a start may have been lost.
             if target.directory is not None or not isinstance(error, Refused):
-                troubles[target] = f"{error}; {calls.run_directory(target)} may be left there"
+                troubles[target] = f"{error}; {self._left_on(target)} may be left there"
         except Exception as error:
             said = log_internal_error(target, error)
-            troubles[target] = f"{said}; {calls.run_directory(target)} may be left there"
+            troubles[target] = f"{said}; {self._left_on(target)} may be left there"
         finally:
             _close_transport(target)
 

@@ -32,7 +32,7 @@ from ..run.whole_run import WholeRun
 from ..target.address import TargetAddress
 from ..target.place import here
 from ..wire import Reader, plain
-from .outbox import Outbox
+from .outbox import FLUSH_S, Outbox
 
 if TYPE_CHECKING:
     from ..target.records import Target
@@ -204,13 +204,21 @@ class Controller:
         if is_stopping(self._config):
             self.stop_workers()
 
-    def stop_workers(self) -> None:
-        """Tell all workers to stop waiting for jobs."""
+    def stop_workers(self, at_end: bool = False) -> None:
+        """Tell all workers to stop waiting for jobs.
+
+        ``at_end``: xdist tells them next to end, and after that they hear of nothing more; so wait
+        until they are told.
+        """
         with self._lock:
             if not self._stopped:
                 self._stopped = True
                 for worker in self._places:  # the others use no checks so far
                     self._outboxes[worker].put(messages.StopWaiting())
+            told = [self._outboxes[w] for w in self._places if w in self._outboxes]
+        deadline_s = monotonic_s() + FLUSH_S
+        for outbox in told if at_end else ():
+            outbox.wait_until_sent(deadline_s - monotonic_s())
 
     def shut_down(self) -> None:
         """End the workers that run, where xdist could not start all of them."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from .. import log
+from ..clocks import monotonic_s
 from ..run.messages import ControllerMessage, WorkerMessage
 from ..wire import plain
 
@@ -34,7 +35,8 @@ class Outbox:
     def __init__(self, channel: Channel, lost: Callable[[str], None]) -> None:
         self._channel = channel
         self._lost = lost
-        self._queue: queue.SimpleQueue[tuple[str, object] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[str, object] | threading.Event | None]
+        self._queue = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -54,6 +56,9 @@ class Outbox:
 
     def _work(self) -> None:
         while (message := self._queue.get()) is not None:
+            if isinstance(message, threading.Event):
+                message.set()
+                continue
             try:
                 self._channel.send(message)
             except (OSError, EOFError):
@@ -63,6 +68,20 @@ class Outbox:
 
     def _bad(self, kind: str, error: Exception) -> None:
         self._lost(log.internal_error(f"the message {kind!r} was not sent", error))
+
+    def wait_until_sent(self, timeout_s: float) -> None:
+        """Wait until what there is now is sent, or cannot be sent."""
+        sent = threading.Event()
+        self._queue.put(sent)
+        deadline_s = monotonic_s() + timeout_s
+        thread = self._thread
+        while (
+            thread is not None
+            and thread.is_alive()
+            and monotonic_s() < deadline_s
+            and not sent.wait(0.05)
+        ):
+            pass
 
     def flush(self) -> None:
         """Send what there is, and end."""

@@ -40,8 +40,12 @@ def run_on_tty(
     lines: int = 30,
     env: Mapping[str, str] | None = None,
     watch: Callable[[pyte.Screen], None] = lambda screen: None,
+    press: Callable[[list[str]], bytes] | None = None,
 ) -> Shown:
-    """Run pytest on a terminal of this size; ``watch`` sees each screen that differs."""
+    """Run pytest on a terminal of this size; ``watch`` sees each screen that differs.
+
+    ``press`` gets the lines of each such screen, and returns what is typed then.
+    """
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     # What runs the tests may have set these; they would count more than the terminal itself.
@@ -53,6 +57,8 @@ def run_on_tty(
         stdout=follower,
         stderr=follower,
         start_new_session=True,
+        # So that Ctrl-C on it is a signal, for all processes of the run.
+        preexec_fn=None if press is None else lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         env={**own, "TERM": "xterm-256color", **(env or {})},
     )
     os.close(follower)
@@ -79,6 +85,8 @@ def run_on_tty(
             if not screens or screens[-1] != shown:
                 screens.append(shown)
                 watch(screen)
+                if press is not None:
+                    os.write(leader, press(shown))
     os.close(leader)
     above = ["".join(row[x].data for x in range(columns)).rstrip() for row in screen.history.top]
     final = above + [line.rstrip() for line in screen.display]

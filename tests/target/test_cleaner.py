@@ -84,6 +84,8 @@ def test_an_interrupt_ends_the_wait_for_targets_that_do_not_answer() -> None:
     (trouble,) = ours.close([target], interrupted=hanging.is_set)
     assert time.monotonic() - begun < cleaner.CLEAN_S / 2
     over.set()
-    assert trouble == f"host: interrupted; /d/{RUN} may be left there"
+    assert (
+        trouble == f"host: interrupted; 1 job (up to the time limit) and /d/{RUN} may be left there"
+    )
     assert record.state is State.CANCELLED
     assert transport.closed

@@ -280,6 +280,6 @@ def test_one_more_interrupt_cuts_the_clean_up_short_and_leaves_no_connection(
         finally:
             server.resume()
         told = (pytester.path / "out").read_text()
-        assert re.search(r"ssh://target: interrupted; \S+ may be left there", told)
+        assert re.search(r"ssh://target: interrupted; 1 job \(.*\) and \S+ may be left there", told)
         assert "Traceback" not in told
         assert wait_until(lambda: not leftovers.supervisors(), 30)
