@@ -382,10 +382,12 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     if settings.reports:
         _begin(config, whole_run)  # they also tell of a suite without checks
 
-    def tests_use_checks() -> None:
-        if WHOLE_RUN not in config.stash:
-            _begin(config, whole_run)
+    def tests_use_checks() -> bool:
         whole_run.termination.install()
+        if WHOLE_RUN in config.stash:
+            return False
+        _begin(config, whole_run)
+        return True
 
     controller = config.stash[CONTROLLER] = Controller(config, whole_run, tests_use_checks)
     config.pluginmanager.register(controller, "bgcheck-controller")

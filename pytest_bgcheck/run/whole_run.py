@@ -46,6 +46,7 @@ class WholeRun:
         self.summary_written = False
         self.termination = Termination()
         self.cache = getattr(config, "cache", None)  # none with -p no:cacheprovider
+        self.outcomes = Outcomes(self.ledger)
         self.announcer = Announcer(config, self.ledger)
         self.progress: Progress | None = None
         self.stopped_by: type[BaseException] | None = None
@@ -56,7 +57,7 @@ class WholeRun:
     def begin(self) -> None:
         """Take part in pytest's hooks from now on. Called by the main thread, once."""
         config, manager = self._config, self._config.pluginmanager
-        manager.register(Outcomes(self.ledger), "bgcheck-outcomes")
+        manager.register(self.outcomes, "bgcheck-outcomes")
         manager.register(self.announcer, "bgcheck-announcer")
         manager.register(self, "bgcheck-whole-run")
         reporter = own_reporter(config)

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 class Controller:
     """The controller's part of a run: a plugin of its own.
 
-    ``on_use`` is called once, by the main thread, when a worker has said that its tests use checks.
+    ``on_use`` is called once, by the main thread, when a worker has said that its tests use checks;
+    it returns whether reports have not been noted until now.
     ``session_ended``: pytest has come to the end of its session.
     """
 
@@ -49,7 +50,7 @@ class Controller:
         self,
         config: pytest.Config,
         whole_run: WholeRun,
-        on_use: Callable[[], None] = lambda: None,
+        on_use: Callable[[], bool] = lambda: False,
     ) -> None:
         self.whole_run = whole_run
         self._on_use = on_use
@@ -107,14 +108,20 @@ class Controller:
         self.begin_if_used()
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self) -> None:
-        self.begin_if_used()
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if self.begin_if_used():
+            # Of the test that was the first to use a check: pytest calls no hook that comes now.
+            self.whole_run.outcomes.pytest_runtest_logreport(report)
 
-    def begin_if_used(self) -> None:
-        """Take part in the run if a worker has said that its tests use checks."""
-        if self._used and not self._begun:
-            self._begun = True
-            self._on_use()
+    def begin_if_used(self) -> bool:
+        """Take part in the run if a worker has said that its tests use checks.
+
+        Return whether this begins now.
+        """
+        if not self._used or self._begun:
+            return False
+        self._begun = True
+        return self._on_use()
 
     def pytest_testnodedown(self, node: Any) -> None:
         worker = worker_id(node)

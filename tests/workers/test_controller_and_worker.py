@@ -142,16 +142,21 @@ def test_a_worker_whose_first_word_comes_after_the_stop_hears_of_it(run: Run) ->
 
 def test_the_run_begins_once_and_only_when_a_worker_says_that_its_tests_use_checks() -> None:
     begun: list[str] = []
+
+    def begin() -> bool:
+        begun.append("begun")
+        return True
+
     run = Run()
     controller = run.controller = Controller(
-        run.controller._config, run.controller.whole_run, lambda: begun.append("begun")
+        run.controller._config, run.controller.whole_run, begin
     )
     controller.pytest_xdist_node_collection_finished()
     controller.pytest_runtest_logstart()
     assert begun == []
     Worker(run, "gw0")
     assert begun == []  # only the main thread may begin
-    controller.pytest_runtest_logreport()
+    controller.pytest_runtest_logstart()
     controller.pytest_xdist_node_collection_finished()
     assert begun == ["begun"]
 

@@ -102,3 +102,17 @@ def test_a_check_whose_use_shows_only_in_a_test_is_told_and_cleaned_up(
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["1 background check on 1 host, 1 did not succeed:*"])
     assert nothing_is_left()
+
+
+def test_the_test_that_is_the_first_to_use_a_check_counts(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "import time\n"
+        "def test_late(request):\n"
+        "    time.sleep(2)  # so that the controller has heard of its set-up\n"
+        "    job = request.getfixturevalue('bgcheck').start('exit 3', name='late')\n"
+        "    while not job.done(): time.sleep(0.1)\n"
+    )
+    result = pytester.runpytest_subprocess("-n1")
+    result.assert_outcomes(passed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["background check 'late' on local was judged by no test *"])
