@@ -56,7 +56,12 @@ NEIGHBOURS = (
         note="a scenario whose steps use a check has `host`, or the check, as a parameter",
     ),
     Neighbour("pytest-benchmark"),
-    Neighbour("pytest-cases", suites=("cases.py",)),
+    Neighbour(
+        "pytest-cases",
+        suites=("cases.py",),
+        requirements=("pytest<9",),
+        note="with pytest 8: by itself 3.10.1 fails on pytest 9.2",
+    ),
     Neighbour("pytest-check"),
     Neighbour("pytest-cov", ("--cov=.", "--cov-report=term"), quick=True),
     Neighbour("pytest-dependency", suites=("depending.py",), workers=False),
