@@ -38,6 +38,7 @@ from ..ledger import RUN_ENDED
 from ..plan import duration_key
 from ..report import files, github
 from ..report.figures import Run, figures, unjudged_failure_line
+from ..suite.companions import annotates_failed_tests
 from . import durations, signals, summary
 from .invocation import invocation
 from .whole_run import WholeRun
@@ -268,5 +269,5 @@ def _report(config: pytest.Config, whole_run: WholeRun, exit_status: int) -> Non
         else:
             reporter.write_line(line, red=True)
     if reporter is not None and settings.github_summary and files.on_github():
-        for line in github.commands(final):
+        for line in github.commands(final, annotates_failed_tests(config)):
             reporter.write_line(line)

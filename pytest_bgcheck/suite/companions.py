@@ -1,6 +1,6 @@
 """What other plugins do to a test that awaits. Imports none of them.
 
-Seen to work: pytest-timeout 2.2.0 and 2.4.0.
+Seen to work: pytest-timeout 2.2.0 and 2.4.0, pytest-github-actions-annotate-failures 0.4.2.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ def _short_timeout_warning(item: pytest.Item) -> str | None:
                     " test before the check's own timeout does"
                 )
     return None
+
+
+def annotates_failed_tests(config: pytest.Config) -> bool:
+    """Return whether another plugin makes an annotation of each failed test, on GitHub."""
+    return config.pluginmanager.hasplugin("pytest_github_actions_annotate_failures")
 
 
 def limit_s(item: pytest.Item) -> float | None:

@@ -196,3 +196,20 @@ def test_a_check_that_nearly_reached_its_limit_is_noted() -> None:
     assert "\n- background check 'close' on h used 97% of its limit" in github.markdown(
         figures_of(told, 0)
     )
+
+
+@pytest.mark.parametrize("args", [[], ["-n2"]], ids=["alone", "workers"])
+def test_where_another_plugin_annotates_failed_tests_their_jobs_are_left_to_it(
+    pytester: pytest.Pytester, summary: Path, args: list[str]
+) -> None:
+    suite = SUITE + "alone = background_check('exit 5')\ndef test_alone(alone): alone.stdout\n"
+    other = (
+        "def pytest_configure(config):\n"
+        "    name = 'pytest_github_actions_annotate_failures'\n"
+        "    config.pluginmanager.register(object(), name)\n"
+    )
+    result = run(pytester, *args, test_it=suite, conftest=other)
+    (line,) = (line for line in result.outlines if line.startswith("::"))
+    assert line.startswith("::error title=background check alone on local::")
+    result = run(pytester, *args, test_it=suite, conftest="")
+    assert len([line for line in result.outlines if line.startswith("::")]) == 2
