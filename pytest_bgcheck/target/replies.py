@@ -267,7 +267,10 @@ def _number(text: str) -> int:
 
 
 REFUSED = {
-    "cwd": "its directory (cwd) cannot be entered",
+    "cwd": "its directory (cwd) does not exist there",
+    "cwd-closed": "its user may not enter its directory (cwd)",
+    "cwd-file": "its cwd is no directory",
+    "home": "the run's directory on the target was changed",
     "output": "its output cannot be written on the target",
 }
 ENDED = {"timeout": State.TIMED_OUT, "cancel": State.CANCELLED, "lost": State.LOST}

@@ -22,6 +22,7 @@ stubborn = background_check("trap '' TERM; while :; do sleep 0.3; done", timeout
 missing = background_check("/no/such/program")
 nowhere = background_check("true", cwd="/no/such/directory")
 somewhere = background_check('pwd; printf %s "$SECRET"', cwd="/bin/..", env={"SECRET": "a'b\nc!"})
+where = background_check("pwd -P")
 script = background_check(script="probe.sh", args=["x y", "--flag"])
 again = background_check(
     'echo run; [ -e "$PYTEST_BGCHECK_JOB" ] || { >"$PYTEST_BGCHECK_JOB"; exit 1; }',
@@ -100,6 +101,20 @@ def test_a_missing_directory_is_not_started(nowhere: Job) -> None:
 def test_directory_and_environment(somewhere: Job) -> None:
     assert somewhere.stdout.endswith("a'b\nc!")
     assert somewhere.stdout.startswith("/")
+
+
+@pytest.mark.bgcheck("where")
+def test_without_a_directory_it_runs_where_host_run_does(host: Any, where: Job) -> None:
+    assert where.stdout.strip() == host.run("pwd -P").stdout.strip()
+
+
+def test_sudo_changes_no_directory(host: Any, bgcheck: Any, where: Job) -> None:
+    if host.exists("sudo"):
+        job = bgcheck.start("pwd -P", name="as root", host=host, sudo=True)
+        with host.sudo():
+            assert job.stdout.strip() == host.run("pwd -P").stdout.strip()
+        assert job.stdout == where.stdout
+        assert job.succeeded
 
 
 @pytest.mark.bgcheck("script")

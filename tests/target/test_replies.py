@@ -22,7 +22,8 @@ def report(state: str) -> Report:
     [
         ("exit.7.150.1", State.SUCCEEDED, ""),
         ("exit.7.150.1.full", State.SUCCEEDED, "output cut short: no space left on the target"),
-        ("refused.cwd", State.NOT_STARTED, "its directory (cwd) cannot be entered"),
+        ("refused.cwd", State.NOT_STARTED, "its directory (cwd) does not exist there"),
+        ("refused.cwd-closed", State.NOT_STARTED, "its user may not enter its directory (cwd)"),
         ("refused.output", State.NOT_STARTED, "its output cannot be written on the target"),
         ("timeout.150.1.0.x", State.TIMED_OUT, ""),
         ("timeout.150.1.0", State.TIMED_OUT, ""),

@@ -35,7 +35,7 @@ launch() {
     # An exec that cannot redirect would end the shell, and its exit code be taken for the check's.
     if ! { true >>out && true >>err; } 2>/dev/null; then refuse_run output; fi
     exec >>out 2>>err
-    read_home "../home.$3" || refuse_run cwd
+    read_home "../home.$3" || refuse_run home
     umask "$4"
 }
 
@@ -56,10 +56,7 @@ enter() { _cwd=$1; }
 # set, and some mean something to it; and env takes nothing for an option that stands behind a
 # variable.
 become() {
-    # sudo can start us in a directory that its user may not enter again. And "cd -" would go
-    # elsewhere.
-    cd -- "$_home" 2>/dev/null || cd /
-    case $_cwd in "") ;; /*) cd -- "$_cwd" ;; *) cd -- "./$_cwd" ;; esac || refuse_run cwd
+    go_to_directory
     _pwd=$PWD _aside=${PYTEST_BGCHECK_ASIDE:-0}
     set -- "PYTEST_BGCHECK_JOB=$_id" "$@"
     # Shells set these though the login had none. They set SHLVL too, but ksh93 dies of its unset.
@@ -75,6 +72,25 @@ become() {
     unset PYTEST_BGCHECK_ASIDE PYTEST_BGCHECK_WITHOUT
     # shellcheck disable=SC2086 # words
     exec env $_without "$@"
+}
+
+# go_to_directory: enter the check's directory, $_cwd, or else the login's.
+go_to_directory() {
+    # sudo can start us in a directory that its user may not enter again. Then a check that has named
+    # no directory runs in /, and one that has named one within that cannot be run.
+    if ! cd -- "$_home" 2>/dev/null; then
+        cd /
+        case $_cwd in "" | /*) ;; *) refuse_run cwd-closed ;; esac
+    fi
+    # "cd -" would go elsewhere.
+    case $_cwd in "") return ;; /*) _word=$_cwd ;; *) _word=./$_cwd ;; esac
+    ! cd -- "$_word" 2>/dev/null || return 0
+    [ ! -d "$_word" ] || refuse_run cwd-closed
+    [ ! -e "$_word" ] || refuse_run cwd-file
+    # What lies below a directory that may not be entered cannot be seen.
+    while [ ! -d "$_word" ]; do _word=${_word%/*} && _word=${_word:-/}; done
+    [ ! -x "$_word" ] || refuse_run cwd
+    refuse_run cwd-closed
 }
 
 # refuse_run WHY: say that the check could not be run. By a rename: there may be no space for

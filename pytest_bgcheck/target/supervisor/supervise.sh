@@ -47,8 +47,8 @@ supervise() {
         # Killed by the signal n is 256 + n in ksh93, 384 + n in yash, 128 + n elsewhere.
         [ "$_rc" -gt 384 ] && _rc=$((_rc - 128))
         [ "$_rc" -gt 256 ] && _rc=$((_rc - 128))
-        for _word in refused.cwd refused.output; do
-            [ ! -e "$_word" ] || publish "state.$_word"
+        for _word in cwd cwd-closed cwd-file home output; do
+            [ ! -e "refused.$_word" ] || publish "state.refused.$_word"
         done
         case ",$_rcs," in *",$_rc,"*) break ;; esac
         [ -n "$_retry" ] || break
