@@ -67,6 +67,7 @@ class Session:
         )
         self.judging = Judging(lambda event: self.link.tell(event))
         self.planned: list[PlannedJob[HostRef]] = []
+        self.labels = hosts.Labels()
         self.started = False
         self.ended_at: dict[str, float] = {}
         self.on_fork: Callable[[], None] = lambda: None
@@ -109,6 +110,8 @@ class Session:
 
     def make_plan(self, items: Iterable[pytest.Item]) -> None:
         self.planned = planned_jobs(items)
+        for job in self.planned:
+            self.labels.of(job.host)  # all are known before the first is named
 
     def start_planned(self) -> None:
         """Start this session's share of the planned jobs: all jobs of a host, by one call.
@@ -161,7 +164,7 @@ class Session:
             if target is None:
                 transport = HostTransport(ref.backend, sudo, sudo_user, self._in_child)
                 address = hosts.address_of(ref, sudo, sudo_user)
-                target = Target(ref.label, ref.identity, transport, address.key)
+                target = Target(self.labels.of(ref), ref.identity, transport, address.key)
                 target.with_command = lambda spec: self._with_command(spec, ref)
                 self._targets[login] = target
                 self.link.tell(TargetUsed(address))
@@ -187,7 +190,7 @@ class Session:
         """Return the plan as a tree, for people."""
         durations = self.link.durations
         declared = self.collection.checks()
-        return tree.tree(self.planned, declared, durations, lambda ref: ref.label)
+        return tree.tree(self.planned, declared, durations, self.labels.of)
 
     # --- while it runs ------------------------------------------------------------------------
 
@@ -246,7 +249,7 @@ class Session:
         different = check.differences(known)
         if different:
             raise WrongUse(
-                f"background check {check.name!r} was already started on {ref.label}"
+                f"background check {check.name!r} was already started on {self.labels.of(ref)}"
                 f" with another {', '.join(different)}"
             )
         check_size(check, f"background check {check.name!r}")

@@ -42,6 +42,41 @@ class HostRef:
         return hashlib.sha256(f"{self.identity}{place}".encode()).hexdigest()[:12]
 
 
+class Labels:
+    """What the hosts of a run are called: of two with one label, what they differ in is added.
+
+    testinfra calls ``local://`` and ``local://?sudo=true`` the same, and hosts that differ in
+    nothing but user and port.
+    """
+
+    def __init__(self) -> None:
+        self._alike: dict[str, list[HostRef]] = {}
+
+    def of(self, ref: HostRef) -> str:
+        """Return the name of a host, with regard to all hosts that were given here so far."""
+        alike = self._alike.setdefault(ref.label, [])
+        if ref not in alike:
+            alike.append(ref)
+        own, others = _facts(ref.backend), [_facts(other.backend) for other in alike]
+        differing = [
+            name if value is True else f"{name}={value}"
+            for name, value in own.items()
+            if value and any(other.get(name) != value for other in others)
+        ]
+        return f"{ref.label} ({', '.join(differing)})" if differing else ref.label
+
+
+def _facts(backend: BaseBackend) -> dict[str, object]:
+    """Return a backend's settings as people may read them."""
+    facts: dict[str, object] = {}
+    for name, value in _settings(backend).items():
+        if isinstance(value, HostSpec):  # without its password
+            facts |= {"user": value.user, "port": value.port}
+        elif name != "hostname":
+            facts[name] = value
+    return facts
+
+
 _LOCAL_KINDS = frozenset({"local", "docker", "podman", "chroot", "lxc"})
 """Kinds of connections by which each computer, and each user on it, reaches hosts of its own."""
 

@@ -33,6 +33,16 @@ def test_hosts_that_differ_in_a_setting_are_two() -> None:
     assert len({ref(spec) for spec in specs}) == len({ref(spec).name for spec in specs}) == 5
 
 
+def test_hosts_with_one_label_are_told_apart_by_what_they_differ_in() -> None:
+    labels = hosts.Labels()
+    assert labels.of(ref("ssh://web1")) == "ssh://web1"
+    assert labels.of(ref("ssh://me:secret@web1:2222")) == "ssh://web1 (user=me, port=2222)"
+    assert labels.of(ref("ssh://web1")) == "ssh://web1"
+    assert labels.of(ref("local://", sudo=True)) == "local"
+    assert labels.of(ref("local://", sudo=True, sudo_user="db")) == "local (sudo_user=db)"
+    assert labels.of(ref("ssh://web2?sudo=true")) == "ssh://web2"
+
+
 def test_a_name_has_no_path_in_it(tmp_path: Path) -> None:
     """It is the same wherever the suite lies."""
     one, other = (ref("ssh://web1", ssh_config=str(tmp_path / name)) for name in ("a", "b"))
