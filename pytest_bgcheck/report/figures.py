@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..ledger import RUN_ENDED, JobEntry, Ledger, TestEntry, Wait
@@ -19,8 +19,8 @@ from .text import count
 NEAR_LIMIT = 0.8
 """A check that used more of its limit is named."""
 
-MOST_TESTS_NAMED = 5
-"""The most tests that a cause names."""
+MOST_NAMED = 5
+"""The most tests, or errors in collection, that a cause names."""
 
 STOPPED = {
     2: "the run was interrupted: by a key, a signal, or errors in collection",
@@ -40,7 +40,8 @@ class Run:
     """The run as a whole; times in seconds since the epoch.
 
     ``unawaited`` is the run's option. ``internal_errors``: a line for each error that kept
-    something from being noted; the run fails for them.
+    something from being noted; the run fails for them. ``collection_errors``: the node ids of what
+    could not be collected.
     """
 
     started_at: float
@@ -49,6 +50,7 @@ class Run:
     unawaited: str = "warn"
     internal_errors: tuple[str, ...] = ()
     invocation: Invocation = field(default_factory=Invocation)
+    collection_errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Figures:
     ``wall_s``: from the run's start to its end. ``tests``: how many had each outcome.
     ``critical_path``: what the run's end had to wait
     for, the first step first. ``bad``: the jobs that did not succeed; ``tolerated``: those of them
-    that were awaited by tests that passed, and by no other. ``near_limit``: the jobs that used more
+    that tests have judged, where all that used them passed. ``near_limit``: the jobs that used more
     than `NEAR_LIMIT` of their time. ``output_cut``: those whose output was cut. ``unjudged``: those
     that no test judged, unless that is to be ignored; ``unjudged_failures``: those of them that
     make the run fail. ``stopped``: the run did not come to its end, so nothing is said of unjudged
@@ -121,7 +123,6 @@ def figures(ledger: Ledger, run: Run) -> Figures:
     ]
     stopped = run.exit_status in STOPPED
     failures = [] if stopped else list(_unjudged_failures(unjudged, ledger, run))
-    passed = {key for key, test in ledger.tests.items() if test.outcome == "passed"}
     # Rounded once, here: a report that rounds what another has rounded could differ from it.
     return Figures(
         jobs=len(jobs),
@@ -133,11 +134,7 @@ def figures(ledger: Ledger, run: Run) -> Figures:
         tests=Counter(test.outcome for test in ledger.tests.values()),
         critical_path=critical_path(ledger),
         bad=bad,
-        tolerated=[
-            job
-            for job in bad
-            if job.waits and all((wait.worker, wait.test) in passed for wait in job.waits)
-        ],
+        tolerated=list(_tolerated(bad, ledger)),
         near_limit=[job for job in jobs if (limit_used(job) or 0.0) > NEAR_LIMIT],
         output_cut=[job for job in jobs if job.cut],
         unjudged=unjudged,
@@ -145,6 +142,20 @@ def figures(ledger: Ledger, run: Run) -> Figures:
         stopped=stopped,
         causes=causes(ledger, run, failures),
     )
+
+
+def _tolerated(bad: Iterable[JobEntry], ledger: Ledger) -> Iterator[JobEntry]:
+    """Yield the judged ones of some jobs for which no test that has used them did anything but
+    pass; one that was skipped has not used them."""
+    outcomes: dict[str, set[str]] = {}
+    for test in ledger.tests.values():
+        if test.ran or test.outcome != "skipped":
+            outcomes.setdefault(test.test, set()).add(test.outcome)
+    for job in bad:
+        users = {*job.requested_by, *(wait.test for wait in job.waits)}
+        found = {outcome for user in users for outcome in outcomes.get(user, ())}
+        if job.judged and found == {"passed"}:
+            yield job
 
 
 def _unjudged_failures(
@@ -164,13 +175,11 @@ def causes(ledger: Ledger, run: Run, failures: Sequence[UnjudgedFailure]) -> lis
         return []
     lines = [STOPPED[run.exit_status]] if run.exit_status in STOPPED else []
     failed = [test.test for test in ledger.tests.values() if test.outcome == "failed"]
+    if run.collection_errors:
+        errors = count(len(run.collection_errors), "error")
+        lines.append(f"{errors} in collection: {_first(run.collection_errors)}")
     if failed:
-        more = (
-            f" and {len(failed) - MOST_TESTS_NAMED} more" if len(failed) > MOST_TESTS_NAMED else ""
-        )
-        lines.append(
-            f"{count(len(failed), 'test')} failed: {', '.join(failed[:MOST_TESTS_NAMED])}{more}"
-        )
+        lines.append(f"{count(len(failed), 'test')} failed: {_first(failed)}")
     lines += [*map(unjudged_failure_line, failures), *run.internal_errors]
     known = run.exit_status in STOPPED or (run.exit_status == 1 and lines)
     if not known:
@@ -179,6 +188,12 @@ def causes(ledger: Ledger, run: Run, failures: Sequence[UnjudgedFailure]) -> lis
         )
         lines.insert(0, f"pytest's exit status is {run.exit_status}: {why}")
     return lines
+
+
+def _first(names: Sequence[str]) -> str:
+    """Return some names, and how many more there are."""
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def outcome(job: JobEntry) -> str:

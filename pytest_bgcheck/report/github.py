@@ -37,7 +37,8 @@ def markdown(figures: Figures) -> str:
         blocks.append("\n".join(["Why the run failed:", "", *causes]))
     if figures.bad:
         rows = [HEADS, tuple("---" for _ in HEADS)]
-        rows += [tuple(map(_plain, cells(job))) for job in figures.bad[:MOST_ROWS]]
+        shown = [cells(job, job in figures.tolerated) for job in figures.bad[:MOST_ROWS]]
+        rows += [tuple(map(_plain, row)) for row in shown]
         blocks.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
         if len(figures.bad) > MOST_ROWS:
             blocks.append(f"and {len(figures.bad) - MOST_ROWS} more")

@@ -19,6 +19,10 @@ HEADS = ("check", "host", "state", "rc", "took", "limit", "awaited by")
 def headline(figures: Figures) -> str:
     """Return the line that says how much the checks did, and how little the tests waited."""
     bad = f", {len(figures.bad)} did not succeed" if figures.bad else ""
+    tolerated = len(figures.tolerated)
+    if tolerated:
+        which = f", {tolerated} of them" if tolerated < len(figures.bad) else ","
+        bad += f"{which} as {'its' if tolerated == 1 else 'their'} tests accept"
     critical = figures.longest_critical_job
     path = "only tests"
     if critical is not None:
@@ -90,7 +94,7 @@ def awaited_by(job: JobEntry) -> list[str]:
     return list(dict.fromkeys(wait.test for wait in job.waits))
 
 
-def cells(job: JobEntry) -> tuple[str, ...]:
+def cells(job: JobEntry, tolerated: bool = False) -> tuple[str, ...]:
     """Return a job's row: what stands below each of `HEADS`."""
     rc = job.result.rc if job.result is not None else None
     tests = awaited_by(job)
@@ -98,7 +102,7 @@ def cells(job: JobEntry) -> tuple[str, ...]:
     return (
         job.name,
         job.host,
-        str(job.state),
+        f"{job.state}, accepted" if tolerated else str(job.state),
         "-" if rc is None else str(rc),
         "-" if job.duration_s is None else duration(job.duration_s),
         duration(job.timeout_s),
@@ -106,9 +110,9 @@ def cells(job: JobEntry) -> tuple[str, ...]:
     )
 
 
-def table(jobs: Sequence[JobEntry], width: int) -> list[str]:
+def table(jobs: Sequence[JobEntry], width: int, tolerated: Sequence[JobEntry] = ()) -> list[str]:
     """Return a table of jobs; where the terminal is too narrow for it, a few lines for each."""
-    rows = [cells(job) for job in jobs]
+    rows = [cells(job, job in tolerated) for job in jobs]
     widths = [max(map(len, column)) for column in zip(HEADS, *rows, strict=True)]
     if sum(widths) + 2 * (len(widths) - 1) <= width:
         return [

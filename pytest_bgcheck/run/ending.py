@@ -248,6 +248,14 @@ def _close(whole_run: WholeRun, session: pytest.Session) -> None:
     durations.write(whole_run.cache, durations.remember(whole_run.durations(), took))
 
 
+def _collection_errors(config: pytest.Config) -> tuple[str, ...]:
+    """Return the node ids of what could not be collected, as far as the terminal has heard."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    reports = [] if reporter is None else reporter.stats.get("error", [])
+    failed = (report.nodeid for report in reports if isinstance(report, pytest.CollectReport))
+    return tuple(dict.fromkeys(failed))
+
+
 def _report(config: pytest.Config, whole_run: WholeRun, exit_status: int) -> None:
     if whole_run.facts is None:
         return
@@ -255,6 +263,7 @@ def _report(config: pytest.Config, whole_run: WholeRun, exit_status: int) -> Non
         whole_run.facts,
         exit_status=exit_status,
         invocation=invocation(config, whole_run.settings),
+        collection_errors=_collection_errors(config),
     )
     final = figures(whole_run.ledger, facts)
     settings, left = whole_run.settings, whole_run.not_cleaned_up

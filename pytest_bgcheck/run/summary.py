@@ -32,8 +32,12 @@ def _lines(whole_run: WholeRun, width: int, verbosity: int) -> list[tuple[str, s
     lines: list[tuple[str, str]] = []
     figures = whole_run.figures
     if figures is not None and figures.jobs:
+        colour = "" if not figures.bad else "red"
+        if len(figures.tolerated) == len(figures.bad):
+            colour = "yellow" if figures.bad else ""
         if figures.bad:
-            lines += [(line, "red") for line in summary.table(figures.bad, width)]
+            table = summary.table(figures.bad, width, figures.tolerated)
+            lines += [(line, colour) for line in table]
             lines += [(line, "red") for line in summary.unanswered_lines(figures.bad)]
         lines += [(summary.near_limit_line(job), "yellow") for job in figures.near_limit]
         jobs = whole_run.ledger.known_jobs()
@@ -42,7 +46,7 @@ def _lines(whole_run: WholeRun, width: int, verbosity: int) -> list[tuple[str, s
         lines += [(line, "yellow") for line in summary.unjudged_lines(figures)]
         lines += [(unjudged_failure_line(failure), "red") for failure in figures.unjudged_failures]
         if lines or verbosity >= 0:
-            lines.insert(0, (summary.headline(figures), "red" if figures.bad else ""))
+            lines.insert(0, (summary.headline(figures), colour))
     lines += [(line, "red") for line in errors(whole_run)]
     lines += [(f"kept: {line}", "") for line in whole_run.kept]
     return lines

@@ -3,7 +3,7 @@
 import pytest
 from support.ledger_builder import ZERO, LedgerBuilder
 
-from pytest_bgcheck.events import JobWanted, WaitBegan
+from pytest_bgcheck.events import JobJudged, JobRequested, JobWanted, WaitBegan
 from pytest_bgcheck.model import Result, State
 from pytest_bgcheck.report import summary
 from pytest_bgcheck.report.figures import Figures, Run, critical_path, figures
@@ -187,3 +187,37 @@ def test_a_red_run_says_why(exit_status: int, first: str) -> None:
 def test_a_red_run_without_a_failed_test_says_so() -> None:
     (cause,) = figures(LedgerBuilder().ledger, Run(ZERO, ZERO + 9, 1)).causes
     assert cause.startswith("pytest's exit status is 1: perhaps an error in collection")
+
+
+def test_what_tests_have_judged_and_passed_with_is_said_to_be_accepted() -> None:
+    told = LedgerBuilder()
+    accepted = told.job("accepted", "h", 0, 1, State.FAILED, 3)
+    refused = told.job("refused", "h", 0, 1, State.FAILED, 3)
+    read = told.job("read", "h", 0, 1, State.FAILED, 3)
+    told.test("t1", 1, 2, [accepted, refused])
+    told.test("t2", 2, 3, [refused], outcome="failed")
+    told.ledger.tell(JobRequested(read, "t3"))
+    told.ledger.tell(JobRequested(read, "skipped"))
+    told.test("t3", 3, 4)
+    told.test("skipped", 4, 4, outcome="skipped")
+    numbers = figures_of(told, 5)
+    assert [job.name for job in numbers.tolerated] == ["accepted"]
+    told.ledger.tell(JobJudged(read))
+    numbers = figures_of(told, 5)
+    assert [job.name for job in numbers.tolerated] == ["accepted", "read"]
+    assert ", 3 did not succeed, 2 of them as their tests accept: " in summary.headline(numbers)
+    (line,) = (
+        line
+        for line in summary.table(numbers.bad, 100, numbers.tolerated)
+        if line.startswith("accepted")
+    )
+    assert "  failed, accepted  3 " in line
+
+
+def test_errors_in_collection_are_a_cause_beside_others() -> None:
+    told = LedgerBuilder()
+    told.test("t", 0, 1, outcome="failed")
+    run = Run(ZERO, ZERO + 1, 1, collection_errors=("test_a.py", "test_b.py"))
+    assert figures(told.ledger, run).causes == [
+        "2 errors in collection: test_a.py, test_b.py", "1 test failed: t",
+    ]  # fmt: skip
