@@ -185,6 +185,8 @@ def _block(verdict: Verdict) -> list[str]:
     if result is None:
         lines.append(f"  its limit is {duration(check.timeout_s)}; it goes on")
         return lines
+    if result.state is State.SUCCEEDED:
+        lines.append("  the check itself succeeded: only this test's mark does not accept that rc")
     if verdict.waited_s is not None:
         lines.append(f"  this test waited {duration(verdict.waited_s)} for it")
     if result.state is State.TIMED_OUT:
@@ -203,7 +205,9 @@ def _block(verdict: Verdict) -> list[str]:
         lines.append(f"  hint: {hint}")
     if verdict.kept:
         lines.append(f"  its files were kept: {verdict.kept}")
-    elif result.attempts:
+    elif result.stdout_kept.cut or result.stderr_kept.cut:
+        lines.append("  a larger output_limit= of the check keeps more of its output")
+    elif not (shown_whole(result.stdout_kept) and shown_whole(result.stderr_kept)):
         lines.append("  --bgcheck-keep leaves the whole output on the target")
     return lines
 

@@ -42,6 +42,14 @@ def test_a_failure_says_whose_codes_were_accepted() -> None:
     assert told({0}, {0}) == ""
     assert told({2, 3}, {2, 3}) == " (accepted: 2, 3)"
     assert told({0}, {9}) == " (accepted by this test's mark: 0; by the check: 9)"
+    assert told({0, 1, 2}, {0}) == " (accepted by this test's mark: 0, 1, 2; by the check: 0)"
+
+
+def test_a_failure_says_that_only_the_tests_own_mark_makes_it_one() -> None:
+    check = replace(CHECK, rc=frozenset({0, 2}))
+    result = Result(State.SUCCEEDED, 2, 1.0, 1)
+    said = text.failure([Verdict(check, "h", State.SUCCEEDED, result, frozenset({0}))])
+    assert "\n  the check itself succeeded: only this test's mark does not accept that rc" in said
 
 
 def test_only_the_tail_of_long_output_is_shown() -> None:
@@ -77,7 +85,7 @@ def test_an_exit_code_has_the_hint_of_its_convention(rc: int, hint: str | None) 
 def test_output_cut_short_is_said_with_the_true_rc() -> None:
     text = verdict(State.FAILED, 3, detail="output cut short: no space left")
     assert "failed: rc 3" in text.split("\n")[0]
-    assert "  note: output cut short: no space left\n" in text
+    assert text.endswith("\n  note: output cut short: no space left")
 
 
 def test_a_failure_says_in_which_directory_the_command_was_to_run() -> None:
@@ -129,7 +137,20 @@ def test_characters_of_all_lengths_are_escaped() -> None:
 def test_a_failure_shows_what_the_last_of_several_attempts_wrote() -> None:
     said = text.failure([Verdict(CHECK, "h", State.FAILED, Result(State.FAILED, 1, 9.0, 3))])
     assert "  attempts: 3; this is the output of the last one\n  stdout: empty\n" in said
-    assert said.endswith("\n  --bgcheck-keep leaves the whole output on the target")
+    assert "bgcheck-keep" not in said
+
+
+def test_a_failure_says_how_to_get_the_output_that_it_leaves_out() -> None:
+    def told(output: Output) -> str:
+        result = Result(State.FAILED, 1, 9.0, 1, stderr_kept=output)
+        return text.failure([Verdict(CHECK, "h", State.FAILED, result)]).split("\n")[-1]
+
+    whole = b"line\n" * 20
+    assert told(Output(len(whole), whole)) == "    line"
+    long = b"line\n" * 21
+    assert told(Output(len(long), long)) == "  --bgcheck-keep leaves the whole output on the target"
+    cut = told(Output(9000, b"a", b"z"))
+    assert cut == "  a larger output_limit= of the check keeps more of its output"
 
 
 def test_a_failure_says_where_the_files_were_kept() -> None:
