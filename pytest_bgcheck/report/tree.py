@@ -18,8 +18,8 @@ def tree(
     durations: Durations,
     label: Callable[[HostT], str],
 ) -> list[str]:
-    """Return the lines: hosts, their checks with the limits, the tests that await each; the checks
-    that no selected test awaits; and when, by earlier runs, the last one is ready.
+    """Return the lines: hosts, their checks with the limits, the tests that await or request each;
+    the checks that no selected test uses; and when, by earlier runs, the last one is ready.
     """
     lines: list[str] = []
     for host in dict.fromkeys(label(job.host) for job in planned):
@@ -28,10 +28,13 @@ def tree(
             lines.append(f"  {_check(job.check)}")
             lines += [f"    awaited by {test}" for test in job.awaited_by]
             lines += [f"    requested by {test}" for test in job.requested_by]
-    awaited = {job.check for job in planned if job.awaited_by}
-    idle = [check for check in dict.fromkeys(declared) if check not in awaited]
+    wanted = {job.check for job in planned}
+    idle = [check for check in dict.fromkeys(declared) if check not in wanted]
     if idle:
-        lines += ["<Declared and never awaited>", *(f"  {_check(check)}" for check in idle)]
+        lines += [
+            "<Declared, but no selected test uses it>",
+            *(f"  {_check(check)}" for check in idle),
+        ]
     return [*lines, "", _expected(planned, durations, label)] if lines else ["no background checks"]
 
 

@@ -29,13 +29,13 @@ def test_the_plan_is_a_tree(pytester: pytest.Pytester, args: list[str]) -> None:
         "  <Check a> timeout=7 rc=0,2: sleep 0.5",
         "    awaited by test_it.py::test_two[local]",
         "    awaited by test_it.py::test_one",
+        "<Host local (sudo_user=nobody)>",
         "  <Check b> timeout=9: true",
         "    awaited by test_it.py::test_one",
-        "<Declared and never awaited>",
+        "<Declared, but no selected test uses it>",
         "  <Check idle> timeout=360 retry_every=5: true",
-        "  <Check c> timeout=360: touch ran",
         "",
-        "3 background checks on 1 host would be started, awaited by 2 tests;"
+        "3 background checks on 2 hosts would be started, awaited by 2 tests;"
         " 3 have never run here, with limits of up to 6 min 0 s",
         "",
     ]
