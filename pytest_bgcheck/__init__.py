@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from .errors import (
         BadReply,
         BgcheckError,
+        NoSuchJob,
         OutputCut,
         Refused,
         StillRunning,
@@ -24,6 +25,7 @@ __all__ = [
     "Bgcheck",
     "BgcheckError",
     "Job",
+    "NoSuchJob",
     "Output",
     "OutputCut",
     "Refused",

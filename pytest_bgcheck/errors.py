@@ -14,6 +14,13 @@ class WrongUse(BgcheckError, ValueError):
     """
 
 
+class NoSuchJob(BgcheckError, KeyError):
+    """No job, or more than one, is meant by a name, or by a name and a host."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError would show it quoted, with its lines in one
+
+
 class StillRunning(BgcheckError, TimeoutError):
     """The job had not ended when the caller's timeout was over. The job goes on."""
 

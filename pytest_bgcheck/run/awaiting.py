@@ -77,7 +77,8 @@ def _await(item: pytest.Item, already: Mapping[str, Awaited]) -> Mapping[str, Aw
     try:
         return await_item(ours, item, already)
     except WrongUse as error:
-        pytest.fail(str(error), pytrace=False)
+        wrong = str(error)
+    pytest.fail(wrong, pytrace=False)  # outside, or pytest would tell it twice
 
 
 def _marked(item: pytest.Item) -> bool:

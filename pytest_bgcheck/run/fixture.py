@@ -66,8 +66,8 @@ class Bgcheck:
     def __getitem__(self, key: str | tuple[str, str]) -> Job:
         """Return the job of a name, or of a name and a hostspec.
 
-        Raises KeyError, which names the known checks or, where several hosts have one of that
-        name, the hosts.
+        Raises :class:`NoSuchJob`, a KeyError, which names the known checks or, where several hosts
+        have one of that name, the hosts.
         """
         __tracebackhide__ = True
         name, host = key if isinstance(key, tuple) and len(key) == 2 else (key, None)

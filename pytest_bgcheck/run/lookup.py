@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..errors import WrongUse
+from ..errors import NoSuchJob, WrongUse
 from ..report import text
 from ..suite.collection import ItemChecks, own_host
 from ..target.records import Record
@@ -12,15 +12,14 @@ from .session import Session
 
 
 def find(session: Session, name: str, host: str | None = None) -> Record:
-    """Return a job by name, and by host where several have it. Raises KeyError."""
+    """Return a job by name, and by host where several have it. Raises NoSuchJob."""
     __tracebackhide__ = True
     session.start_named(name)
     every = list(session.runner.records.values())
     records = [record for record in every if record.spec.check.name == name]
     if not records:
         known = {record.spec.check.name for record in every}
-        message = text.unknown(name, known | {job.check.name for job in session.planned})
-        raise KeyError(message.replace("\n", "; "))  # it is shown as a string's repr
+        raise NoSuchJob(text.unknown(name, known | {job.check.name for job in session.planned}))
     places = sorted({record.target.label for record in records})
     if host is not None:
         labelled = [record for record in records if record.target.label == host]
@@ -29,16 +28,16 @@ def find(session: Session, name: str, host: str | None = None) -> Record:
             records = [record for record in records if record.target.identity == identity]
         records = labelled if len(labelled) == 1 else records or labelled
     if not records:
-        raise KeyError(
+        raise NoSuchJob(
             f"background check {name!r} has no job on {host}; it has one on: {', '.join(places)}"
         )
     if len({record.target.label for record in records}) > 1:
-        raise KeyError(
+        raise NoSuchJob(
             f"background check {name!r} has a job on each of: {', '.join(places)};"
             f" name one, as in bgcheck[{name!r}, {places[0]!r}]"
         )
     if len(records) > 1:
-        raise KeyError(
+        raise NoSuchJob(
             f"{len(records)} background checks with the name {name!r} run on"
             f" {records[0].target.label}: a test gets its own by the check's fixture, or the mark"
         )

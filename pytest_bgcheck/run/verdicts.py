@@ -12,6 +12,7 @@ import pytest
 
 from ..arguments import Awaited
 from ..clocks import monotonic_s, unix_s
+from ..compat.pytest import is_unittest
 from ..events import WaitBegan, WaitEnded
 from ..ledger import RUN_ENDED
 from ..report import text
@@ -36,9 +37,18 @@ def await_item(
     jobs = {name: lookup.awaited(session, item, checks, name) for name in names}
     if jobs:
         _Wait(session, jobs, checks.awaited).wait(item)
-    elif not checks.awaited and any(mark.name == "bgcheck" for mark in item.own_markers):
+    elif not checks.awaited and _must_await(item):
         pytest.fail(text.AWAITS_NOTHING, pytrace=False)
     return checks.awaited
+
+
+def _must_await(item: pytest.Item) -> bool:
+    """Return whether a mark is meant for this very test, and not for others of its class.
+
+    That of a TestCase is: its methods take no fixtures, so that none can request what others do.
+    """
+    nodes = [item, item.parent] if is_unittest(item) else [item]
+    return any(mark.name == "bgcheck" for node in nodes if node for mark in node.own_markers)
 
 
 class _Wait:

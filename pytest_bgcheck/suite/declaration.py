@@ -223,7 +223,8 @@ def _job_of(
     try:
         return declared_job(declaration, name, host)
     except WrongUse as error:
-        pytest.fail(f"background check {name!r}: {error}", pytrace=False)
+        wrong = f"background check {name!r}: {error}"
+    pytest.fail(wrong, pytrace=False)  # outside, or pytest would tell it twice
 
 
 def declaration_of_fixture(fixture_function: object) -> Declaration | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
 from ..clocks import unix_s
-from ..errors import StillRunning, TargetError
+from ..errors import NoSuchJob, StillRunning, TargetError
 from ..model import Output, Result, State
 from ..readers import read_seconds_or_0
 from .records import Record
@@ -71,7 +71,7 @@ class Job:
 
     @property
     def host(self) -> str:
-        """The host as testinfra names it, as in ``ssh://web1``."""
+        """The host as testinfra names it, as in ``ssh://web1``. Two of one name are told apart."""
         return self._record.target.label
 
     @property
@@ -223,7 +223,7 @@ class JobsOnHosts(Mapping[str, Job]):
             return self._jobs[host]
         if len(labelled) == 1:
             return labelled[0]
-        raise KeyError(
+        raise NoSuchJob(
             f"background check {self._name!r} has no job on {host}; it has one on: {self._hosts}"
         )
 

@@ -144,3 +144,82 @@ def test_an_unknown_name_fails_with_the_nearest(pytester: pytest.Pytester) -> No
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*'webap' was declared or started*; did you mean 'webapp'?"])
+
+
+def test_a_mark_on_a_testcase_that_uses_no_check_is_no_success(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="import unittest\n"
+        "a = background_check('true', host='local://')\n"
+        "@pytest.mark.bgcheck\nclass TestOne(unittest.TestCase):\n"
+        "    def test_forgot(self): pass\n"
+        "    @pytest.mark.usefixtures('a')\n    def test_uses(self): pass\n"
+        "@pytest.mark.bgcheck('a')\nclass TestTwo(unittest.TestCase):\n"
+        "    def test_named(self): pass\n",
+    )
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["this test awaits nothing: *"])
+
+
+def test_other_plugins_wrap_a_test_whose_check_fails(pytester: pytest.Pytester) -> None:
+    """They see neither the wait, which is before their part, nor a test that ends without them."""
+    result = run(
+        pytester,
+        conftest="import glob, os\n"
+        "def state():\n"
+        "    ended = glob.glob(os.environ['TMPDIR'] + '/*/*/*/state.exit.*')\n"
+        "    return 'over' if ended else 'runs'\n"
+        "seen = []\n"
+        "class Old:\n"
+        "    @pytest.hookimpl(hookwrapper=True)\n"
+        "    def pytest_runtest_call(self, item):\n"
+        "        seen.append(f'old {item.name} {state()}')\n"
+        "        outcome = yield\n"
+        "        failed = type(outcome.excinfo[1]).__name__ if outcome.excinfo else 'passed'\n"
+        "        seen.append(f'old {item.name} {failed}')\n"
+        "class New:\n"
+        "    @pytest.hookimpl(wrapper=True)\n"
+        "    def pytest_runtest_call(self, item):\n"
+        "        seen.append(f'new {item.name} {state()}')\n"
+        "        try: return (yield)\n"
+        "        except BaseException as error:\n"
+        "            seen.append(f'new {item.name} {type(error).__name__}')\n"
+        "            raise\n"
+        "def pytest_configure(config):\n"
+        "    config.pluginmanager.register(Old())\n"
+        "    config.pluginmanager.register(New())\n"
+        "def pytest_unconfigure(config):\n"
+        "    for line in seen: print('SEEN', line)\n",
+        test_it="import unittest\n"
+        "bad = background_check('sleep 1; exit 3', host='local://')\n"
+        "@pytest.mark.bgcheck('bad')\ndef test_function(): pass\n"
+        "@pytest.mark.bgcheck('bad', rc=3)\ndef test_good(): pass\n"
+        "@pytest.mark.bgcheck('bad')\nclass TestCase(unittest.TestCase):\n"
+        "    def test_method(self): pass\n",
+    )
+    result.assert_outcomes(failed=2, passed=1)
+    assert sorted(line for line in result.outlines if line.startswith("SEEN ")) == [
+        "SEEN new test_function Failed", "SEEN new test_function over",
+        "SEEN new test_good over", "SEEN new test_method over",
+        "SEEN old test_function Failed", "SEEN old test_function over",
+        "SEEN old test_good over", "SEEN old test_good passed",
+        # unittest tells pytest of a failure beside the call.
+        "SEEN old test_method over", "SEEN old test_method passed",
+    ]  # fmt: skip
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+def test_what_many_tests_accept_is_no_failure_in_the_summary(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="a = background_check('exit 3')\nb = background_check('exit 2', rc=(0, 2))\n"
+        "@pytest.mark.bgcheck('a', rc=3)\ndef test_widened(): pass\n"
+        "@pytest.mark.bgcheck('b', rc=0)\ndef test_narrowed(): pass\n"
+        "@pytest.mark.bgcheck('b')\ndef test_as_declared(): pass\n",
+    )
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        ["background check 'b' on local failed: rc 2 * (accepted by this test's mark: 0; by the"
+         " check: 0, 2)", "  the check itself succeeded: *", "2 background checks on 1 host, 1 did"
+         " not succeed, as its tests accept: *", "a * failed, accepted *3 *"]
+    )  # fmt: skip

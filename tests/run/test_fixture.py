@@ -72,7 +72,7 @@ def test_impatience_has_no_traceback_of_ours(pytester: pytest.Pytester) -> None:
         ("start('true', name='x', host='nonsense://x')",
          "WrongUse: background check 'x': testinfra cannot make a host of nonsense://x: *"),
         ("start('true', name='x', timeout=-1)", "WrongUse: background check 'x': timeout must *"),
-        ("__getitem__('x')", "KeyError: \"no background check 'x' was declared or started *"),
+        ("__getitem__('x')", "NoSuchJob: no background check 'x' was declared or started *"),
     ],
 )  # fmt: skip
 def test_a_wrong_call_is_told_with_its_check_and_without_our_own_code(
@@ -117,3 +117,51 @@ def test_a_target_that_cannot_be_asked_is_told_without_what_was_asked(
     result.stdout.fnmatch_lines(["E *Unreachable: RuntimeError: broken"])
     result.stdout.fnmatch_lines(["E *: testinfra cannot make a host of nosuch://web1: *"])
     result.stdout.no_re_match_line(r"request = |.*direct cause|.*\beval\b")
+
+
+def test_a_name_that_means_no_job_is_told_in_lines(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="c = background_check('true')\n"
+        "@pytest.mark.bgcheck('c')\ndef test_c(): pass\n"
+        "def test(bgcheck): bgcheck['d']\n",
+    )
+    result.stdout.fnmatch_lines(
+        ["E *NoSuchJob: no background check 'd' was declared or started *", "E *known checks: c"]
+    )
+
+
+def test_the_tail_of_a_job_that_runs_has_not_failed(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        test_it="import time\n"
+        "c = background_check('echo begun; sleep 60', unawaited='ignore')\n"
+        "bad = background_check('exit 3')\n"
+        "def test(c, bad):\n"
+        "    tail = c.tail()\n"
+        "    assert tail.state == 'running' and tail.rc is None\n"
+        "    assert not tail.failed and not tail.succeeded\n"
+        "    assert bad.attempts == 1\n"
+        "    assert bad.tail().failed and bad.tail().rc == 3\n"
+        "    assert bad.failed\n",
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_hosts_with_one_name_are_told_apart(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        "--hosts=local://,local://?sudo_user=nobody",
+        test_it="c = background_check('exit 3', sudo=False)\n"
+        "@pytest.mark.bgcheck\ndef test_c(c): pass\n"
+        "def test_found(bgcheck):\n"
+        "    assert bgcheck['c', 'local'].host == 'local'\n"
+        "    other = bgcheck['c', 'local (sudo_user=nobody)']\n"
+        "    assert other is bgcheck['c', 'local://?sudo_user=nobody']\n"
+        "    with pytest.raises(KeyError, match='each of: local, local .sudo_user=nobody.;'):\n"
+        "        bgcheck['c']\n",
+    )
+    result.assert_outcomes(failed=2, passed=1)
+    for host in ("local", "local (sudo_user=nobody)"):
+        result.stdout.fnmatch_lines_random([f"background check 'c' on {host} failed: rc 3 *"])
+    result.stdout.fnmatch_lines(["2 background checks on 2 hosts, *"])

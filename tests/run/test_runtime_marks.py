@@ -68,6 +68,7 @@ def test_marks_that_come_at_run_time_are_awaited(pytester: pytest.Pytester) -> N
         ]
     )
     result.stdout.no_re_match_line(r".*(RuntimeError|Traceback|WrongUse|pytest_bgcheck[/\\])")
+    result.stdout.no_fnmatch_line("During handling of the above exception*")
 
 
 def test_a_suite_that_declares_nothing_fails_for_a_mark_that_comes_at_run_time(
