@@ -34,11 +34,14 @@ _SSH_REFUSED = (
     r"Received disconnect from .*: Too many authentication failures",
     r".*: terminating, \d+ bad configuration options",
     r"Can't open user config file .*: .*",
+    r"ControlPath too long \(.*\)",
+    r"unix_listener: path .* too long for Unix domain socket",
 )
 
 _NO_DAEMON = (
     r"(ERROR: )?Cannot connect to the Docker daemon at \S+ Is the docker daemon running\?",
-    r"(ERROR: )?([Gg]ot )?[Pp]ermission denied while trying to connect to the Docker .*",
+    r"failed to connect to the docker API at \S+; check if the path is correct .*",
+    r"(ERROR: )?([Gg]ot )?[Pp]ermission denied while trying to connect to the [Dd]ocker .*",
 )
 
 _CLUSTER = (
@@ -49,6 +52,10 @@ _CLUSTER = (
     ),
     (
         r"Error from server \(Forbidden\): .*",
+        r"error: context \".*\" does not exist",
+        r"error: stat \S+: no such file or directory",
+        r"error: error loading config file .*",
+        r"Unable to connect to the server: (tls: failed to verify certificate: )?x509: .*",
         r"error: You must be logged in to the server \(.*\)",
         r"Error from server \(BadRequest\): container .* is not valid for pod .*",
     ),
@@ -151,14 +158,16 @@ def _by_lines(
     return None
 
 
-_HOPELESS = frozenset({"AuthenticationException", "BadHostKeyException"})
+_HOPELESS = frozenset(
+    {"AuthenticationException", "BadHostKeyException", "IncompatiblePeer", "ConfigParseError"}
+)
 """paramiko's exceptions after which asking again cannot help, and those made from them."""
 
 _UNKNOWN_NAME = -2
 """EAI_NONAME of `socket.gaierror`, here and on the BSDs' descendants 8."""
 
 
-def of_exception(error: Exception) -> TargetError:
+def of_exception(error: Exception, backend: str = "") -> TargetError:
     """Return the error for what a backend without a program raised, by its kind."""
     said = readable(str(error).encode("utf-8", "replace"))
     if isinstance(error, KeyError):
@@ -167,7 +176,9 @@ def of_exception(error: Exception) -> TargetError:
     said = f"{name}: {said}" if said else name
     kinds = {kind.__name__ for kind in type(error).__mro__}
     unknown = "gaierror" in kinds and error.args[:1] in ((_UNKNOWN_NAME,), (8,))
-    return Refused(said) if unknown or kinds & _HOPELESS else Unreachable(said)
+    # paramiko reads files of the user's only: an ssh_config, and keys.
+    missing = backend == "paramiko" and isinstance(error, FileNotFoundError)
+    return Refused(said) if unknown or missing or kinds & _HOPELESS else Unreachable(said)
 
 
 # --- what people read -----------------------------------------------------------------------------

@@ -275,7 +275,7 @@ def _run(backend: BaseBackend, request: str) -> Answer:
     except Exception as error:
         found = result_in(error)
         if found is None:
-            raise causes.of_exception(error) from error
+            raise causes.of_exception(error, backend.get_connection_type()) from error
         result = found
     finally:
         _quiet.on = False

@@ -17,6 +17,7 @@ from testinfra.host import Host
 
 from ..compat.testinfra import backend_of, close_client, connection_in, own_copy, settings_of
 from ..errors import WrongUse
+from ..originals import os
 from .address import Login, TargetAddress
 from .place import here
 
@@ -95,7 +96,34 @@ def host_ref(host: object) -> HostRef:
     backend = getattr(host, "backend", None)
     if not isinstance(backend, BaseBackend):
         raise WrongUse(f"host must be a hostspec or a testinfra Host, not {host!r}")
-    return _ref(backend)
+    ref = _ref(backend)
+    missing = _missing_file(backend)
+    if missing:
+        raise WrongUse(f"host {ref.label}: {missing}")
+    return ref
+
+
+_NEEDED_FILES = {
+    "ssh": ("ssh_config",),
+    "safe-ssh": ("ssh_config",),
+    "paramiko": ("ssh_config", "ssh_identity_file"),
+}
+"""By backend, the settings that name a file without which no call to a host gets through. Without
+an identity file ssh may get in by other keys; if it does not, it names the file."""
+
+
+def _missing_file(backend: BaseBackend) -> str:
+    """Return what is wrong with the files that a backend's settings name; empty if they are there.
+
+    testinfra looks at them only when it connects.
+    """
+    for name in _NEEDED_FILES.get(backend.get_connection_type(), ()):
+        path = getattr(backend, name, None)
+        # To ssh, "none" is no file.
+        if path and path.lower() != "none" and not os.path.exists(os.path.expanduser(path)):
+            option = f"--{name.replace('_', '-')}"
+            return f"there is no file {os.path.abspath(path)}, as {option} or its hostspec says"
+    return ""
 
 
 @contextmanager
@@ -167,8 +195,13 @@ def resolve(specs: Iterable[str | None], config: pytest.Config) -> list[HostRef]
     try:
         hosts = testinfra.get_hosts(specs, **settings)
     except Exception as error:
+        inventory = settings["ansible_inventory"] or ""
+        kinds = {connection_in(spec) or settings["connection"] for spec in specs}
+        why: object = error
+        if "ansible" in kinds and "," not in inventory and not os.path.exists(inventory or "/"):
+            why = f"there is no file {os.path.abspath(inventory)}, as --ansible-inventory says"
         raise WrongUse(
-            f"testinfra cannot make a host of {', '.join(map(str, specs))}: {error}"
+            f"testinfra cannot make a host of {', '.join(map(str, specs))}: {why}"
         ) from None
     refs = [host_ref(host) for host in hosts]
     return sorted(refs, key=lambda ref: ref.label)

@@ -111,6 +111,13 @@ def test_a_word_within_a_line_is_none(kind: str) -> None:
         ("ssh", 127, "sh: not found", Refused),
         ("ssh", 255, "Permission denied (publickey).", Unreachable),
         ("paramiko", -1, "", Unreachable),
+        ("docker", 1, "failed to connect to the docker API at unix:///x; check if the path is"
+         " correct and if the daemon is running: dial unix /x: connect: no such file", Refused),
+        ("kubectl", 1, 'error: context "x" does not exist', Refused),
+        ("kubectl", 1, "error: stat /x/kubeconfig: no such file or directory", Refused),
+        ("kubectl", 1, "Unable to connect to the server: tls: failed to verify certificate:"
+         " x509: certificate has expired", Refused),
+        ("kubectl", 1, "Unable to connect to the server: dial tcp: i/o timeout", BadReply),
     ],
 )  # fmt: skip
 def test_a_code_and_a_whole_line_tell_the_cause(
@@ -126,6 +133,12 @@ def test_a_code_and_a_whole_line_tell_the_cause(
         ("Warning: Permanently added 'y' to the list.\r\nHost key verification failed.\r", Refused),
         ("ssh: Could not resolve hostname y: Name or service not known", Refused),
         ("ssh: Could not resolve hostname y: Temporary failure in name resolution", Unreachable),
+        (
+            "c2 line 1: Bad SSH2 cipher spec 'x'.\nc2: terminating, 1 bad configuration options",
+            Refused,
+        ),
+        ("Can't open user config file /c: No such file or directory", Refused),
+        ("ControlPath too long ('/tmp/x' >= 108 bytes)", Refused),
         ("ssh: connect to host y port 22: Connection refused", Unreachable),
         ("kex_exchange_identification: Connection closed by remote host", Unreachable),
         ("", Unreachable),
@@ -159,6 +172,9 @@ def test_exceptions_tell_by_their_kind() -> None:
     assert type(of_exception(BadAuthenticationType("no"))) is Refused
     assert type(of_exception(AssertionError("stdout: 'No such container: x'"))) is Unreachable
     assert type(of_exception(OSError(24, "Too many open files"))) is Unreachable
+    missing = FileNotFoundError(2, "No such file or directory", "ssh_config")
+    assert type(of_exception(missing)) is Unreachable
+    assert type(of_exception(missing, "paramiko")) is Refused
 
 
 # --- the second question --------------------------------------------------------------------------
