@@ -161,8 +161,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         session.config.stash[COLLECTED_ITEMS] = list(session.items)
         if ours.link.index == 0:  # once, however many workers collect
             from .suite.companions import warn_of_short_timeouts
+            from .suite.misuse import warn_of_replaced_fixtures
 
             warn_of_short_timeouts(session.items)
+            warn_of_replaced_fixtures(session.config, session.items)
 
 
 def _collect_checks(session: pytest.Session) -> Session | None:

@@ -11,6 +11,7 @@ import difflib
 import dis
 import inspect
 import re
+import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import CodeType, FunctionType
 from typing import Any
@@ -18,7 +19,12 @@ from typing import Any
 import pytest
 
 from ..compat.pytest import closure_definitions, fixture_definitions, is_unittest
-from .declaration import Declaration, declaration_in_variable, declaration_of_fixture
+from .declaration import (
+    Declaration,
+    declaration_in_variable,
+    declaration_of_fixture,
+    visible_declarations,
+)
 
 
 def misuse_messages(
@@ -31,7 +37,6 @@ def misuse_messages(
             fixtures.setdefault(definition, item)
     yield from _forgotten_parameters(items, fixtures)
     yield from _too_wide_fixtures(fixtures)
-    yield from _taken_names(items, names)
     yield from _declarations_in_marks(items, names)
     yield from _misspelt_marks(config, items, names.values())
 
@@ -134,16 +139,25 @@ def is_unpinned(definition: pytest.FixtureDef[Any]) -> bool:
     return declaration is not None and declaration.host is None
 
 
-def _taken_names(items: Sequence[pytest.Item], names: Mapping[Declaration, str]) -> Iterator[str]:
-    """Yield a message for each check that has the name of a fixture of pytest or of xdist."""
-    for declaration, name in names.items():
+def warn_of_replaced_fixtures(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Warn of each check that has the name of a fixture of pytest or of xdist.
+
+    It works, as for any fixture, and is seldom meant. With -W error: raises UsageError.
+    """
+    for _, name, declaration in visible_declarations(config, items):
         for definition in fixture_definitions(items[0], name) if items else ():
             package = str(getattr(definition.func, "__module__", "")).partition(".")[0]
             if package in ("_pytest", "xdist"):
-                yield (
-                    f"{declaration.place(name)}: name must not be {name!r}: it would replace the"
-                    f" fixture of that name of {package.lstrip('_')}"
+                text = (
+                    f"background check {name!r} replaces the fixture of that name of"
+                    f" {package.lstrip('_')} for the tests that see it; name=... gives it another"
                 )
+                try:
+                    warnings.warn_explicit(
+                        text, pytest.PytestWarning, declaration.file, declaration.line
+                    )
+                except pytest.PytestWarning:  # -W error
+                    raise pytest.UsageError(f"{declaration.place(name)}: {text}") from None
 
 
 # --- marks ----------------------------------------------------------------------------------------

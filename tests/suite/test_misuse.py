@@ -251,15 +251,27 @@ def test_a_fixture_that_outlives_the_host_of_its_check_is_a_usage_error(
     )
 
 
-def test_a_name_that_pytest_needs_is_a_usage_error(pytester: pytest.Pytester) -> None:
-    names = ["tmp_path", "capsys", "request", "host", "bgcheck"]
+def test_a_name_that_checks_need_is_a_usage_error(pytester: pytest.Pytester) -> None:
     said = usage_errors(
         pytester,
-        conftest="".join(f"{name} = background_check('true')\n" for name in names),
-        test_it="c = background_check('true', name='request')\n"
-        "db = background_check('true')\ndef test(): pass\n",
+        conftest="request = host = bgcheck = background_check('true')\n",
+        test_it="c = background_check('true', name='request')\ndef test(): pass\n",
     )
     assert [line.partition("name must not be ")[2].partition(":")[0] for line in said] == [
-        "'request'", "'host'", "'bgcheck'", "'request'", "'tmp_path'", "'capsys'",
+        "'request'", "'host'", "'bgcheck'", "'request'",
     ]  # fmt: skip
-    assert said[-1].endswith("it would replace the fixture of that name of pytest")
+
+
+def test_a_check_that_replaces_a_fixture_of_pytest_is_warned_of(pytester: pytest.Pytester) -> None:
+    files = {
+        "conftest": "tmp_path = background_check('true')\n",
+        "test_it": "db = background_check('true')\n@pytest.fixture\ndef web(): pass\n"
+        "@pytest.mark.bgcheck\ndef test(tmp_path, db): assert tmp_path.succeeded\n",
+    }
+    said = "background check 'tmp_path' replaces the fixture of that name of pytest for*"
+    result = run(pytester, **files)
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["conftest.py:3", f"  *conftest.py:3: PytestWarning: {said}"])
+    result = run(pytester, "-Werror", **files)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: *conftest.py:3: background check 'tmp_path': {said}"])
