@@ -92,6 +92,10 @@ def unexpected(done: Run, names: set[str], copies: int = 1) -> Iterator[str]:
         if word in done.output:
             line = next(line for line in done.output.splitlines() if word in line)
             yield f"the output has: {line.strip()[:200]}"
+    if not done.tests:
+        words = done.output.split()
+        yield f"ran no test; its last words: {' '.join(words[-12:])}"
+        return
     by_name: dict[str, list[Ended]] = {}
     for test, ended in done.tests.items():
         by_name.setdefault(test.partition("[")[0].rpartition("::")[2], []).append(ended)
