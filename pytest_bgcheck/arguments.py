@@ -30,6 +30,7 @@ from .readers import (
     read_function,
     read_host,
     read_local_file,
+    read_order,
     read_seconds,
     read_seconds_or_0,
     read_size,
@@ -122,6 +123,7 @@ MARK_ROWS = (
     Argument("rc", "rc", read_exit_codes, "the exit codes accepted for this test; None: any.",
              default="as declared"),
     Argument("timeout", "timeout_s", read_seconds, "seconds that this test waits."),
+    Argument("order", "order", read_order, "'keep': leave the test where it is."),
 )  # fmt: skip
 
 
@@ -280,7 +282,7 @@ def read_marks(marks: Iterable[pytest.Mark], requested: Iterable[str]) -> dict[s
     """Return the checks that a test awaits, by name, in the order of its marks from the outside in.
 
     ``marks`` come nearest first; the nearest mark of a check decides. A mark without names stands
-    for all ``requested`` checks. Raises WrongUse.
+    for all ``requested`` checks, but one with nothing but ``order`` for none. Raises WrongUse.
     """
     result: dict[str, Awaited] = {}
     for mark in reversed(list(marks)):
@@ -291,7 +293,16 @@ def read_marks(marks: Iterable[pytest.Mark], requested: Iterable[str]) -> dict[s
                     hint = f": write mark.bgcheck({', '.join(map(repr, name))})"
                 raise WrongUse(f"the mark's arguments must be names of checks, not {name!r}{hint}")
         _refuse_unknown("the mark", [row.name for row in MARK_ROWS], mark.kwargs)
-        awaited = Awaited(**_read(MARK_ROWS, mark.kwargs))
+        fields = _read(MARK_ROWS, mark.kwargs)
+        fields.pop("order", None)
+        if not awaits(mark):
+            continue
+        awaited = Awaited(**fields)
         for name in mark.args or requested:
             result[name] = awaited
     return result
+
+
+def awaits(mark: pytest.Mark) -> bool:
+    """Return whether a mark awaits checks: not if it says of the order, and nothing else."""
+    return bool(mark.args) or mark.kwargs.keys() != {"order"}

@@ -5,8 +5,10 @@ The host of a job is any hashable value here: the plan only compares it.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from .model import Check
@@ -85,15 +87,64 @@ class Place:
     stays: bool = False
 
 
-def waiting_last(places: Mapping[int, Place]) -> list[int]:
-    """Return the tests that are to run behind all others, by their numbers, in their new order.
+@dataclass(frozen=True)
+class Order:
+    """``tests``: all, in their new order. ``behind``: those that were put behind the others."""
 
-    ``places``: the tests of each module in which one awaits, by their numbers, in their order.
+    tests: Sequence[int]
+    behind: frozenset[int]
+
+    def last(self) -> list[int]:
+        """Return those of them behind which no other runs, in their order."""
+        last = list(itertools.takewhile(self.behind.__contains__, reversed(self.tests)))
+        return last[::-1]
+
+    def moved(self) -> list[int]:
+        """Return the tests that now run behind one which they stood before."""
+        farthest, found = -1, []
+        for test in self.tests:
+            if test < farthest:
+                found.append(test)
+            farthest = max(farthest, test)
+        return found
+
+
+def waiting_last(tests: int, places: Mapping[int, Place], fences: Sequence[int] = ()) -> Order:
+    """Return the new order of so many tests, by their numbers: those that await run last.
+
+    ``places``: of the tests of each module in which one awaits. ``fences``: the tests that no other
+    may be moved past.
     Waiting tests at the end leave the checks the time of all other tests: soonest expected first,
     stably. A class stays together. So does what shares fixtures, and then each of these is set up
     once more at most than before: of the tests that move, those of a package, those of a module,
     and those of a value of a parametrized fixture.
     """
+    order, behind = list[int](), set[int]()
+    places = _without_fenced(places, fences)
+    for begin, end in itertools.pairwise([0, *fences, tests]):
+        last = _last({n: places[n] for n in range(begin, end) if n in places})
+        behind.update(last)
+        order += [n for n in range(begin, end) if n not in behind]
+        order += last
+    return Order(order, frozenset(behind))
+
+
+def _without_fenced(places: Mapping[int, Place], fences: Sequence[int]) -> dict[int, Place]:
+    """Have fences stay, and tests that share a module or a package's fixtures across a fence."""
+    sides: dict[Hashable, set[int]] = {}
+    for number, place in places.items():
+        for folder in place.folders:
+            sides.setdefault(folder, set()).add(bisect.bisect(fences, number))
+    return {
+        number: replace(place, stays=True)
+        if number in fences or any(len(sides[folder]) > 1 for folder in place.folders)
+        else place
+        for number, place in places.items()
+    }
+
+
+def _last(places: Mapping[int, Place]) -> list[int]:
+    """Return the tests that are to run behind the others, in their new order."""
     modules: dict[Hashable, dict[int, Place]] = {}
     for number, place in places.items():
         modules.setdefault(place.folders[-1], {})[number] = place

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from .workers.controller import Controller
 
 MARK = (
-    "bgcheck(*names, rc=..., timeout=...): wait for background checks before the test's body runs;"
-    " the test fails unless they succeeded. Without names: all checks whose fixtures the test"
-    " requests. rc: the accepted exit codes for this test, None for any. timeout: how long this"
-    " test waits."
+    "bgcheck(*names, rc=..., timeout=..., order=...): wait for background checks before the test's"
+    " body runs; the test fails unless they succeeded. Without names: all checks whose fixtures the"
+    " test requests. rc: the accepted exit codes for this test, None for any. timeout: how long"
+    " this test waits. order: 'keep' leaves this test where it is; a mark with order alone awaits"
+    " nothing."
 )
 
 FIRST_IN_CHILD = (
@@ -165,6 +166,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
             warn_of_short_timeouts(session.items)
             warn_of_replaced_fixtures(session.config, session.items)
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    ours = _session(config)
+    if ours is None or ours.new_order is None:
+        return []
+    from .run.new_order import header
+
+    return header(config, ours.new_order)
 
 
 def _collect_checks(session: pytest.Session) -> Session | None:
@@ -405,4 +415,4 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         return None  # of a version that is too old a worker says so, if its tests use checks
     from .workers.scheduling import scheduler
 
-    return scheduler(config, log, controller.awaiting)
+    return scheduler(config, log, controller.last_tests)

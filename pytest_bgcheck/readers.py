@@ -213,6 +213,12 @@ def read_unawaited(argument: str, value: object) -> str:
     return str(value)
 
 
+def read_order(argument: str, value: object) -> str:
+    if value != "keep":
+        raise WrongUse(f"{argument} must be 'keep', not {_given(value)}")
+    return "keep"
+
+
 def _given(value: object) -> str:
     """Return a value with its type, for a message. Of what may be large, only the type."""
     if value is None:

@@ -16,8 +16,7 @@ from pytest_bgcheck.plan import Place
 
 def order(tests: Sequence[Place]) -> list[int]:
     """Return all tests in their new order, by their numbers."""
-    last = plan.waiting_last(dict(enumerate(tests)))
-    return [number for number in range(len(tests)) if number not in last] + last
+    return list(plan.waiting_last(len(tests), dict(enumerate(tests))).tests)
 
 
 def names(tests: str, *places: tuple[float | None, str, str]) -> str:
@@ -126,7 +125,7 @@ def test_nothing_is_set_up_more_than_once_more(tests: list[Place]) -> None:
 
 @given(suites())
 def test_each_test_runs_once_and_the_others_keep_their_order(tests: list[Place]) -> None:
-    new, last = order(tests), plan.waiting_last(dict(enumerate(tests)))
+    new, last = order(tests), plan.waiting_last(len(tests), dict(enumerate(tests))).behind
     assert sorted(new) == list(range(len(tests)))
     assert not last or any(tests[n].expected_s is not None for n in last)
     others = new[: len(new) - len(last)]
@@ -150,10 +149,30 @@ def pieces(numbers: Sequence[int], some: Sequence[int]) -> int:
     return sum(now and not before for before, now in itertools.pairwise([False, *inside]))
 
 
+@given(suites(), st.sets(st.integers(0, 13), max_size=3))
+def test_no_test_is_moved_past_a_fence(tests: list[Place], fences: set[int]) -> None:
+    fenced = sorted(n for n in fences if n < len(tests))
+    new = plan.waiting_last(len(tests), dict(enumerate(tests)), fenced)
+    assert sorted(new.tests) == list(range(len(tests)))
+    for fence in fenced:
+        before = new.tests[: new.tests.index(fence)]
+        assert sorted(before) == list(range(fence))
+    assert not new.behind.intersection(fenced)
+    assert all(new.tests[-len(new.last()) :] == new.last() for _ in new.last()[:1])
+    for unit in {test.unit for test in tests}:
+        of_unit = [n for n in new.tests if tests[n].unit == unit]
+        assert of_unit == sorted(of_unit)
+
+
+def test_what_has_moved_is_behind_what_it_stood_before() -> None:
+    assert plan.Order([1, 3, 0, 2, 4], frozenset({0, 2, 4})).moved() == [0, 2]
+    assert plan.Order([0, 1, 2], frozenset({2})).moved() == []
+
+
 @given(suites())
 def test_only_whom_a_test_awaits_for_is_moved_and_all_of_these(tests: list[Place]) -> None:
     plain = [replace(test, stays=False) for test in tests if len(test.params) < 2]
-    last = plan.waiting_last(dict(enumerate(plain)))
+    last = plan.waiting_last(len(plain), dict(enumerate(plain))).behind
     awaiting = {test.unit for test in plain if test.expected_s is not None}
     several = {
         unit

@@ -88,7 +88,7 @@ class LocalLink(Link):
                 self._on_error(message.line)
             case messages.TargetUsed() | messages.JobsOnTarget():
                 pass  # nobody else is there to clean, or to start them
-            case messages.LastTests() | messages.WrongSuite():
+            case messages.NewOrder() | messages.WrongSuite():
                 pass  # pytest itself, in this process, knows
             case event:
                 self._ledger.tell(event)

@@ -45,10 +45,16 @@ class JobsOnTarget:
 
 
 @dataclass(frozen=True)
-class LastTests:
-    """Which of the collected tests are to run behind all others, in their order."""
+class NewOrder:
+    """The tests are not in the order in which they were collected.
 
-    tests: tuple[str, ...]
+    ``last``: the tests behind which no other is to run. ``moved``: how many that await now run
+    behind one which they stood before, and ``moved_along`` how many others.
+    """
+
+    last: tuple[str, ...]
+    moved: int
+    moved_along: int
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class WrongSuite:
 
 
 SessionMessage: TypeAlias = (
-    Event | InternalError | TargetUsed | JobsOnTarget | LastTests | WrongSuite
+    Event | InternalError | TargetUsed | JobsOnTarget | NewOrder | WrongSuite
 )
 
 # --- from an xdist worker to the controller -------------------------------------------------------

@@ -36,14 +36,16 @@ from ..target.runner import Runner
 from .handle_wait import wait_for_end
 from .judging import Judging
 from .link import Link
-from .messages import InternalError, JobsOnTarget, LastTests, TargetUsed
+from .messages import InternalError, JobsOnTarget, NewOrder, TargetUsed
+from .new_order import new_order
 from .outcomes import TrueTimes
 
 
 class Session:
     """The plugin's state of a pytest session.
 
-    ``planned``: what the collected items want. ``started``: jobs are started when they are wanted;
+    ``planned``: what the collected items want. ``new_order``: of the items, if it is another.
+    ``started``: jobs are started when they are wanted;
     False in modes that run no test. ``ended_at``: when each job's end was known here, by key.
     ``undeclared``: the jobs that were started by calls, by name.
     """
@@ -68,6 +70,7 @@ class Session:
         self.judging = Judging(lambda event: self.link.tell(event))
         self.planned: list[PlannedJob[HostRef]] = []
         self.labels = hosts.Labels()
+        self.new_order: NewOrder | None = None
         self.started = False
         self.ended_at: dict[str, float] = {}
         self.on_fork: Callable[[], None] = lambda: None
@@ -104,9 +107,11 @@ class Session:
     def order_items(self, items: list[pytest.Item]) -> None:
         """Have the items that await run behind the others, unless the order is to be kept."""
         if self.settings.order == "last" and not keeps_order(self.config):
-            others, last = waiting_last(items, self.link.durations)
-            items[:] = others + last
-            self.link.tell(LastTests(tuple(item.nodeid for item in last)))
+            order = waiting_last(items, self.link.durations)
+            if order.behind:
+                self.new_order = new_order(items, order)
+                self.link.tell(self.new_order)
+                items[:] = [items[n] for n in order.tests]
 
     def make_plan(self, items: Iterable[pytest.Item]) -> None:
         self.planned = planned_jobs(items)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from ..arguments import Awaited
+from ..arguments import Awaited, awaits
 from ..clocks import monotonic_s, unix_s
 from ..compat.pytest import is_unittest
 from ..events import WaitBegan, WaitEnded
@@ -48,7 +48,8 @@ def _must_await(item: pytest.Item) -> bool:
     That of a TestCase is: its methods take no fixtures, so that none can request what others do.
     """
     nodes = [item, item.parent] if is_unittest(item) else [item]
-    return any(mark.name == "bgcheck" for node in nodes if node for mark in node.own_markers)
+    marks = (mark for node in nodes if node for mark in node.own_markers)
+    return any(mark.name == "bgcheck" and awaits(mark) for mark in marks)
 
 
 class _Wait:

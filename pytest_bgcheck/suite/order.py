@@ -1,10 +1,14 @@
 """Where tests that await run: behind the others, as far as that tears nothing apart.
 
-Between pytest's items and the pure order of the plan. Imported on first use.
+Between pytest's items and the pure order of the plan. Whoever orders explicitly is obeyed: here is
+what other plugins' marks mean. Imports none of them. Imported on first use.
+
+Seen to work: pytest-dependency 0.6.1, pytest-order 1.5.0, pytest-ordering 0.6.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Hashable, Sequence
 
 import pytest
@@ -14,24 +18,30 @@ from ..compat.pytest import closure_definitions, package_of, wide_parameters
 from .collection import ITEM_CHECKS
 
 
-def waiting_last(
-    items: Sequence[pytest.Item], durations: plan.Durations
-) -> tuple[list[pytest.Item], list[pytest.Item]]:
-    """Return the items that stay among the others, and those that are to run behind them."""
-    awaiting = {_module(item) for item in items if item.stash[ITEM_CHECKS].awaited}
+def waiting_last(items: Sequence[pytest.Item], durations: plan.Durations) -> plan.Order:
+    """Return the order, by the items' numbers, in which those that await run behind the others."""
+    modules = [_module(item) for item in items]
+    awaiting = {
+        module
+        for module, item in zip(modules, items, strict=True)
+        if item.stash[ITEM_CHECKS].awaited
+    }
     if not awaiting:
-        return list(items), []
-    concerned = {n: item for n, item in enumerate(items) if _module(item) in awaiting}
+        return plan.Order(range(len(items)), frozenset())
+    obeyed = _Obeyed()
+    fences = [n for n, item in enumerate(items) if obeyed.of(item) is Within.RUN]
+    fixed = {modules[n] for n, item in enumerate(items) if obeyed.of(item) is Within.MODULE}
+    concerned = {n: items[n] for n, module in enumerate(modules) if module in awaiting}
     packages = {n: _packages(item) for n, item in concerned.items()}
     used = {package for of_item in packages.values() for package in of_item}
-    places = {n: _place(item, used, durations) for n, item in concerned.items()}
-    last = plan.waiting_last(places)
-    moved = set(last)
-    return [item for n, item in enumerate(items) if n not in moved], [items[n] for n in last]
+    places = {
+        n: _place(item, used, durations, stays=modules[n] in fixed) for n, item in concerned.items()
+    }
+    return plan.waiting_last(len(items), places, fences)
 
 
 def _place(
-    item: pytest.Item, packages: set[pytest.Package], durations: plan.Durations
+    item: pytest.Item, packages: set[pytest.Package], durations: plan.Durations, stays: bool
 ) -> plan.Place:
     parents = item.listchain()
     classes = [node for node in parents if isinstance(node, pytest.Class)]
@@ -43,7 +53,9 @@ def _place(
         params=frozenset((name, number) for scope, name, number in wide if scope == "module"),
         # A value of a fixture of the session is set up for the tests of several modules: to move
         # some of them would have these modules' own fixtures set up for each value once more.
-        stays=any(scope != "module" for scope, _, _ in wide),
+        stays=stays
+        or any(scope != "module" for scope, _, _ in wide)
+        or any(mark.kwargs.get("order") == "keep" for mark in item.iter_markers("bgcheck")),
     )
 
 
@@ -74,3 +86,45 @@ def _expected_s(item: pytest.Item, durations: plan.Durations) -> float | None:
             past_s = plan.past_s(durations, check.name, label)
             times_s.append(check.timeout_s if past_s is None else past_s)
     return max(times_s)
+
+
+# --- what other plugins order ---------------------------------------------------------------------
+
+
+class Within(enum.IntEnum):
+    """Within what a test's marks say where it runs: no other test is moved past it there."""
+
+    NOTHING = 0
+    MODULE = 1
+    RUN = 2
+
+
+class _Obeyed:
+    """What the marks of other plugins say of where tests run."""
+
+    def __init__(self) -> None:
+        self._of_parent: dict[pytest.Collector | None, Within] = {None: Within.NOTHING}
+
+    def of(self, item: pytest.Item) -> Within:
+        return max(_by_own_marks(item), self._of_collector(item.parent))
+
+    def _of_collector(self, node: pytest.Collector | None) -> Within:
+        if node not in self._of_parent:
+            assert node is not None
+            within = max(_by_own_marks(node), self._of_collector(node.parent))
+            self._of_parent[node] = within
+        return self._of_parent[node]
+
+
+def _by_own_marks(node: pytest.Item | pytest.Collector) -> Within:
+    return max((_by_mark(mark) for mark in node.own_markers), default=Within.NOTHING)
+
+
+def _by_mark(mark: pytest.Mark) -> Within:
+    if mark.name in ("order", "run"):  # pytest-ordering makes ``run`` of its ``first``, ``last``
+        return Within.RUN
+    if mark.name == "dependency":
+        # What another depends on at run time has the mark, or is before one that says so.
+        wide = mark.kwargs.get("depends") and mark.kwargs.get("scope") in ("package", "session")
+        return Within.RUN if wide else Within.MODULE
+    return Within.NOTHING

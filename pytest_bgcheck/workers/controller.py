@@ -28,6 +28,7 @@ from ..clocks import monotonic_s, unix_s
 from ..compat.xdist import end_workers, is_stopping, open_channel, worker_id
 from ..run import messages
 from ..run.link import new_run
+from ..run.new_order import header
 from ..run.whole_run import WholeRun
 from ..target.address import TargetAddress
 from ..target.place import here
@@ -57,7 +58,8 @@ class Controller:
         self._begun = False
         self._used = False
         self.session_ended = False
-        self.awaiting: dict[str, None] = {}
+        self.last_tests: dict[str, None] = {}
+        self._new_order: messages.NewOrder | None = None
         self._config = config
         self.run_id, self._salt = new_run()
         self._lock = threading.RLock()
@@ -106,6 +108,7 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self) -> None:
         self.begin_if_used()
+        self._write_header()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -122,6 +125,17 @@ class Controller:
             return False
         self._begun = True
         return self._on_use()
+
+    def _write_header(self) -> None:
+        """Write what is told of the tests' order: here, for xdist has no hook for it."""
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if self._new_order is not None and reporter is not None:
+            writer = self._config.get_terminal_writer()
+            for line in header(self._config, self._new_order):
+                if writer.width_of_current_line:  # with -v, jobs were told of already
+                    writer.line()
+                reporter.write_line(line)
+            self._new_order = None
 
     def pytest_testnodedown(self, node: Any) -> None:
         worker = worker_id(node)
@@ -149,8 +163,9 @@ class Controller:
         match message:
             case messages.InternalError():
                 self.whole_run.unexpected.append(f"{message.line} (worker {worker})")
-            case messages.LastTests():
-                self.awaiting.update(dict.fromkeys(message.tests))
+            case messages.NewOrder():
+                self.last_tests.update(dict.fromkeys(message.last))
+                self._new_order = message
             case messages.WrongSuite():
                 self._wrong_suite = message.reason
             case messages.TargetUsed():

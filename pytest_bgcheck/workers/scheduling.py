@@ -25,7 +25,7 @@ LEAST = 2
 def scheduler(config: pytest.Config, log: Any, waiting: Collection[str]) -> Any:
     """Return a scheduler for ``--dist load`` and ``worksteal``, None for the other modes.
 
-    ``waiting`` holds the node ids of the tests that await, once a worker has collected.
+    ``waiting`` holds the node ids of the tests that are to run last, once a worker has collected.
     """
     kinds: dict[str, Any] = {"load": WaitingLast, "worksteal": WaitingLastStealing}
     kind = kinds.get(config.getoption("dist"))

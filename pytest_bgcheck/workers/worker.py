@@ -33,7 +33,7 @@ class WorkerLink(Link):
         self._channel.send(plain(messages.WorkerPlace(here())))
 
     def tell(self, message: messages.SessionMessage) -> None:
-        if isinstance(message, (messages.LastTests, messages.WrongSuite)):
+        if isinstance(message, (messages.NewOrder, messages.WrongSuite)):
             # Not by the outbox: it must arrive before xdist's own word that this worker has
             # collected, or ended.
             self._channel.send(plain(message))

@@ -169,8 +169,8 @@ def test_a_wrong_suite_is_a_usage_error_with_the_workers_words(run: Run) -> None
 
 
 def test_tests_that_await_are_known_before_anything_else_is_said(run: Run) -> None:
-    Worker(run, "gw0").link.tell(messages.LastTests(("t1", "t2")))
-    assert list(run.controller.awaiting) == ["t1", "t2"]
+    Worker(run, "gw0").link.tell(messages.NewOrder(("t1", "t2"), 1, 1))
+    assert list(run.controller.last_tests) == ["t1", "t2"]
 
 
 def test_an_error_in_a_worker_is_told_with_its_name(run: Run) -> None:
