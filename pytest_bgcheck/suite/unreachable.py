@@ -9,9 +9,10 @@ from __future__ import annotations
 import dis
 import reprlib
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 import pytest
 
@@ -52,9 +53,10 @@ def unreachable_messages(config: pytest.Config, items: Sequence[pytest.Item]) ->
             unreachable.append(site)
     # A module that is imported again makes its declarations again: the first ones are replaced.
     replacements = {_identity(site) for site in reachable}
+    times = Counter(map(_call, SITES))
     for site in unreachable:
         if _identity(site) not in replacements:
-            yield _message(site)
+            yield _message(site, repeated=times[_call(site)] > 1)
 
 
 def _same_name_messages(checks: Sequence[tuple[str, Declaration]]) -> Iterator[str]:
@@ -64,6 +66,11 @@ def _same_name_messages(checks: Sequence[tuple[str, Declaration]]) -> Iterator[s
         if other is not declaration:
             place = f"{declaration.file}:{declaration.line}"
             yield f"{other.place(name)}: the check at {place} has the same name in this module"
+
+
+def _call(site: DeclarationSite) -> tuple[int, CodeType, int]:
+    """Return which call of which module has made a declaration."""
+    return id(site.namespace), site.code, site.instruction
 
 
 def _identity(site: DeclarationSite) -> tuple[str, int, str]:
@@ -81,13 +88,22 @@ def _identity(site: DeclarationSite) -> tuple[str, int, str]:
     return declaration.file, declaration.line, repr(arguments)
 
 
-def _message(site: DeclarationSite) -> str:
+IN_A_LOOP = (
+    "it stands in a loop, where each needs a variable of its own: write"
+    " globals()[name] = background_check(..., name=name)"
+)
+
+
+def _message(site: DeclarationSite, repeated: bool) -> str:
+    """Return the message for a declaration; ``repeated``: its line has made several."""
     declaration, name, variable = site.declaration, check_name(site), _variable(site)
     if site.in_class is not None:
         return declaration.in_class(name, site.in_class)
     script = declaration.arguments.get("script")
     argument, value = ("command", declaration.command) if script is None else ("script", script)
     text = f"{declaration.place(name)}: {argument} {reprlib.repr(value)} would never run: "
+    if repeated:
+        return text + IN_A_LOOP
     if variable is None:
         return text + "assign it to a variable of the module, as in webapp = background_check(...)"
     other = declaration_in_variable(site.namespace.get(variable))

@@ -48,7 +48,8 @@ LOST = {
     ),
     "in a loop": (
         "for name in ('a', 'b'):\n    check = background_check('true', name=name)",
-        "4: background check 'a': command 'true' would never run: check was assigned again, in*",
+        "4: background check 'a': command 'true' would never run: it stands in a loop, *"
+        "write globals()[[]name] = background_check(..., name=name)",
     ),
     "by a function": (
         "def make(what): return background_check(what)\nweb = make('a')\nweb = make('b')",
