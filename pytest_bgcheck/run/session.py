@@ -205,7 +205,7 @@ class Session:
         """
         check = self.collection.check_of(declaration, name)
         if check.host is None:
-            return self.handle(self.record(check, hosts.host_ref(host)))
+            return self.handle(self.record(check, hosts.ref_of_fixture(host)))
         refs = self.collection.pinned_hosts(check.host)
         jobs = {spec: self.handle(self.record(check, ref)) for spec, ref in refs.items()}
         return jobs[check.host] if isinstance(check.host, str) else JobsOnHosts(check.name, jobs)

@@ -147,7 +147,10 @@ class Collection:
         """Return the hosts of a check for an item; none if they are known after its set-up only."""
         if check.host is not None:
             return list(self.pinned_hosts(check.host).values())
-        own = own_host(item)
+        try:
+            own = own_host(item)
+        except WrongUse as error:
+            raise WrongUse(f"background check {check.name!r}: {error}") from None
         if own is not None:
             return [own]
         if "host" in getattr(item, "fixturenames", ()):
@@ -167,7 +170,7 @@ def own_host(item: pytest.Item) -> HostRef | None:
     host = host_parameter(item)
     if host is None:
         host = getattr(item, "funcargs", {}).get("host") or _host_by_request(item)
-    return None if host is None else hosts.host_ref(host)
+    return None if host is None else hosts.ref_of_fixture(host)
 
 
 def _host_by_request(item: pytest.Item) -> object:

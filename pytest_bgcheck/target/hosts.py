@@ -126,6 +126,18 @@ def _missing_file(backend: BaseBackend) -> str:
     return ""
 
 
+def ref_of_fixture(host: object) -> HostRef:
+    """Return the reference to what the fixture ``host`` gives. Raises WrongUse where a suite has
+    one of its own, which gives something else than testinfra's.
+    """
+    if not isinstance(getattr(host, "backend", None), BaseBackend):
+        raise WrongUse(
+            f"the fixture 'host' is the suite's own here and gives {host!r}, not a testinfra Host:"
+            ' pin the check, as in host="ssh://web1"'
+        )
+    return host_ref(host)
+
+
 @contextmanager
 def own_host(ref: HostRef) -> Iterator[Host]:
     """Yield testinfra's Host of a host, for one thread alone: a test may use its own meanwhile."""
