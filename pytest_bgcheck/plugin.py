@@ -147,6 +147,17 @@ def _uses_checks(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
 # --- before the run -------------------------------------------------------------------------------
 
 
+def pytest_exception_interact(
+    call: pytest.CallInfo[object], report: pytest.CollectReport | pytest.TestReport
+) -> None:
+    error = None if call.excinfo is None else call.excinfo.value
+    declares = f"{__package__}.suite.declaration" in sys.modules
+    if declares and isinstance(error, AttributeError) and isinstance(report, pytest.CollectReport):
+        from .suite.misuse import explain
+
+        explain(error, report)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config) -> None:
     config.stash[COLLECTED_ITEMS] = None  # pytest_collection_finish is called after an error too

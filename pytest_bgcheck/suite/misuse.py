@@ -36,6 +36,7 @@ def misuse_messages(
         for definition in closure_definitions(item):
             fixtures.setdefault(definition, item)
     yield from _forgotten_parameters(items, fixtures)
+    yield from _declarations_as_parameters(items, names)
     yield from _too_wide_fixtures(fixtures)
     yield from _declarations_in_marks(items, names)
     yield from _misspelt_marks(config, items, names.values())
@@ -89,6 +90,34 @@ def _message(function: FunctionType, in_testcase: bool) -> Iterator[str]:
             f"{code.co_filename}:{min(lines)}: {' and '.join(fixtures)} {are}:"
             f" {way}, as in def {name}({parameters})"
         )
+
+
+def _declarations_as_parameters(
+    items: Iterable[pytest.Item], names: Mapping[Declaration, str]
+) -> Iterator[str]:
+    """Yield a message for each test that is parametrized with declarations."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        for parameter, value in callspec.params.items() if callspec is not None else ():
+            declaration = declaration_in_variable(value)
+            if declaration is not None:
+                test = item.nodeid.partition("[")[0]
+                what = names.get(declaration, "a check")
+                yield (
+                    f"{test}: {parameter} is the declaration of {what}, not its fixture: give names"
+                    f" to parametrize, and request.getfixturevalue({parameter}) in a test that"
+                    " takes host too"
+                )
+
+
+def explain(error: AttributeError, report: pytest.CollectReport) -> None:
+    """Say in the report of an import that failed that it was for a declaration, if it was."""
+    if declaration_in_variable(error.obj) is not None:
+        text = (
+            "this is the declaration of a background check: what becomes of the check is known when"
+            " tests run, to those that take its fixture as a parameter"
+        )
+        report.sections.append(("background check", text))
 
 
 def _with_inner(code: CodeType) -> Iterator[CodeType]:

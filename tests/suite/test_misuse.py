@@ -67,6 +67,38 @@ def test_all_uses_of_declarations_in_tests_and_fixtures_are_told(pytester: pytes
     ]
 
 
+def test_declarations_as_parameters_are_a_usage_error(pytester: pytest.Pytester) -> None:
+    said = usage_errors(
+        pytester,
+        test_it=WEBAPP + "db = background_check('true')\n"
+        "@pytest.mark.parametrize('check', [webapp, db, 'webapp'])\ndef test(check): pass\n",
+    )
+    assert [line.partition("test_it.py::")[2] for line in said] == [
+        f"test: check is the declaration of {name}, not its fixture: give names to parametrize, and"
+        " request.getfixturevalue(check) in a test that takes host too"
+        for name in ("webapp", "db")
+    ]
+
+
+@pytest.mark.parametrize("workers", [[], ["-n1"]])
+def test_a_module_that_reads_a_declaration_is_told_what_that_is(
+    pytester: pytest.Pytester, workers: list[str]
+) -> None:
+    result = run(
+        pytester,
+        *workers,
+        test_it=WEBAPP + "@pytest.mark.parametrize('line', webapp.stdout.split())\n"
+        "def test(line): pass\n",
+        test_other="pytest.nothing\ndef test(): pass\n",
+    )
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(
+        ["E *object has no attribute 'stdout'", "-* background check -*",
+         "this is the declaration of a background check: what becomes of the check is known when*"]
+    )  # fmt: skip
+    assert result.stdout.str().count("- background check -") == 1
+
+
 def test_what_only_has_the_name_of_a_declaration_is_no_error(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
@@ -75,9 +107,11 @@ def test_what_only_has_the_name_of_a_declaration_is_no_error(pytester: pytest.Py
         "@pytest.fixture\ndef other(webapp): return webapp.result()\n"
         "def test_local(other):\n    webapp = other\n    assert webapp.succeeded\n"
         "@pytest.mark.parametrize('webapp', [3])\ndef test_overridden(webapp): assert webapp == 3\n"
-        "class TestIt:\n    webapp = 5\n    def test_it(self): assert self.webapp == 5\n",
+        "class TestIt:\n    webapp = 5\n    def test_it(self): assert self.webapp == 5\n"
+        "@pytest.mark.parametrize('name', ['webapp'])\ndef test_by_name(request, host, name):\n"
+        "    assert request.getfixturevalue(name).succeeded\n",
     )
-    result.assert_outcomes(passed=4)
+    result.assert_outcomes(passed=5)
 
 
 @pytest.mark.parametrize(
