@@ -56,16 +56,15 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>#|~&@$!:])", r"\\\1", text)
 
 
-def commands(figures: Figures, tests_are_annotated: bool = False) -> list[str]:
+def commands(figures: Figures, annotated: frozenset[str] = frozenset()) -> list[str]:
     """Return a workflow command for each job that did not succeed and that no test tolerated, and
     for each that makes the run fail because no test judged it. In a green run they only warn.
 
-    ``tests_are_annotated``: another plugin tells of each failed test, and so of its jobs.
+    ``annotated``: the tests of which another plugin tells, and so of the jobs that they awaited.
     """
     kind = "error" if figures.causes else "warning"
     failed = [job for job in figures.bad if job not in figures.tolerated]
-    if tests_are_annotated:
-        failed = [job for job in failed if not job.judged]
+    failed = [job for job in failed if not (job.judged and annotated.intersection(awaited_by(job)))]
     failed += [failure.job for failure in figures.unjudged_failures if failure.job not in failed]
     lines = [f"::{kind} {_annotation(job)}" for job in failed[:MOST_ANNOTATIONS]]
     if len(failed) > MOST_ANNOTATIONS:

@@ -278,5 +278,10 @@ def _report(config: pytest.Config, whole_run: WholeRun, exit_status: int) -> Non
         else:
             reporter.write_line(line, red=True)
     if reporter is not None and settings.github_summary and files.on_github():
-        for line in github.commands(final, annotates_failed_tests(config)):
+        annotated = frozenset(
+            test.test
+            for test in whole_run.ledger.tests.values()
+            if test.ran and test.outcome == "failed" and annotates_failed_tests(config)
+        )
+        for line in github.commands(final, annotated):
             reporter.write_line(line)

@@ -48,7 +48,10 @@ def _short_timeout_warning(item: pytest.Item) -> str | None:
 
 
 def annotates_failed_tests(config: pytest.Config) -> bool:
-    """Return whether another plugin makes an annotation of each failed test, on GitHub."""
+    """Return whether another plugin makes an annotation, on GitHub, of each test whose call failed.
+
+    pytest-github-actions-annotate-failures makes none of errors in set-up and teardown.
+    """
     return config.pluginmanager.hasplugin("pytest_github_actions_annotate_failures")
 
 

@@ -202,14 +202,21 @@ def test_a_check_that_nearly_reached_its_limit_is_noted() -> None:
 def test_where_another_plugin_annotates_failed_tests_their_jobs_are_left_to_it(
     pytester: pytest.Pytester, summary: Path, args: list[str]
 ) -> None:
-    suite = SUITE + "alone = background_check('exit 5')\ndef test_alone(alone): alone.stdout\n"
+    suite = SUITE + (
+        "alone = background_check('exit 5')\ndef test_alone(alone): alone.stdout\n"
+        "early = background_check('exit 6')\n"
+        "@pytest.fixture\ndef number(early): return int(early.stdout)\n"
+        "def test_set_up(number): pass\n"
+    )
     other = (
         "def pytest_configure(config):\n"
         "    name = 'pytest_github_actions_annotate_failures'\n"
         "    config.pluginmanager.register(object(), name)\n"
     )
     result = run(pytester, *args, test_it=suite, conftest=other)
-    (line,) = (line for line in result.outlines if line.startswith("::"))
-    assert line.startswith("::error title=background check alone on local::")
+    lines = sorted(line for line in result.outlines if line.startswith("::"))
+    assert [line.split("::")[1] for line in lines] == [
+        f"error title=background check {name} on local" for name in ("alone", "early")
+    ]
     result = run(pytester, *args, test_it=suite, conftest="")
-    assert len([line for line in result.outlines if line.startswith("::")]) == 2
+    assert len([line for line in result.outlines if line.startswith("::")]) == 3
