@@ -60,10 +60,18 @@ class Worker:
 class Simulation:
     """A run of some tests on some workers, in simulated time."""
 
-    def __init__(self, dist: str, workers: int, durations: list[float], ready: list[float]) -> None:
+    def __init__(
+        self,
+        dist: str,
+        workers: int,
+        durations: list[float],
+        ready: list[float],
+        ids: list[str] | None = None,
+    ) -> None:
         self.durations, self.ready = durations, ready
         self.ordinary = len(durations)
-        self.ids = [f"o{n}" for n in range(len(durations))] + [f"w{n}" for n in range(len(ready))]
+        ordinary = [f"o{n}" for n in range(len(durations))]
+        self.ids = ids or ordinary + [f"w{n}" for n in range(len(ready))]
         self.workers = [Worker(n) for n in range(workers)]
         waiting = dict.fromkeys(self.ids[self.ordinary :])
         self.scheduler = scheduler(Config(dist, workers), Producer("", enabled=False), waiting)  # type: ignore[arg-type]
@@ -158,11 +166,13 @@ def test_every_test_runs_once_and_no_worker_waits_in_front_of_ordinary_tests(
 
 
 @settings(deadline=None)
-@given(RUNS, st.integers(0, 20))
+@given(RUNS, st.integers(0, 20), st.integers(1, 6))
 def test_every_test_runs_once_when_a_worker_crashes(
-    run: tuple[str, int, list[float], list[float]], crash_at: int
+    run: tuple[str, int, list[float], list[float]], crash_at: int, of_class: int
 ) -> None:
-    simulation = Simulation(*run)
+    ids = [f"o.py::C{n // of_class}::test_{n}" for n in range(len(run[2]))]
+    ids += [f"w.py::C{n // of_class}::test_{n}" for n in range(len(run[3]))]
+    simulation = Simulation(*run, ids if of_class > 1 else None)
     simulation.run(crash_at)
     assert sorted(simulation.ended) == list(range(len(simulation.ids)))
 
@@ -179,6 +189,38 @@ def test_waiting_tests_are_dealt_in_their_order(dist: str, monkeypatch: pytest.M
     simulation = Simulation(dist, 3, [0.5] * 7, [float(n) for n in range(1, 9)])
     simulation.run()
     assert [n for n in dealt if n >= 7] == list(range(7, 15))
+
+
+@pytest.mark.parametrize("dist", ["load", "worksteal"])
+@pytest.mark.parametrize("workers", [2, 3, 5])
+def test_a_class_that_awaits_runs_on_one_worker_in_its_order(
+    dist: str, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [f"a.py::test_{n}" for n in range(7)]
+    ids += [f"a.py::C::test_{n}" for n in range(4)] + ["a.py::test_w[a::b]", "a.py::test_w[a::c]"]
+    ids += [f"a.py::D::Inner::test_{n}[h{h}]" for h in range(2) for n in range(3)]
+    ran: dict[int, list[int]] = {}
+    begin = Simulation.begin
+
+    def begun(self: Simulation, worker: Worker) -> None:
+        ran.setdefault(worker.number, []).append(worker.queue[0])
+        begin(self, worker)
+
+    monkeypatch.setattr(Simulation, "begin", begun)
+    Simulation(dist, workers, [0.5] * 7, [1.0] * 12, ids).run()
+    assert sorted(n for tests in ran.values() for n in tests) == list(range(len(ids)))
+    for name in ("::C::", "::D::"):
+        of_class = [n for n, test in enumerate(ids) if name in test]
+        (worker,) = [w for w, tests in ran.items() if set(of_class) & set(tests)]
+        assert [n for n in ran[worker] if n in of_class] == of_class
+
+
+def test_an_ordinary_class_runs_on_one_worker_with_load() -> None:
+    ids = ["a.py::C::test_1", "a.py::C::test_2", "a.py::C::test_3", "a.py::test", "a.py::test_w"]
+    simulation = Simulation("load", 2, [1.0] * 4, [9.0], ids)
+    assert [worker.queue for worker in simulation.workers] == [[0, 1, 2], [3, 4]]
+    simulation.run()
+    assert sorted(simulation.ended) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("dist", ["loadscope", "loadfile", "loadgroup", "each"])
