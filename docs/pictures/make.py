@@ -62,7 +62,7 @@ def main() -> None:
 
     def watch(screen: Any) -> None:
         text = "\n".join(screen.display)
-        if " waits 3 s " in text:
+        if " waits 3 s" in text:
             live.append(svg(screen))
         last[:] = [svg(screen)]
 

@@ -41,7 +41,8 @@ class Run:
 
     ``unawaited`` is the run's option. ``internal_errors``: a line for each error that kept
     something from being noted; the run fails for them. ``collection_errors``: the node ids of what
-    could not be collected.
+    could not be collected. ``interrupted``: something has stopped it, perhaps with an exit status
+    of its own.
     """
 
     started_at: float
@@ -51,6 +52,7 @@ class Run:
     internal_errors: tuple[str, ...] = ()
     invocation: Invocation = field(default_factory=Invocation)
     collection_errors: tuple[str, ...] = ()
+    interrupted: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def figures(ledger: Ledger, run: Run) -> Figures:
     unjudged = [
         job for job in jobs if not job.judged and (job.unawaited or run.unawaited) != "ignore"
     ]
-    stopped = run.exit_status in STOPPED
+    stopped = run.exit_status in STOPPED or (run.interrupted and run.exit_status != 0)
     failures = [] if stopped else list(_unjudged_failures(unjudged, ledger, run))
     # Rounded once, here: a report that rounds what another has rounded could differ from it.
     return Figures(

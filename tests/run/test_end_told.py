@@ -131,11 +131,15 @@ def test_an_end_that_takes_no_time_and_no_key_has_no_line(
 ) -> None:
     suite = (
         "c = background_check('true')\n@pytest.mark.bgcheck('c')\ndef test_c(): pass\n"
-        f"def test_stop(c):\n    c.result()\n    {stop}\n"
+        f"def test_stop(c, unused):\n    c.result()\n    {stop}\n"
+        "unused = background_check('true')\n"
     )
     result = run(pytester, "-p", "no:randomly", "--bgcheck-order=keep", test_it=suite)
     assert result.ret in (2, 7)
     assert "Ctrl-C" not in result.stdout.str()
+    told = [line for line in result.outlines if "judged by no test" in line]
+    # For an exit status of one's own pytest writes no summary.
+    assert told == ([] if result.ret == 7 else ["1 background check was judged by no test"])
 
 
 # --- a host that does not answer ------------------------------------------------------------------
