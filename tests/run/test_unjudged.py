@@ -379,3 +379,17 @@ def test_a_job_that_no_test_judged_is_told(
     assert result.ret == ret
     line = "background check 'c' on local was judged by no test (succeeded, rc 0)"
     assert result.stdout.str().count(line) == told
+
+
+@pytest.mark.parametrize("args", [[], ["-n2"]], ids=["alone", "workers"])
+def test_an_error_in_collection_is_a_cause_too(pytester: pytest.Pytester, args: list[str]) -> None:
+    result = run(
+        pytester, "--continue-on-collection-errors", "--bgcheck-report=r.json", *args,
+        test_it="c = background_check('exit 3')\ndef test(c): c.stdout\n",
+        test_broken="import nothing_of_that_name\n",
+    )  # fmt: skip
+    result.assert_outcomes(passed=1, errors=1)
+    document = json.loads(pytester.path.joinpath("r.json").read_text())
+    first, second = document["run"]["causes"]
+    assert first == "1 error in collection: test_broken.py"
+    assert second.startswith("background check 'c' on local was judged by no test")
