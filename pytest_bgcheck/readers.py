@@ -117,14 +117,14 @@ def read_words(
 ) -> tuple[str, ...]:
     """Return words of a command line; ``wanted`` says what the value may be."""
     if isinstance(value, (str, os.PathLike)):
-        write = f"write [{os.fspath(value)!r}]"
-        raise WrongUse(f"{argument} must be {wanted}, not {_given(value)}: {write}")
+        write = value.split() if isinstance(value, str) else [os.fspath(value)]
+        raise WrongUse(f"{argument} must be {wanted}, not {_given(value)}: write {write!r}")
     if isinstance(value, (bytes, Mapping, Set)) or not isinstance(value, Iterable):
         raise WrongUse(f"{argument} must be {wanted}, not {_given(value)}")
     words = []
     for number, word in enumerate(map(_plain, value)):
         if not isinstance(word, str):
-            hint = "" if word is None else ": write str(...)"
+            hint = ": write str(...)" if isinstance(word, (int, float)) else ""
             raise WrongUse(
                 f"{argument} must be {wanted}, but {argument}[{number}] is {_given(word)}{hint}"
             )

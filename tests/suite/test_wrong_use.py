@@ -12,6 +12,7 @@ WRONG = [
     ("script='nowhere.sh'", "script cannot be read: *nowhere.sh: No such file"),
     ("script='~/x.sh'", "script='~/x.sh' would be taken literally: write script=pathlib.Path('~/"),
     ("'true', args=['x']", "args go with script"),
+    ("script='x', args='a b'", "args must be a *, not str 'a b': write [[]'a', 'b']"),
     ("''", "command must not be empty"),
     ("[]", "command must name a program"),
     ("['a', 3]", "command must be a string or a sequence of strings, but command[[]1] is int 3"),
