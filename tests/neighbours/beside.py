@@ -63,7 +63,8 @@ def _problems(
     directory.mkdir()
     names = set()
     for suite in (CHECKS, *neighbour.suites):
-        text = SUITES.joinpath(suite).read_text().replace("MARK", neighbour.mark)
+        text = SUITES.joinpath(suite).read_text()
+        text = re.sub(r"MARK\((\d)\)", lambda found: neighbour.mark.format(found[1]), text)
         directory.joinpath(f"test_{suite}").write_text(text)
         names |= set(re.findall(r"def (test_\w+)", text)) - set(neighbour.broken)
     directory.joinpath("pytest.ini").write_text("[pytest]\n")

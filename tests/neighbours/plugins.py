@@ -18,7 +18,7 @@ class Neighbour:
     """A plugin.
 
     ``suites``: what of `suites/` runs beside it, and `checks.py`. ``requirements``: what else is
-    installed. ``mark``: its name for MARK in the suites. ``copies``: how often each test runs.
+    installed. ``mark``: what it has for MARK(n) in them. ``copies``: how often each test runs.
     ``broken``: tests that it breaks by itself, also without this plugin. ``workers``: False if it
     runs alone only. ``unsupported``: differences are told, but fail nothing. ``note``: what to know
     of it. ``quick``: it is in ``--quick``.
@@ -64,7 +64,12 @@ NEIGHBOURS = (
     ),
     Neighbour("pytest-check"),
     Neighbour("pytest-cov", ("--cov=.", "--cov-report=term"), quick=True),
-    Neighbour("pytest-dependency", suites=("depending.py",), workers=False),
+    Neighbour(
+        "pytest-dependency",
+        suites=("depending.py",),
+        workers=False,
+        note="a test's name ends in its host, as by testinfra: give it one, `dependency(name=...)`",
+    ),
     Neighbour("pytest-dotenv"),
     Neighbour("pytest-env"),
     Neighbour("pytest-flakefinder", ("--flake-finder", "--flake-runs=2"), copies=2),
@@ -90,8 +95,8 @@ NEIGHBOURS = (
     Neighbour("pytest-memray", ("--memray",)),
     Neighbour("pytest-metadata", ("--metadata", "a", "b")),
     Neighbour("pytest-mock", suites=("mocked.py",), quick=True),
-    Neighbour("pytest-order", suites=("ordered.py",), mark="order", workers=False),
-    Neighbour("pytest-ordering", suites=("ordered.py",), mark="run", workers=False),
+    Neighbour("pytest-order", suites=("ordered.py",), mark="order({})", workers=False),
+    Neighbour("pytest-ordering", suites=("ordered.py",), mark="run(order={})", workers=False),
     Neighbour("pytest-parallel", ("--workers=2",), requirements=("py", "pytest<9"), workers=False),
     Neighbour("pytest-picked"),
     Neighbour("pytest-progress", ("--show-progress",)),
