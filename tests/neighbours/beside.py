@@ -38,13 +38,14 @@ def row(neighbour: Neighbour, base: Environment, work: Path) -> Row:
         return Row(neighbour.package, "?", "", "", [f"not installed: {error}"], failed=True)
     ways: dict[str, str] = {}
     problems: list[str] = []
-    for way, args in {"alone": (), "-n 2": ("-n2",)}.items():
+    for way, args in {"alone": (), "-n 2": ("-n2", f"--dist={neighbour.dist}")}.items():
         if way == "-n 2" and not neighbour.workers:
             ways[way] = "not run"
             continue
         directory = work / way.replace(" ", "")
         found = list(_problems(neighbour, environment, directory, args))
-        ways[way] = "differs" if found else "same"
+        differs = "not supported" if neighbour.unsupported else "differs"
+        ways[way] = differs if found else "same"
         problems += [f"{way}: {problem}" for problem in found]
     return Row(
         neighbour.package,

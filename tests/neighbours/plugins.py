@@ -19,9 +19,10 @@ class Neighbour:
 
     ``suites``: what of `suites/` runs beside it, and `checks.py`. ``requirements``: what else is
     installed. ``mark``: what it has for MARK(n) in them. ``copies``: how often each test runs.
-    ``broken``: tests that it breaks by itself, also without this plugin. ``workers``: False if it
-    runs alone only. ``unsupported``: differences are told, but fail nothing. ``note``: what to know
-    of it. ``quick``: it is in ``--quick``.
+    ``broken``: tests that it breaks by itself, also without this plugin. ``dist``: how xdist deals
+    the tests; their order is kept by ``loadfile``. ``workers``: False if it runs alone only.
+    ``unsupported``: differences are told, but fail nothing. ``note``: what to know of it.
+    ``quick``: it is in ``--quick``.
     """
 
     package: str
@@ -31,6 +32,7 @@ class Neighbour:
     mark: str = ""
     broken: tuple[str, ...] = ()
     copies: int = 1
+    dist: str = "load"
     workers: bool = True
     unsupported: bool = False
     note: str = ""
@@ -67,7 +69,7 @@ NEIGHBOURS = (
     Neighbour(
         "pytest-dependency",
         suites=("depending.py",),
-        workers=False,
+        dist="loadfile",
         note="a test's name ends in its host, as by testinfra: give it one, `dependency(name=...)`",
     ),
     Neighbour("pytest-dotenv"),
@@ -95,9 +97,15 @@ NEIGHBOURS = (
     Neighbour("pytest-memray", ("--memray",)),
     Neighbour("pytest-metadata", ("--metadata", "a", "b")),
     Neighbour("pytest-mock", suites=("mocked.py",), quick=True),
-    Neighbour("pytest-order", suites=("ordered.py",), mark="order({})", workers=False),
-    Neighbour("pytest-ordering", suites=("ordered.py",), mark="run(order={})", workers=False),
-    Neighbour("pytest-parallel", ("--workers=2",), requirements=("py", "pytest<9"), workers=False),
+    Neighbour("pytest-order", suites=("ordered.py",), mark="order({})", dist="loadfile"),
+    Neighbour("pytest-ordering", suites=("ordered.py",), mark="run(order={})", dist="loadfile"),
+    Neighbour(
+        "pytest-parallel",
+        ("--workers=2",),
+        requirements=("py", "pytest<9"),
+        workers=False,
+        note="with pytest 8 and `py`, which it needs and does not name; `--workers` was run",
+    ),
     Neighbour("pytest-picked"),
     Neighbour("pytest-progress", ("--show-progress",)),
     Neighbour("pytest-random-order", ("--random-order",)),
@@ -113,7 +121,7 @@ NEIGHBOURS = (
         note="by itself it takes a test of `unittest` that fails again for passed",
     ),
     Neighbour("pytest-rich", ("--rich",)),
-    Neighbour("pytest-socket", ("--disable-socket", "--allow-unix-socket"), workers=False),
+    Neighbour("pytest-socket", ("--disable-socket", "--allow-unix-socket")),
     Neighbour("pytest-split", ("--splits=1", "--group=1")),
     Neighbour("pytest-subprocess", suites=("fake_processes.py",)),
     Neighbour("pytest-subtests", suites=("subtests.py",)),
