@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -13,8 +14,8 @@ from .text import count, duration, printable
 LONG_S = 1000.0
 """From this limit on, times are told in minutes and hours."""
 
-LEAST_REST = 10
-"""Columns for what comes behind one job; with less, nothing is shown there."""
+LEAST_PART = 10
+"""Columns for a part of the line that is cut; with less, it is left out."""
 
 LEAST_PLACE = 16
 """Columns for a check's name and its host; with less, only the name is shown."""
@@ -35,19 +36,15 @@ def status_line(jobs: Sequence[JobEntry], now: float, columns: int | None = None
     test = longest.test, longest.worker
     own = [job for wait, job in waits if (wait.test, wait.worker) == test]
     job = max(own, key=lambda job: (job.unanswered is not None, _may_end_at(job, now)))
-    status, trouble = _progress(job, now)
+    status, *trouble = _progress(job, now)
     awaited = len({job.key for _, job in waits}) - 1
     tests = len({(wait.test, wait.worker) for wait, _ in waits}) - 1
     first = _named(printable(job.name), printable(job.host), status, columns)
-    rest = f", {trouble}" if trouble else ""
-    rest += f", +{awaited} more" if awaited else ""
-    rest += f"; {_short(longest.test)} waits {clock(now - longest.began_at)}"
-    rest += f", +{count(tests, 'more test')}" if tests else ""
-    rest += f"; {_counts(jobs)}"
-    if columns is None:
-        return first + rest
-    room = columns - width(first)
-    return first + (fit(rest, room) if room >= LEAST_REST else "")
+    rest = [f", {part}" for part in trouble]
+    rest += [f", +{awaited} more"] if awaited else []
+    rest += [f"; {_short(longest.test)} waits {clock(now - longest.began_at)}"]
+    rest += [f", +{count(tests, 'more test')}"] if tests else []
+    return _as_fits([first, *rest, f"; {_counts(jobs)}"], columns)
 
 
 def open_waits(jobs: Iterable[JobEntry]) -> list[tuple[Wait, JobEntry]]:
@@ -65,23 +62,23 @@ def _may_end_at(job: JobEntry, now: float) -> float:
     return (job.started_at or now) + job.timeout_s
 
 
-def _progress(job: JobEntry, now: float) -> tuple[str, str]:
-    """Return how far a job is, and what is the matter with its target; empty if it answers."""
+def _progress(job: JobEntry, now: float) -> list[str]:
+    """Return how far a job is, and behind that what is the matter with its target, if anything."""
     tries = job.unanswered
     if job.started_at is None:
         if tries is None:
-            return f"connecting for {clock(now - (job.planned_at or now))}", ""
+            return [f"connecting for {clock(now - (job.planned_at or now))}"]
         since = clock(now - tries.began_at)
-        return "connecting", f"{_brief(tries.cause)} ({tries.number} in {since})"
+        return ["connecting", f"{_brief(tries.cause)} ({tries.number} in {since})"]
     took_s = max(0.0, now - job.started_at)
     if job.timeout_s < LONG_S:
         status = f"{took_s:.1f} of {job.timeout_s:g} s"
     else:
         status = f"{clock(took_s)} of {clock(job.timeout_s)}"
     if tries is None:
-        return status, ""
+        return [status]
     silent = f"no answer for {clock(now - tries.began_at)}"
-    return status, f"{silent}, {_brief(tries.cause)} ({tries.number})"
+    return [status, silent, f"{_brief(tries.cause)} ({tries.number})"]
 
 
 def _brief(cause: str) -> str:
@@ -114,7 +111,7 @@ def clock(seconds: float) -> str:
 
 def standing(job: JobEntry, at: float) -> str:
     """Return how far a job was that had not ended, and what was the matter with its target."""
-    return ", ".join(part for part in _progress(job, at) if part)
+    return ", ".join(_progress(job, at))
 
 
 def ending(jobs: Iterable[JobEntry], again: bool) -> str:
@@ -162,6 +159,18 @@ def _named(name: str, host: str, status: str, columns: int | None) -> str:
         host = host.rpartition("://")[2]
     host = fit_middle(host, max(room - width(name), min(width(host), room // 2)))
     return f"{fit_middle(name, room - width(host))} on {host}: {status}"
+
+
+def _as_fits(parts: Sequence[str], columns: int | None) -> str:
+    """Return as many parts as there is room for; of the next one its beginning, if that is worth
+    it."""
+    line = ""
+    for part in parts:
+        room = math.inf if columns is None else columns - width(line)
+        if width(part) > room:
+            return line + (fit(part, int(room)) if room >= LEAST_PART else "")
+        line += part
+    return line
 
 
 def width(text: str) -> int:

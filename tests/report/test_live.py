@@ -100,6 +100,16 @@ def test_a_host_that_refuses_is_connecting_with_its_cause_and_tries(told: Told) 
     )
 
 
+def test_what_is_the_matter_is_cut_between_its_parts(told: Told) -> None:
+    key = told.job()
+    told.waits("test_health", key)
+    told.tried(key, 3)
+    first = "webapp on ssh://web1: 12.4 of 360 s"
+    assert told.line(39) == first
+    assert told.line(59) == f"{first}, no answer for 12 s"
+    assert told.line(79) == f"{first}, no answer for 12 s, Connection refused ..."
+
+
 def test_a_host_that_went_away_is_told_until_it_answers(told: Told) -> None:
     key = told.job()
     told.waits("test_health", key)

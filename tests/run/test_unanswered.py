@@ -3,10 +3,14 @@
 import json
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from support.machines import SSHServer
+from support.machines.machine import wait_until
 from support.pseudo_terminal import run_on_tty
 from support.scripted_transport import Scripted, ended, started
 from support.suites import HEAD, run
@@ -130,6 +134,38 @@ def test_a_log_the_table_and_the_report_tell_of_a_host_that_refuses_until_an_int
     assert job["state"] == "cancelled"
     assert job["unanswered"]["count"] >= 2
     assert job["unanswered"]["cause"].endswith("Connection refused")
+
+
+def test_a_host_that_goes_away_while_a_job_runs_is_told_of_until_the_job_is_heard_of(
+    pytester: pytest.Pytester, tmp_path: Path
+) -> None:
+    pytester.makeconftest("import pytest_bgcheck.run.progress as p\np.PLAIN_EVERY_S = 0.3\n")
+    command = f"echo >{tmp_path}/runs; until [ -e {tmp_path}/end ]; do sleep 0.1; done"
+    pytester.makepyfile(
+        test_it=HEAD + f"c = background_check({command!r}, host='ssh://target')\n"
+        "@pytest.mark.bgcheck('c')\ndef test_c(): pass\n"
+    )
+    out = tmp_path / "out"
+    with SSHServer() as server, out.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", f"--ssh-config={server.client_config}"],
+            cwd=pytester.path, stdout=file, stderr=file,
+        )  # fmt: skip
+        try:
+            assert wait_until((tmp_path / "runs").exists, 60)
+            server.go_down()
+            silent = re.compile(
+                r"c on ssh://target: [\d.]+ of 360 s, no answer for \d+ s,"
+                r" Connection refused \(\d+ tr"
+            )
+            assert wait_until(lambda: bool(silent.search(out.read_text())), 60)
+            server.come_back()
+            (tmp_path / "end").touch()
+            assert process.wait(90) == 0
+        finally:
+            process.kill()
+            process.wait()
+    assert "1 passed" in out.read_text()
 
 
 def test_a_host_that_is_given_up_has_its_tries_in_the_failure(
