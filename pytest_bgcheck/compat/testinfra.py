@@ -64,13 +64,14 @@ def backend_of(connection: str, settings: Mapping[str, Any]) -> BaseBackend:
 
 
 def own_copy(backend: BaseBackend) -> BaseBackend:
-    """Return a copy of a backend for one thread.
+    """Return a copy of a backend for one thread, which runs what the backend itself would.
 
-    Why: ``host.sudo()`` changes the backend meanwhile, and one paramiko client must not serve
-    several threads.
+    Why: a test that is in ``host.sudo()`` has replaced a method of its backend, and one paramiko
+    client must not serve several threads.
     """
     own = copy.copy(backend)
-    vars(own).pop("client", None)
+    for name in ("get_command", "client"):
+        vars(own).pop(name, None)
     return own
 
 

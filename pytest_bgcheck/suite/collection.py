@@ -47,7 +47,7 @@ class Collection:
         self._timeout_s = timeout_s
         self._declared: dict[tuple[Declaration, str], Check] = {}
         self._module_hosts: dict[object, list[HostRef]] = {}
-        self._pinned_hosts: dict[tuple[str, ...], dict[str, HostRef]] = {}
+        self._pinned_hosts: dict[str | tuple[str, ...], dict[str, HostRef]] = {}
 
     def collect(self, items: Sequence[pytest.Item]) -> None:
         """Find the checks of each item. Raises pytest.UsageError that names all that is wrong."""
@@ -131,10 +131,12 @@ class Collection:
 
     def pinned_hosts(self, host: str | tuple[str, ...]) -> dict[str, HostRef]:
         """Return the hosts that a declaration pins its check to, by hostspec. Raises WrongUse."""
-        if isinstance(host, str):
-            return {host: hosts.pinned(host, self._config)}
         if host not in self._pinned_hosts:
-            self._pinned_hosts[host] = hosts.pinned_to_several(host, self._config)
+            self._pinned_hosts[host] = (
+                {host: hosts.pinned(host, self._config)}
+                if isinstance(host, str)
+                else hosts.pinned_to_several(host, self._config)
+            )
         return self._pinned_hosts[host]
 
     def _nearest(self, item: pytest.Item, name: str) -> Check | None:

@@ -17,6 +17,7 @@ from pytest_bgcheck.compat.testinfra import (
     host_parameter,
     local_result,
     outputs_of,
+    own_copy,
     result_in,
     settings_of,
     ssh_command,
@@ -83,6 +84,19 @@ def test_local_commands_of_a_copy_are_ours_to_run(connection: str) -> None:
         assert "sudo" not in commands[0]
         assert result.rc == 0
         assert original.sudo
+
+
+@pytest.mark.parametrize("settings", [{}, {"sudo": True}])
+def test_the_copy_of_a_backend_knows_nothing_of_a_tests_sudo(settings: Any) -> None:
+    host = testinfra.get_host("local://", **settings)
+    plain = host.backend.get_command("true")
+    with needs_testinfra("host.sudo(), which replaces backend.get_command", own_copy):
+        with host.sudo("nobody"):
+            assert "nobody" in host.backend.get_command("true")
+            assert own_copy(host.backend).get_command("true") == plain
+        own = own_copy(host.backend)
+        own.sudo = False
+        assert own.get_command("true") == "true"
 
 
 def test_the_copy_of_a_backend_has_a_client_of_its_own() -> None:

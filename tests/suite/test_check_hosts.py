@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from support.machines import TestUser
 from support.suites import HEAD, run
 
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
@@ -72,3 +73,20 @@ def test_a_host_that_is_not_there_fails_only_its_own_tests(pytester: pytest.Pyte
     result.stdout.re_match_lines(
         [r"background check 'gone' on docker://no-such-container-bgcheck not started: .*[Nn]o such"]
     )
+
+
+def test_a_check_is_the_hosts_own_user_though_a_test_is_another_meanwhile(
+    pytester: pytest.Pytester, test_user: TestUser
+) -> None:
+    result = run(
+        pytester,
+        test_it="def test(host, bgcheck):\n"
+        f"    with host.sudo({test_user.name!r}):\n"
+        f"        assert host.check_output('id -un') == {test_user.name!r}\n"
+        "        job = bgcheck.start('id -un', name='c', host=host)\n"
+        "        made = bgcheck.start(lambda h: 'echo ' + h.check_output('id -un'), name='made',"
+        " host=host)\n"
+        "        assert job.stdout == made.stdout == 'root\\n'\n"
+        "        assert job.succeeded and made.succeeded\n",
+    )
+    result.assert_outcomes(passed=1)
