@@ -55,9 +55,10 @@ class Judging:
             return
         if use.judges:
             self.note_verdict(key)
-        if self._setting_up:
-            self._read_in[self._setting_up[-1]].setdefault(key, set()).add(use)
-        else:
+        innermost = self._setting_up[-1:]  # in one step: a thread of the test may be here
+        for fixture in innermost:
+            self._read_in.setdefault(fixture, {}).setdefault(key, set()).add(use)
+        if not innermost:
             self._read_now[key] = None
 
     def note_verdict(self, key: str) -> None:
@@ -88,7 +89,7 @@ class Judging:
         for fixture in fixtures:
             if fixture.cached_result is not None:
                 failed = fixture.cached_result[2] is not None
-                for key, uses in self._read_in.get(fixture, {}).items():
+                for key, uses in list(self._read_in.get(fixture, {}).items()):
                     if failed or Use.VERDICT not in uses:
                         keys[key] = None
         return [*(keys | self._read_now)]
