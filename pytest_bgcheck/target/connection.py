@@ -83,7 +83,7 @@ class Surroundings:
     directory: str | None
 
     @classmethod
-    def now(cls) -> Surroundings:
+    def present(cls) -> Surroundings:
         try:
             directory = os.getcwd()
         except OSError:

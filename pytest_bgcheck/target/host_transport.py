@@ -24,7 +24,7 @@ class HostTransport:
     def __init__(
         self, backend: BaseBackend, sudo: bool | None, sudo_user: str | None, abrupt: bool = False
     ) -> None:
-        self._surroundings = Surroundings.now()
+        self._surroundings = Surroundings.present()
         self._backend = backend
         self._sudo = backend.sudo if sudo is None else sudo
         self._sudo_user = backend.sudo_user if sudo is None else sudo_user
