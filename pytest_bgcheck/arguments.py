@@ -27,6 +27,7 @@ from .readers import (
     read_directory,
     read_environment,
     read_exit_codes,
+    read_fixture_name,
     read_function,
     read_host,
     read_local_file,
@@ -78,6 +79,7 @@ class CheckArguments(JobArguments, total=False):
     timeout: float | datetime.timedelta | None
     rc: int | Iterable[int] | None
     retry_every: float | datetime.timedelta | None
+    after: str | None
     unawaited: str | None
 
 
@@ -113,6 +115,9 @@ CHECK_ROWS = (
              default=0),
     Argument("retry_every", "retry_every_s", read_seconds,
              "seconds: run the command again until its rc is accepted or the time is over."),
+    Argument("after", "after", read_fixture_name,
+             "the name of a fixture: start when that has first been set up in the run;\n"
+             "default: before the first test."),
     *JOB_ROWS,
     Argument("unawaited", "unawaited", read_unawaited,
              '``"ignore"``, ``"warn"`` or ``"fail"``: what becomes of the run if no test\n'

@@ -41,6 +41,7 @@ class JobPlanned:
     accepted: tuple[int, ...]
     output_limit: int
     unawaited: str
+    after: str
     planned_at: float
 
     @classmethod
@@ -58,8 +59,28 @@ class JobPlanned:
             accepted=tuple(sorted(check.rc)),
             output_limit=check.output_limit,
             unawaited=check.unawaited or "",
+            after=check.after or "",
             planned_at=at,
         )
+
+
+@dataclass(frozen=True)
+class StartPointReached:
+    """A fixture was set up, and these jobs are started behind it from now on.
+
+    ``fixture``: what it is known by in the run, see `pytest_bgcheck.suite.start_points`.
+    """
+
+    fixture: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StartPointFailed:
+    """The set-up of a fixture has failed behind which these jobs were to start."""
+
+    keys: tuple[str, ...]
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -159,6 +180,8 @@ class WaitEnded:
 
 Event: TypeAlias = (
     JobPlanned
+    | StartPointReached
+    | StartPointFailed
     | JobRequested
     | JobStarted
     | TargetTried

@@ -56,7 +56,8 @@ class JobEntry:
     that were cut before that. ``tries``: by worker, the calls about it that were not answered, now
     or at its end. ``wanted``: a test that ran has asked for its result. ``judged``: one
     has awaited it by mark, or read its verdict. ``unawaited``: what it makes of the run otherwise;
-    empty: what the run's option says.
+    empty: what the run's option says. ``after``: the fixture behind which it starts, else empty;
+    ``reached``: that was set up; ``set_up_failed``: why it could not be, the last time.
     """
 
     key: str
@@ -70,6 +71,9 @@ class JobEntry:
     accepted: tuple[int, ...] = ()
     output_limit: int = 0
     unawaited: str = ""
+    after: str = ""
+    reached: bool = False
+    set_up_failed: str = ""
     planned_at: float | None = None
     started_at: float | None = None
     ended_at: float | None = None
@@ -82,6 +86,11 @@ class JobEntry:
     judged: bool = False
     requested_by: list[str] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
+
+    @property
+    def held_back(self) -> bool:
+        """True if its start point was not reached."""
+        return bool(self.after) and not self.reached
 
     @property
     def first_awaited_at(self) -> float | None:
@@ -108,7 +117,7 @@ class JobEntry:
         """True if it did not succeed, and not only because nobody asked for it before the end."""
         if not self.state.final or self.state is State.SUCCEEDED:
             return False
-        return self.wanted or self.state is not State.CANCELLED
+        return self.wanted or not (self.held_back or self.state is State.CANCELLED)
 
     @property
     def duration_s(self) -> float | None:
@@ -133,6 +142,19 @@ class TestEntry:
     outcome: str
     message: str = ""
     ran: bool = False
+
+
+def why_never_started(after: str, set_up_failed: str, test: str = "") -> str:
+    """Return why a job's start point was not reached; ``test``: that has awaited it."""
+    start_point = f"it starts after the fixture {after!r}, which"
+    if set_up_failed:
+        return f"{start_point} failed: {set_up_failed}"
+    if test:
+        return (
+            f"{start_point} was not set up before {test} awaited the check:"
+            f" request {after!r} in that test"
+        )
+    return f"{start_point} was not set up in this run"
 
 
 class Ledger:
@@ -189,6 +211,9 @@ class Ledger:
             for job in self.jobs.values():
                 if not job.state.final:
                     result = Result(State.CANCELLED, detail=RUN_ENDED)
+                    if job.held_back:
+                        detail = why_never_started(job.after, job.set_up_failed)
+                        result = Result(State.NOT_STARTED, detail=detail)
                     self.tell(events.JobEnded(job.key, result, at))
             # The report of a test that was interrupted has no call phase, or never came.
             for wait in (wait for job in self.jobs.values() for wait in job.waits):
@@ -198,6 +223,12 @@ class Ledger:
                     TestEntry(wait.test, wait.worker, wait.began_at, ended_at, UNFINISHED),
                 )
                 entry.ended_at = max(entry.ended_at, ended_at)
+
+    def why_never_started(self, key: str, test: str) -> str:
+        """Return why a job is not started any more that a test awaits."""
+        with self._lock:
+            job = self._job(key)
+            return why_never_started(job.after, job.set_up_failed, test)
 
     def end_waits_of(self, worker: str, at: float) -> None:
         """End the waits of a worker that is gone, and its tries."""
@@ -215,6 +246,12 @@ class Ledger:
                 job = self._job(event.key)
                 if job.planned_at is None:
                     vars(job).update(vars(event))  # the event's fields are the entry's
+            case events.StartPointReached():
+                for key in event.keys:
+                    self._job(key).reached = True
+            case events.StartPointFailed():
+                for key in event.keys:
+                    self._job(key).set_up_failed = event.reason
             case events.JobRequested():
                 job = self._job(event.key)
                 if event.test not in job.requested_by:

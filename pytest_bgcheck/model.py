@@ -80,8 +80,8 @@ class Check:
     With ``make_command`` it is empty, and ``command`` says where the function stands, until that
     has been called for the job's host.
     ``host`` is a testinfra hostspec, a tuple of them, or None for the host of whoever awaits.
-    ``sudo`` None means: as the host's own testinfra settings say, ``unawaited`` None: as the run's
-    option says.
+    ``after`` is the fixture behind which it starts, None: before the first test. ``sudo`` None
+    means: as the host's own testinfra settings say, ``unawaited`` None: as the run's option says.
     """
 
     name: str
@@ -93,6 +93,7 @@ class Check:
     retry_every_s: float | None = None
     grace_s: float = 5.0
     host: str | tuple[str, ...] | None = None
+    after: str | None = None
     sudo: bool | None = None
     sudo_user: str | None = None
     env: tuple[tuple[str, str], ...] = field(default=(), repr=False)

@@ -88,6 +88,12 @@ def read_host(argument: str, value: object) -> str | tuple[str, ...]:
     return tuple(dict.fromkeys(read_text(f"{argument}[{i}]", spec) for i, spec in enumerate(value)))
 
 
+def read_fixture_name(argument: str, value: object) -> str:
+    if not isinstance(value, str) or not value.isidentifier():
+        raise WrongUse(f"{argument} must be the name of a fixture, not {_given(value)}")
+    return str.__str__(value)
+
+
 def read_directory(argument: str, value: object) -> str:
     """Return the path of a directory on the target."""
     path = read_text(argument, _plain(value))

@@ -14,6 +14,8 @@ from pytest_bgcheck.events import (
     JobRequested,
     JobStarted,
     JobWanted,
+    StartPointFailed,
+    StartPointReached,
     TargetTried,
     WaitBegan,
     WaitEnded,
@@ -29,6 +31,8 @@ RESULT = Result(State.FAILED, 3, 1.5, 1, stdout_kept=Output(9000, b"a" * 9000))
 
 ONE_OF_EACH: list[Event] = [
     JobPlanned.of("id", "target", CHECK, "ssh://web1", 1.0),
+    StartPointReached("::deploy (conftest.deploy)", ("key",)),
+    StartPointFailed(("key",), "OSError: no host"),
     JobRequested(KEY, "test_it.py::test"),
     JobStarted(KEY, "gw0", 2.0),
     TargetTried("gw0", (KEY,), Tries(3, 1.0, "Connection refused")),
@@ -42,12 +46,14 @@ ONE_OF_EACH: list[Event] = [
 
 EVENTS: Reader[Event] = Reader(Event)
 
+PARTS = ("Job", "StartPoint", "Target", "Wait")
+
 NAMES = [type(event).__name__ for event in ONE_OF_EACH]
 
 
 def test_there_is_one_of_each_here() -> None:
     assert [type(event) for event in ONE_OF_EACH] == list(get_args(Event))
-    assert [name for name in vars(events) if name.startswith(("Job", "Target", "Wait"))] == NAMES
+    assert [name for name in vars(events) if name.startswith(PARTS)] == NAMES
 
 
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=NAMES)

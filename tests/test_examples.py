@@ -46,3 +46,7 @@ def test_hosts_passes_on_two_hosts(pytester: pytest.Pytester, ssh_server: SSHSer
 @pytest.mark.parametrize("options", ["-n0", "-n4"])
 def test_xdist_passes(pytester: pytest.Pytester, options: str) -> None:
     run(pytester, "xdist", options).assert_outcomes(passed=17)
+
+
+def test_deploy_passes(pytester: pytest.Pytester) -> None:
+    run(pytester, "deploy").assert_outcomes(passed=2)

@@ -59,6 +59,25 @@ def package_of(item: pytest.Item, definition: pytest.FixtureDef[Any]) -> pytest.
     return None
 
 
+def fixture_names(item: pytest.Item) -> list[str]:
+    """Return the names of all fixtures of an item's session, whichever test can see them.
+
+    Why: to name the one that is meant where a name is wrong. In public, pytest only prints them.
+    The table has another name from pytest 9.2 on. Where it is gone, no name is suggested.
+    """
+    manager = item.session._fixturemanager
+    tables = ("_arg2node2fixturedefs", "_arg2fixturedefs")
+    return [name for table in tables for name in getattr(manager, table, ())]
+
+
+def running_item(request: pytest.FixtureRequest) -> pytest.Item:
+    """Return the test for which a fixture is set up, whatever the fixture's scope.
+
+    Why: in public, a request of a wider scope does not lead to the test.
+    """
+    return request._pyfuncitem
+
+
 def active_fixtures(item: pytest.Item) -> Mapping[str, pytest.FixtureDef[Any]]:
     """Return the fixtures that an item has requested so far, by name.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pytest
@@ -58,6 +58,17 @@ def reporting_worker(report: pytest.TestReport) -> str:
     """
     id: str = getattr(report, "worker_id", "")
     return id or (worker_id(report.node) if hasattr(report, "node") else "")
+
+
+def active_workers(config: pytest.Config, known: Collection[str]) -> set[str]:
+    """Return the ids of the workers that are there, and of one that has died until xdist has
+    decided whether to replace it. Where that cannot be told, return those that are ``known``.
+
+    Why: xdist calls a hook when a worker has died and when it starts the next one, but none if it
+    starts none.
+    """
+    nodes = getattr(config.pluginmanager.get_plugin("dsession"), "_active_nodes", None)
+    return set(known) if nodes is None else {worker_id(node) for node in tuple(nodes)}
 
 
 def is_stopping(config: pytest.Config) -> bool:

@@ -82,6 +82,7 @@ class JobPart(TypedDict):
     limit_s: float
     grace_s: float
     accepted_rc: list[int]
+    after: str | None
     state: str
     rc: int | None
     detail: str
@@ -174,6 +175,7 @@ def _job(job: JobEntry) -> JobPart:
         "limit_s": job.timeout_s,
         "grace_s": job.grace_s,
         "accepted_rc": list(job.accepted),
+        "after": job.after or None,
         "state": str(job.state),
         "rc": result.rc if result else None,
         "detail": result.detail if result else "",

@@ -65,6 +65,8 @@ def _may_end_at(job: JobEntry, now: float) -> float:
 def _progress(job: JobEntry, now: float) -> list[str]:
     """Return how far a job is, and behind that what is the matter with its target, if anything."""
     tries = job.unanswered
+    if job.held_back:
+        return [f"not started yet: after {job.after!r}"]
     if job.started_at is None:
         if tries is None:
             return [f"connecting for {clock(now - (job.planned_at or now))}"]
@@ -90,9 +92,11 @@ def _counts(jobs: Sequence[JobEntry]) -> str:
     """Return how many jobs run, are to be started, have ended and have failed."""
     ended = [job for job in jobs if job.state.final]
     running = sum(job.state is State.RUNNING for job in jobs)
+    held_back = sum(job.held_back and not job.state.final for job in jobs)
     numbers = {
         "running": running,
-        "connecting": len(jobs) - len(ended) - running,
+        "connecting": len(jobs) - len(ended) - running - held_back,
+        "not started yet": held_back,
         "done": len(ended),
         "failed": sum(job.bad for job in ended),
     }

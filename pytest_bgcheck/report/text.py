@@ -42,7 +42,7 @@ class Verdict:
     ``accepted``: the exit codes that this test takes. ``waited_s``: how long the test
     has waited for it; where ``result`` is None its patience was over. ``kept``: where the job's
     files were left on the target, empty if they were not. ``unanswered``: what its target said last
-    and how often it was tried; empty if it answers.
+    and how often it was tried; empty if it answers. ``held_back``: its start point was not reached.
     """
 
     check: Check
@@ -53,6 +53,7 @@ class Verdict:
     waited_s: float | None = None
     kept: str = ""
     unanswered: str = ""
+    held_back: bool = False
 
     @property
     def good(self) -> bool:
@@ -183,7 +184,9 @@ def _block(verdict: Verdict) -> list[str]:
     if check.cwd is not None:
         lines.append(f"  cwd: {one_line(check.cwd)}")
     if result is None:
-        lines.append(f"  its limit is {duration(check.timeout_s)}; it goes on")
+        goes_on = f"its limit is {duration(check.timeout_s)}; it goes on"
+        not_yet = f"not started yet: after {check.after!r}"
+        lines.append(f"  {not_yet if verdict.held_back else goes_on}")
         return lines
     if result.state is State.SUCCEEDED:
         lines.append("  the check itself succeeded: only this test's mark does not accept that rc")

@@ -44,6 +44,8 @@ def _check(check: Check) -> str:
         limits += f" rc={rc_codes(check.rc).replace(' ', '')}"
     if check.retry_every_s is not None:
         limits += f" retry_every={check.retry_every_s:g}"
+    if check.after is not None:
+        limits += f" after {check.after}"
     return f"<Check {check.name}> {limits}: {one_line(check.command)}"
 
 

@@ -18,10 +18,19 @@ from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
 from .. import log
+from ..events import StartPointReached
+from ..ledger import why_never_started
 from ..originals import io, os, tempfile
 from ..wire import Reader, plain
-from .link import Link
-from .messages import InternalError, JobsOnTarget, SessionMessage, TargetUsed
+from .link import Link, answer
+from .messages import (
+    GoesOn,
+    InternalError,
+    JobsOnTarget,
+    SessionMessage,
+    TargetUsed,
+    WaitsForStartPoint,
+)
 from .session import Session
 
 
@@ -44,9 +53,14 @@ class MessageFile:
 
     def read(self) -> Iterator[object]:
         """Yield what was not read yet, as plain values."""
+        begin = self._read
+        self._read = os.fstat(self._file.fileno()).st_size
+        return self.look(begin)
+
+    def look(self, begin: int = 0) -> Iterator[object]:
+        """Yield what there is from ``begin`` on, read or not."""
         size = os.fstat(self._file.fileno()).st_size
-        messages = io.BytesIO(os.pread(self._file.fileno(), size - self._read, self._read))
-        self._read = size
+        messages = io.BytesIO(os.pread(self._file.fileno(), size - begin, begin))
         while True:
             try:
                 message = pickle.load(messages)
@@ -58,15 +72,24 @@ class MessageFile:
 class ChildLink(Link):
     """A child's link to the run's ledger: by its parent's. See `pytest_bgcheck.run.link.Link`."""
 
-    def __init__(self, link: Link, file: MessageFile | None) -> None:
+    def __init__(self, session: Session, file: MessageFile | None) -> None:
+        self._session, link = session, session.link
         self.run_id, self.salt, self.worker = link.run_id, link.salt, link.worker
         self.index, self.count, self.durations = link.index, link.count, link.durations
         self._file = file
 
     def tell(self, message: SessionMessage) -> None:
+        if isinstance(message, (WaitsForStartPoint, GoesOn)):
+            # Not even the parent hears what is said here before the child has ended.
+            answer(message, self._session, self._why_never_started)
+            return
         if self._file is None:  # rather fail than do what the parent does not know of
             raise OSError("there is no temporary file for a forked child's messages to its parent")
         self._file.write(message)
+
+    def _why_never_started(self, key: str, test: str) -> str:
+        after = {r.key: r.spec.check.after for r in self._session.runner.records.values()}[key]
+        return why_never_started(after or "", "", test)
 
 
 _files: WeakKeyDictionary[Session, MessageFile | None] = WeakKeyDictionary()
@@ -75,6 +98,7 @@ _files: WeakKeyDictionary[Session, MessageFile | None] = WeakKeyDictionary()
 def watch(session: Session) -> None:
     """Have a session go on in each child that this process forks."""
     _files[session] = None
+    session.hear_from_children = lambda: _hear_of_starts(session)
 
 
 def is_child(session: Session) -> bool:
@@ -95,6 +119,16 @@ def take_over_from_children(session: Session) -> None:
             line = log.internal_error("a message of a forked child", error)
             session.link.tell(InternalError(line))
     file.close()
+
+
+def _hear_of_starts(session: Session) -> None:
+    """Hear, before the end, which jobs forked children have started behind a fixture."""
+    file = _files.get(session)
+    if file is not None:
+        reader: Reader[SessionMessage] = Reader(SessionMessage)
+        for message in map(reader.read, file.look()):
+            if isinstance(message, StartPointReached):
+                session.start_points.hear(message)
 
 
 def _take(session: Session, message: SessionMessage) -> None:
@@ -119,7 +153,7 @@ def _before_fork() -> None:
 
 def _after_fork_in_child() -> None:
     for session, file in list(_files.items()):
-        session.go_on_in_child(ChildLink(session.link, file))
+        session.go_on_in_child(ChildLink(session, file))
 
 
 os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)

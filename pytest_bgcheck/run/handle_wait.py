@@ -50,7 +50,7 @@ def _wait_for_end(
 
     def ended_within(patience_s: float) -> bool:
         limited_s = None if patience_s == math.inf else max(0.0, patience_s)
-        return runner.wait_for(lambda: record.result is not None, [record.target], limited_s)
+        return runner.wait_for(lambda: record.result is not None, [record], limited_s)
 
     until_s = math.inf if limit_s is None else begun_s + limit_s
     if ended_within(min(LEAST_WAIT_S, until_s - begun_s)):

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 import pytest
 
-from ..compat.pytest import fixtures_being_set_up
+from ..compat.pytest import fixtures_being_set_up, running_item
 from ..events import JobJudged, JobRequested
 from ..target.job import Use
 
@@ -22,10 +22,12 @@ class Judging:
     """A test requests the jobs that it uses, and those that a fixture of it has started.
 
     ``test``: the one that runs, or that ran last; empty before the first. ``waited_s``: how long it
-    has waited for jobs through their handles, by their keys.
+    has waited for jobs through their handles, by their keys. ``item``: that test, as far as it is
+    known.
     """
 
     def __init__(self, tell: Callable[[JobRequested | JobJudged], None]) -> None:
+        self.item: pytest.Item | None = None
         self._tell = tell
         self._sent: set[JobRequested | JobJudged] = set()
         # A session that is made late, by a running test, has not seen that test's set-up begin, nor
@@ -42,6 +44,7 @@ class Judging:
 
     def made_during(self, request: pytest.FixtureRequest) -> None:
         """Note which fixtures were being set up already when the session was made."""
+        self.item = running_item(request)
         self._unseen += fixtures_being_set_up(request)
 
     def note_use(self, key: str, use: Use) -> None:
@@ -60,6 +63,10 @@ class Judging:
             self._read_in.setdefault(fixture, {}).setdefault(key, set()).add(use)
         if not innermost:
             self._read_now[key] = None
+
+    def note_request(self, key: str, test: str) -> None:
+        """Note that a test uses a job, whether it has run or not."""
+        self._tell_once(JobRequested(key, test))
 
     def note_verdict(self, key: str) -> None:
         """Note that a job's verdict was read."""
@@ -101,6 +108,7 @@ class Judging:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self.item = item
         self.test = item.nodeid
         self.waited_s = {}
         self._unseen = []

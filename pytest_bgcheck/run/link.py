@@ -27,6 +27,24 @@ class Listener(Protocol):
     def tests_are_over(self) -> None:
         """No worker has a test left."""
 
+    def hear(self, message: messages.StartPointMessage) -> None:
+        """What becomes of jobs that are held back."""
+
+
+def answer(
+    message: messages.WaitsForStartPoint | messages.GoesOn,
+    session: Listener,
+    why: Callable[[str, str], str],
+) -> None:
+    """Answer where no other process could set a fixture up. ``why``: why a job is never started, by
+    its key and the test that awaits it."""
+    match message:
+        case messages.WaitsForStartPoint():
+            details = {key: why(key, message.test) for key in message.jobs}
+            session.hear(messages.NeverStarted(details))
+        case messages.GoesOn():
+            session.hear(messages.MayGoOn(message.number))
+
 
 class Link:
     """The way from a session to the run's ledger, and to the other sessions if there are any.
@@ -81,6 +99,10 @@ class LocalLink(Link):
         self._ledger = ledger
         self._idle = idle
         self._on_error = on_error
+        self._session: Listener
+
+    def listen(self, session: Listener) -> None:
+        self._session = session
 
     def tell(self, message: messages.SessionMessage) -> None:
         match message:
@@ -90,6 +112,8 @@ class LocalLink(Link):
                 pass  # nobody else is there to clean, or to start them
             case messages.NewOrder() | messages.WrongSuite():
                 pass  # pytest itself, in this process, knows
+            case messages.WaitsForStartPoint() | messages.GoesOn():
+                answer(message, self._session, self._ledger.why_never_started)
             case event:
                 self._ledger.tell(event)
 

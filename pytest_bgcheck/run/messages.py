@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from ..events import Event
+from ..events import Event, StartPointReached
 from ..target.address import TargetAddress
 
 # --- from a session to the run --------------------------------------------------------------------
@@ -64,8 +64,35 @@ class WrongSuite:
     reason: str
 
 
+@dataclass(frozen=True)
+class WaitsForStartPoint:
+    """A test waits, and for nothing but jobs that are held back.
+
+    ``number`` is this wait's in its session. ``jobs``: the fixtures behind which each starts, by
+    the job's key. If nobody can set one up any more, the answer is `NeverStarted`.
+    """
+
+    number: int
+    test: str
+    jobs: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class GoesOn:
+    """That wait is over. The answer is `MayGoOn`: behind it comes no answer to that wait."""
+
+    number: int
+
+
 SessionMessage: TypeAlias = (
-    Event | InternalError | TargetUsed | JobsOnTarget | NewOrder | WrongSuite
+    Event
+    | InternalError
+    | TargetUsed
+    | JobsOnTarget
+    | NewOrder
+    | WrongSuite
+    | WaitsForStartPoint
+    | GoesOn
 )
 
 # --- from an xdist worker to the controller -------------------------------------------------------
@@ -109,6 +136,7 @@ class WorkerSetup:
 
     ``run_id`` and ``salt`` are the run's own. The worker is the ``index``-th of ``count``, which
     share out the starts. ``place`` is the controller's; ``durations`` are those of earlier runs.
+    ``reached``: the fixtures of `StartPointReached`; ``never_started``: those of `NeverStarted`.
     """
 
     run_id: str
@@ -118,6 +146,25 @@ class WorkerSetup:
     place: str
     durations: Mapping[str, tuple[float, ...]]
     jobs: tuple[JobsOnTarget, ...]
+    reached: tuple[str, ...]
+    never_started: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class NeverStarted:
+    """These jobs, by key, are never started in this run, and why."""
+
+    details: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class MayGoOn:
+    """The answer to `GoesOn`."""
+
+    number: int
+
+
+StartPointMessage: TypeAlias = StartPointReached | NeverStarted | MayGoOn
 
 
 @dataclass(frozen=True)
@@ -137,4 +184,6 @@ class CleanTargets:
     targets: tuple[str, ...]
 
 
-ControllerMessage: TypeAlias = JobsOnTarget | StopWaiting | NoWorkerHasTests | CleanTargets
+ControllerMessage: TypeAlias = (
+    JobsOnTarget | StartPointMessage | StopWaiting | NoWorkerHasTests | CleanTargets
+)

@@ -14,7 +14,7 @@ import pytest
 
 from ..clocks import unix_s
 from ..errors import WrongUse
-from ..events import JobEnded, JobPlanned, JobRequested, JobStarted, JobWanted, TargetTried
+from ..events import JobEnded, JobPlanned, JobStarted, JobWanted, TargetTried, job_key
 from ..ledger import RUN_ENDED
 from ..model import Check, Result, State, Tries
 from ..options import Settings, keeps_order
@@ -36,9 +36,10 @@ from ..target.runner import Runner
 from .handle_wait import wait_for_end
 from .judging import Judging
 from .link import Link
-from .messages import InternalError, JobsOnTarget, NewOrder, TargetUsed
+from .messages import InternalError, JobsOnTarget, NewOrder, StartPointMessage, TargetUsed
 from .new_order import new_order
 from .outcomes import TrueTimes
+from .start_points import StartPoints
 
 
 class Session:
@@ -57,6 +58,7 @@ class Session:
         self.link = link
         self.collection = Collection(config, settings.timeout_s)
         self.requested_fixtures = RequestedFixtures()
+        self.start_points = StartPoints(self)
         self.runner = Runner(
             link.run_id,
             base=settings.dir,
@@ -66,6 +68,7 @@ class Session:
             on_want=lambda record: self.link.tell(JobWanted(record.key)),
             on_tries=self._on_tries,
             on_unexpected=lambda line: self.link.tell(InternalError(line)),
+            held_back=self.start_points,
         )
         self.judging = Judging(lambda event: self.link.tell(event))
         self.planned: list[PlannedJob[HostRef]] = []
@@ -74,11 +77,14 @@ class Session:
         self.started = False
         self.ended_at: dict[str, float] = {}
         self.on_fork: Callable[[], None] = lambda: None
+        self.hear_from_children: Callable[[], None] = lambda: None
         self.restore_log: Callable[[], None] = lambda: None
         self.undeclared: dict[str, list[Record]] = {}
         self._undeclared_checks: dict[tuple[str, str], Check] = {}
         self._handles: dict[Record, Job] = {}
         self._targets: dict[tuple[HostRef, bool | None, str | None], Target] = {}
+        self._unused: dict[Target, TargetAddress] = {}
+        self._told_keys: set[str] = set()
         self._elsewhere: dict[str, list[JobsOnTarget]] = {}
         self._started_hosts: set[HostRef] = set()
         self._lock = threading.Lock()
@@ -100,7 +106,9 @@ class Session:
     def _on_end(self, record: Record) -> None:
         assert record.result is not None
         # That this session has ended, or that it asked wrongly, is not the job's end.
-        if record.result.detail not in (RUN_ENDED, OTHER_TERMS):
+        # Nor that a forked child cannot start it.
+        this_session_only = record.result.detail in (RUN_ENDED, OTHER_TERMS)
+        if not this_session_only and not (self._in_child and record.held_back):
             now = self.ended_at[record.key] = unix_s()
             self.link.tell(JobEnded.of(record.key, record.result, now))
 
@@ -113,10 +121,11 @@ class Session:
                 self.link.tell(self.new_order)
                 items[:] = [items[n] for n in order.tests]
 
-    def make_plan(self, items: Iterable[pytest.Item]) -> None:
+    def make_plan(self, items: Sequence[pytest.Item]) -> None:
         self.planned = planned_jobs(items)
         for job in self.planned:
             self.labels.of(job.host)  # all are known before the first is named
+        self.start_points.note_plan(self.planned, {item.nodeid: item for item in items})
 
     def start_planned(self) -> None:
         """Start this session's share of the planned jobs: all jobs of a host, by one call.
@@ -127,6 +136,7 @@ class Session:
         self.config.pluginmanager.register(self.judging, "bgcheck-judging")
         self.config.pluginmanager.register(TrueTimes(), "bgcheck-true-times")
         self.restore_log = connection.silence()
+        self.start_points.watch(self.collection.checks())
         self.link.listen(self)
         refs = list(dict.fromkeys(job.host for job in self.planned))
         self._start_on(refs[self.link.index :: self.link.count])
@@ -134,33 +144,60 @@ class Session:
     def start_named(self, name: str) -> None:
         """Start the planned jobs of a name, on all hosts, unless they were started before."""
         if self.started:
-            self._start_on(job.host for job in self.planned if job.check.name == name)
+            named = [job for job in self.planned if job.check.name == name]
+            self._start_on(job.host for job in named)
+            self.submit(self.plan(named))  # also those that are held back
 
     def _start_on(self, refs: Iterable[HostRef]) -> None:
-        """Start, or attach to, all planned jobs of some hosts."""
+        """Start, or attach to, the planned jobs of some hosts that are not held back."""
         new = set(refs) - self._started_hosts
         self._started_hosts |= new
-        share = [job for job in self.planned if job.host in new]
-        records = self._submit([(job.check, job.host, True) for job in share])
-        for job, record in zip(share, records, strict=True):
+        specs = self.plan(job for job in self.planned if job.host in new)
+        self.submit([job for job in specs if not self.start_points.holds(*job)])
+
+    def plan(self, jobs: Iterable[PlannedJob[HostRef]]) -> list[tuple[Spec, Target]]:
+        """Tell of planned jobs, and return what is to be submitted."""
+        specs = []
+        for job in jobs:
+            spec, target = self._spec(job.check, job.host, declared=True)
+            specs.append((spec, target))
             # Also the tests that are to await it: they may end before they do.
             for test in [*job.requested_by, *job.awaited_by]:
-                self.link.tell(JobRequested(record.key, test))
+                self.judging.note_request(job_key(spec.id, target.key), test)
+        return specs
 
-    def _submit(self, wanted: Sequence[tuple[Check, HostRef, bool]]) -> list[Record]:
-        """Return the jobs of checks on hosts, declared or not; start those that are not known."""
-        specs = []
-        now = unix_s()
-        for check, ref, declared in wanted:
-            target = self._target(ref, check.sudo, check.sudo_user)
-            # A job that a call starts is known by its command, once a function has made that; a
-            # declared one by where its function stands, so that any worker can await it.
-            terms = check.terms(self.link.salt) if declared or check.has_command else ""
-            id = check.id_on(ref.name, self.link.run_id, terms if declared else "")
-            specs.append((Spec(id, check, terms), target))
-            if (target, id) not in self.runner.records:
-                self.link.tell(JobPlanned.of(id, target.key, check, target.label, now))
-        return self.runner.submit(specs)
+    def _spec(self, check: Check, ref: HostRef, declared: bool) -> tuple[Spec, Target]:
+        """Return a check on a host as a job of this run, and tell of it, if it is new."""
+        target = self._target(ref, check.sudo, check.sudo_user)
+        # A job that a call starts is known by its command, once a function has made that; a
+        # declared one by where its function stands, so that any worker can await it.
+        terms = check.terms(self.link.salt) if declared or check.has_command else ""
+        id = check.id_on(ref.name, self.link.run_id, terms if declared else "")
+        key = job_key(id, target.key)
+        self.start_points.note_job(key, check, ref)
+        if key not in self._told_keys:
+            self._told_keys.add(key)
+            self.link.tell(JobPlanned.of(id, target.key, check, target.label, unix_s()))
+        return Spec(id, check, terms), target
+
+    def submit(self, specs: Sequence[tuple[Spec, Target]]) -> list[Record]:
+        """Return the records of jobs; start those that are new, and not held back."""
+        self._tell_used(t for spec, t in specs if not self.start_points.holds(spec, t))
+        records = self.runner.submit(specs)
+        if any(record.waits_for_start for record in records):
+            self.start_points.look_again()
+        return records
+
+    def release(self, records: Sequence[Record]) -> None:
+        """Start jobs that were held back."""
+        self._tell_used(record.target for record in records)
+        self.runner.release(records)
+
+    def _tell_used(self, targets: Iterable[Target]) -> None:
+        for target in targets:
+            address = self._unused.pop(target, None)
+            if address is not None:
+                self.link.tell(TargetUsed(address))
 
     def _target(self, ref: HostRef, sudo: bool | None, sudo_user: str | None) -> Target:
         login = (ref, sudo, sudo_user)
@@ -172,7 +209,7 @@ class Session:
                 target = Target(self.labels.of(ref), ref.identity, transport, address.key)
                 target.with_command = lambda spec: self._with_command(spec, ref)
                 self._targets[login] = target
-                self.link.tell(TargetUsed(address))
+                self._unused[target] = address
                 for jobs in self._elsewhere.get(address.key, ()):
                     self.runner.started_elsewhere(target, jobs.directory, jobs.terms, jobs.commands)
         return target
@@ -190,6 +227,10 @@ class Session:
             for target in self._targets.values():
                 if target.key == jobs.target:
                     self.runner.started_elsewhere(target, jobs.directory, jobs.terms, jobs.commands)
+
+    def hear(self, message: StartPointMessage) -> None:
+        """Hear what becomes of jobs that are held back, from any thread."""
+        self.start_points.hear(message)
 
     def plan_lines(self) -> list[str]:
         """Return the plan as a tree, for people."""
@@ -233,7 +274,7 @@ class Session:
             return self._not_started(check, ref)
         # A test wants one; the host's other jobs come with the same call.
         self._start_on([ref])
-        return self._submit([(check, ref, declared)])[0]
+        return self.submit([self._spec(check, ref, declared)])[0]
 
     def _not_started(self, check: Check, ref: HostRef) -> Record:
         """Return a job for a mode of pytest that sets fixtures up and runs no test."""
@@ -289,7 +330,9 @@ class Session:
     def asked_by_child(self, address: TargetAddress) -> None:
         """Take note that a forked child may have left files on a target."""
         ref = hosts.host_at(address)
-        self._target(ref, address.sudo, address.sudo_user).start_requested = True
+        target = self._target(ref, address.sudo, address.sudo_user)
+        target.start_requested = True
+        self._tell_used([target])
 
     # --- the end ------------------------------------------------------------------------------
 

@@ -94,7 +94,6 @@ class _Wait:
         __tracebackhide__ = True
         session = self._session
         begun_s = monotonic_s()
-        targets = {record.target for records in self._jobs.values() for record in records}
         limits_s = {
             name: math.inf if awaited.timeout_s is None else begun_s + awaited.timeout_s
             for name, awaited in self._awaited.items()
@@ -110,7 +109,7 @@ class _Wait:
             patience_s = None if wake_s == math.inf else max(0.0, wake_s - monotonic_s())
             session.runner.wait_for(
                 lambda left=left: any(map(ended, left)),  # type: ignore[misc]
-                targets,
+                [record for name in left for record in self._jobs[name]],
                 patience_s,
             )
             now_s = monotonic_s()
@@ -164,8 +163,9 @@ def verdict(
         kept = f"{record.target.path}/{record.spec.id}/ on {host}"
     unanswered = record.tries.text(now) if record.tries is not None else ""
     return text.Verdict(
-        check, host, record.state, record.result, accepted, waited_s, kept, unanswered
-    )
+        check, host, record.state, record.result, accepted, waited_s, kept, unanswered,
+        held_back=record.waits_for_start,
+    )  # fmt: skip
 
 
 TOLD: pytest.StashKey[dict[str, text.Verdict]] = pytest.StashKey()

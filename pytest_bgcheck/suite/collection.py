@@ -5,7 +5,7 @@ Between pytest's items and the pure plan. Imported on first use.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -20,6 +20,7 @@ from ..target import hosts, requests
 from ..target.hosts import HostRef
 from .declaration import SITES, Declaration, declaration_of_fixture, visible_declarations
 from .misuse import misuse_messages
+from .start_points import wrong_start_point
 from .unreachable import check_name, unreachable_messages
 
 
@@ -71,8 +72,22 @@ class Collection:
                 item.stash[ITEM_CHECKS] = self.checks_of(item, getattr(item, "fixturenames", ()))
             except WrongUse as error:
                 problems.append(f"{item.nodeid}: {error}")
+        if not problems:
+            problems = list(self._wrong_start_points(items))
         if problems:
             raise pytest.UsageError("\n".join(dict.fromkeys(problems)))
+
+    def _wrong_start_points(self, items: Sequence[pytest.Item]) -> Iterator[str]:
+        """Yield what is wrong with the ``after`` of checks that some items want."""
+        wanting: dict[Check, list[pytest.Item]] = {}
+        for item in items:
+            for check, _ in item.stash[ITEM_CHECKS].declared.values():
+                if check.after is not None:
+                    wanting.setdefault(check, []).append(item)
+        for (declaration, name), check in self._declared.items():
+            wrong = wrong_start_point(check, wanting[check]) if check in wanting else ""
+            if wrong:
+                yield f"{declaration.place(name)}: {wrong}"
 
     def check_of(self, declaration: Declaration, name: str) -> Check:
         """Return the check of a declaration whose fixture has this name. Raises WrongUse."""

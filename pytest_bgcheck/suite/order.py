@@ -15,6 +15,7 @@ import pytest
 
 from .. import plan
 from ..compat.pytest import closure_definitions, package_of, wide_parameters
+from ..options import LONGEST_S
 from .collection import ITEM_CHECKS
 
 
@@ -82,6 +83,9 @@ def _expected_s(item: pytest.Item, durations: plan.Durations) -> float | None:
     times_s = [0.0]
     for name in checks.awaited.keys() & checks.declared.keys():
         check, refs = checks.declared[name]
+        if check.after is not None and check.after not in getattr(item, "fixturenames", ()):
+            # Nothing that it does starts the check: behind those that may.
+            times_s.append(LONGEST_S + check.timeout_s)
         for label in [ref.label for ref in refs] or [""]:
             past_s = plan.past_s(durations, check.name, label)
             times_s.append(check.timeout_s if past_s is None else past_s)

@@ -15,6 +15,9 @@ from .calls import Calls
 from .records import Record, Records, Target, log_internal_error
 from .transport import ask
 
+SETTLE_S = 3.0
+"""How long the end of a run waits for starts that are under way, when no test needs them."""
+
 CLEAN_S = 9.0
 """How long the end of a run may take on all its targets together."""
 
@@ -42,6 +45,28 @@ class Cleaner:
         self._calls = calls
         self._clock = clock
         self._jitter = jitter
+        self._no_test_waits = False
+
+    def settle_starts(self, targets: Iterable[Target]) -> None:
+        """Wait until the starts that are under way are answered, or tried no more.
+
+        As soon as no test waits for a job (`no_test_waits`), wait for `SETTLE_S` only, so that what
+        a host has just begun is there to be cleaned.
+        """
+        waited = list(targets)
+
+        def settled() -> bool:
+            return self._records.closing or not any(target.starting for target in waited)
+
+        with self._records.changed:
+            self._records.changed.wait_for(lambda: self._no_test_waits or settled())
+            self._records.changed.wait_for(settled, SETTLE_S)
+
+    def no_test_waits(self) -> None:
+        """Take note that no test of the run waits for a job any more."""
+        with self._records.changed:
+            self._no_test_waits = True
+            self._records.changed.notify_all()
 
     def stop(self, targets: Iterable[Target]) -> None:
         """Wait for nothing any more: end the calls that are under way to some targets.

@@ -82,14 +82,14 @@ class Job:
     @property
     def state(self) -> State:
         """What is known now, without asking the target."""
-        self._runner.resume(self._record.target)
+        self._runner.look(self._record)
         state = self._record.state
         self._user.note_use(self._record, Use.VERDICT if state.final else Use.HOLD)
         return state
 
     def done(self) -> bool:
         """Return whether the result is in, without asking the target."""
-        self._runner.resume(self._record.target)
+        self._runner.look(self._record)
         self._user.note_use(self._record, Use.HOLD)
         return self._record.result is not None
 
@@ -110,9 +110,11 @@ class Job:
         self._runner.want(record)
         if not self._user.wait_for_end(record, limit_s):
             said = f": {record.tries.text(unix_s())}" if record.tries is not None else ""
+            not_yet = f"not started yet: after {record.spec.check.after!r}"
             raise StillRunning(
                 f"background check {self.name!r} on {self.host} is still {record.state} after"
-                f" {limit_s:g} s of waiting{said}; it goes on"
+                f" {limit_s:g} s of waiting{said};"
+                f" {not_yet if record.waits_for_start else 'it goes on'}"
             )
         assert record.result is not None
         self._user.note_use(record, use)

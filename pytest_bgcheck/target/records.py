@@ -6,8 +6,9 @@ Results come from the targets only; what a target did not prove is not known.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from ..events import job_key
 from ..ledger import RUN_ENDED
@@ -26,6 +27,7 @@ class Record:
 
     ``started_s``: when its start was confirmed, by the monotonic clock. ``tries``: the calls about
     it, in a row, that its target has not answered. ``wanted``: somebody has asked for its result.
+    ``held_back``: it is not to be started yet, or never was.
     """
 
     spec: requests.Spec
@@ -35,6 +37,7 @@ class Record:
     started_s: float | None = None
     tries: Tries | None = None
     wanted: bool = False
+    held_back: bool = False
 
     @property
     def key(self) -> str:
@@ -47,6 +50,11 @@ class Record:
     @property
     def name(self) -> str:
         return self.spec.check.name
+
+    @property
+    def waits_for_start(self) -> bool:
+        """True while it is held back and may still be started."""
+        return self.held_back and self.result is None
 
     @property
     def timeout_s(self) -> float:
@@ -117,6 +125,21 @@ class Target:
         return (self.directory or b"").decode("utf-8", "replace")
 
 
+class HeldBack(Protocol):
+    """What the runner asks about jobs that are held back."""
+
+    def holds(self, spec: requests.Spec, target: Target) -> bool:
+        """Return whether a job is not to be started yet. Called under the condition."""
+
+    def wait_for(
+        self, ready: Callable[[], bool], records: Sequence[Record], timeout_s: float | None
+    ) -> bool:
+        """Wait as `Runner.wait_for`, where some of the jobs are held back."""
+
+    def look(self, record: Record) -> None:
+        """Somebody looks at a job that is held back, without waiting for it."""
+
+
 class Records:
     """The jobs of one run that this process knows. The methods may be called from any thread.
 
@@ -169,6 +192,26 @@ class Records:
                 self.add(record)
                 if record.state is State.RUNNING:
                     record.target.running[record.spec.id] = record
+
+    def note_elsewhere(
+        self, target: Target, directory: bytes, jobs: Mapping[str, StartedElsewhere]
+    ) -> list[Record]:
+        """Take note of jobs that another process has started; return those that are known here."""
+        with self.changed:
+            target.directory = target.directory or directory
+            for id, job in jobs.items():
+                target.started_elsewhere.setdefault(id, job)
+            known = [self._by_target.get((target, id)) for id in jobs]
+            return [record for record in known if record is not None]
+
+    def release(self, records: Iterable[Record]) -> list[Record]:
+        """Hold jobs back no longer; return those that were."""
+        with self.changed:
+            released = [record for record in records if record.waits_for_start]
+            for record in released:
+                record.held_back = False
+            self.changed.notify_all()
+            return released
 
     def attach(self, record: Record) -> bool:
         """Take note of a job that another process has started; return whether one has.
@@ -274,10 +317,10 @@ class Records:
             self._on_unexpected(log_internal_error(record.target, error))
 
     def wait_for(
-        self, ready: Callable[[], bool], targets: Iterable[Target], timeout_s: float | None
+        self, ready: Callable[[], bool], records: Iterable[Record], timeout_s: float | None
     ) -> bool:
         """Block until ``ready()`` or the time-out. See `Runner.wait_for`."""
-        targets = list(targets)
+        targets = {record.target for record in records}
         with self.changed:
             for target in targets:
                 target.waits += 1

@@ -22,11 +22,8 @@ from . import recovery, replies, requests
 from .calls import QUESTION_CALL_S, Calls
 from .cleaner import Cleaner
 from .commands import make_commands
-from .records import Record, Records, StartedElsewhere, Target, log_internal_error
+from .records import HeldBack, Record, Records, StartedElsewhere, Target, log_internal_error
 from .transport import Call, ask, ask_stream
-
-SETTLE_S = 3.0
-"""How long the end of a run waits for starts that are under way, when no test needs them."""
 
 START_TURN_S = 10.0
 """How long a host waits for its turn among ``forks``: those that do not answer delay no others."""
@@ -50,7 +47,7 @@ class Runner:
 
     ``run_id`` is the run's id (letters and digits), ``base`` the directory for files on the targets
     (empty: theirs to say), ``forks`` the number of hosts started or cleaned at once. What is called
-    back: see `Records`.
+    back: see `Records`. ``held_back`` None: every job is started when it is submitted.
     """
 
     def __init__(
@@ -67,8 +64,10 @@ class Runner:
         on_want: Callable[[Record], None] = lambda record: None,
         on_tries: Callable[[Sequence[Record], Tries | None], None] = lambda records, tries: None,
         on_unexpected: Callable[[str], None] = lambda line: None,
+        held_back: HeldBack | None = None,
     ) -> None:
         self.run_id = run_id
+        self._held_back = held_back
         self.records = Records(
             on_start=on_start, on_end=on_end, on_want=on_want, on_tries=on_tries,
             on_unexpected=on_unexpected,
@@ -76,53 +75,64 @@ class Runner:
         self._calls = Calls(run_id, base, forks, shell)
         cleaner = Cleaner(self.records, self._calls, clock, jitter)
         self.stop, self.close = cleaner.stop, cleaner.close
+        self.settle_starts, self.no_test_waits = cleaner.settle_starts, cleaner.no_test_waits
         self._clock = clock
         self._jitter = jitter
         self._in_child = False
         self._without_threads: dict[Target, list[Record]] = {}
         self._unreachable: dict[str, str] = {}
-        self._no_test_waits = False
 
     # --- starting -----------------------------------------------------------------------------
 
     def submit(self, jobs: Iterable[tuple[requests.Spec, Target]]) -> list[Record]:
         """Start jobs in the background and return their records, in this order, at once.
 
-        A job that is known already is not started again. Each target gets one call, or as few as
-        the size of a request allows.
+        A job that is known already is not started again, and one that is held back not yet. Each
+        target gets one call, or as few as the size of a request allows.
         """
-        batches: dict[Target, list[Record]] = {}
-        attached: dict[Target, list[Record]] = {}
-        result = []
+        new, result = [], []
         with self.records.changed:
             for spec, target in jobs:
                 record = self.records.get(target, spec.id)
                 if record is None:
-                    record = Record(spec, target)
+                    held_back = self._held_back is not None and self._held_back.holds(spec, target)
+                    record = Record(spec, target, held_back=held_back)
                     self.records.add(record)
-                    if self.records.closing:
-                        self.records.settle(record, Result(State.CANCELLED, detail=RUN_ENDED))
-                    elif self.records.attach(record):
-                        attached.setdefault(target, []).append(record)
-                    else:
-                        batches.setdefault(target, []).append(record)
+                    new.append(record)
                 result.append(record)
+        self._start_new(new)
+        return result
+
+    def release(self, records: Iterable[Record]) -> None:
+        """Start those of some jobs that are held back."""
+        self._start_new(self.records.release(records))
+
+    def _start_new(self, records: Iterable[Record]) -> None:
+        """Start new jobs, or attach to them, unless they are held back."""
+        batches: dict[Target, list[Record]] = {}
+        attached: dict[Target, list[Record]] = {}
+        with self.records.changed:
+            for record in records:
+                if self.records.closing:
+                    self.records.settle(record, Result(State.CANCELLED, detail=RUN_ENDED))
+                elif record.held_back:
+                    continue
+                elif self.records.attach(record):
+                    attached.setdefault(record.target, []).append(record)
+                else:
+                    batches.setdefault(record.target, []).append(record)
             for target in batches:
                 target.starting += 1
                 target.start_requested = True
-        for target, records in batches.items():
-            self._in_thread(self._start, target, records)
-        for target, records in attached.items():
-            self._ensure_waiter(target, records)
-        return result
+        for target, batch in batches.items():
+            self._in_thread(self._start, target, batch)
+        for target, started in attached.items():
+            self._ensure_waiter(target, started)
 
     def started_elsewhere(
-        self,
-        target: Target,
-        directory: bytes,
-        terms: Mapping[str, str],
+        self, target: Target, directory: bytes, terms: Mapping[str, str],
         commands: Mapping[str, str],
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Take note that another process of the run has started jobs on a target.
 
         ``terms``, and ``commands`` that functions have made, are by id. The jobs are awaited once
@@ -131,9 +141,7 @@ class Runner:
         """
         now = self._clock()
         jobs = {id: StartedElsewhere(terms[id], now, commands.get(id, "")) for id in terms}
-        with self.records.changed:
-            target.directory = target.directory or directory
-            target.started_elsewhere = {**jobs, **target.started_elsewhere}
+        self.release(self.records.note_elsewhere(target, directory, jobs))
 
     def _ensure_waiter(self, target: Target, new: Sequence[Record]) -> None:
         """Have a waiter for a target with running jobs.
@@ -363,13 +371,21 @@ class Runner:
         self.records.want(record)
 
     def wait_for(
-        self, ready: Callable[[], bool], targets: Iterable[Target], timeout_s: float | None
+        self, ready: Callable[[], bool], records: Sequence[Record], timeout_s: float | None
     ) -> bool:
         """Block until ``ready()``, which is called under the condition; return what it said last.
 
-        ``targets`` are those whose jobs it is about. ``timeout_s`` None: without a limit.
+        ``records``: the jobs that it is about. ``timeout_s`` None: without a limit.
         """
-        return self.records.wait_for(ready, targets, timeout_s)
+        if self._held_back is not None and any(record.waits_for_start for record in records):
+            return self._held_back.wait_for(ready, records, timeout_s)
+        return self.records.wait_for(ready, records, timeout_s)
+
+    def look(self, record: Record) -> None:
+        """Take note that somebody looks at how a job stands."""
+        self.resume(record.target)
+        if self._held_back is not None and record.waits_for_start:
+            self._held_back.look(record)
 
     # --- what a test asks of one job -----------------------------------------------------------
 
@@ -386,7 +402,8 @@ class Runner:
 
         Raises a TargetError if the target cannot be asked.
         """
-        if not self._runs(record):
+        self.look(record)
+        if record.waits_for_start or not self._runs(record):
             return record.result or Result(record.state)
         reply = ask(record.target.transport, self._calls.tail(record), QUESTION_CALL_S)
         for report in reply.reports:
@@ -401,7 +418,7 @@ class Runner:
     def _runs(self, record: Record) -> bool:
         """Wait until a job was started; return whether it runs."""
         self.resume(record.target)
-        self.wait_for(lambda: record.state is not State.PENDING, (), None)
+        self.wait_for(lambda: record.state is not State.PENDING, [record], None)
         return record.state is State.RUNNING
 
     # --- forked children ----------------------------------------------------------------------
@@ -418,32 +435,9 @@ class Runner:
         records = self._without_threads.pop(target, None)
         if records is None:
             return
-        pending = [r for r in records if r.state is State.PENDING]
+        pending = [r for r in records if r.state is State.PENDING and not r.held_back]
         if pending:
             with self.records.changed:
                 target.starting += 1
             self._in_thread(self._start, target, pending)
         self._ensure_waiter(target, ())
-
-    # --- the end ------------------------------------------------------------------------------
-
-    def settle_starts(self, targets: Iterable[Target]) -> None:
-        """Wait until the starts that are under way are answered, or tried no more.
-
-        As soon as no test waits for a job (`no_test_waits`), wait for `SETTLE_S` only, so that what
-        a host has just begun is there to be cleaned.
-        """
-        waited = list(targets)
-
-        def settled() -> bool:
-            return self.records.closing or not any(target.starting for target in waited)
-
-        with self.records.changed:
-            self.records.changed.wait_for(lambda: self._no_test_waits or settled())
-            self.records.changed.wait_for(settled, SETTLE_S)
-
-    def no_test_waits(self) -> None:
-        """Take note that no test of the run waits for a job any more."""
-        with self.records.changed:
-            self._no_test_waits = True
-            self.records.changed.notify_all()

@@ -25,7 +25,8 @@ import pytest
 
 from .. import log
 from ..clocks import monotonic_s, unix_s
-from ..compat.xdist import end_workers, is_stopping, open_channel, worker_id
+from ..compat.xdist import active_workers, end_workers, is_stopping, open_channel, worker_id
+from ..events import StartPointReached
 from ..run import messages
 from ..run.link import new_run
 from ..run.new_order import header
@@ -33,10 +34,15 @@ from ..run.whole_run import WholeRun
 from ..target.address import TargetAddress
 from ..target.place import here
 from ..wire import Reader, plain
+from .held_back import HeldBack
 from .outbox import FLUSH_S, Outbox
 
 if TYPE_CHECKING:
     from ..target.records import Target
+
+
+LOOK_AGAIN_S = 0.2
+"""How soon the controller looks again whether xdist has replaced a worker."""
 
 
 class Controller:
@@ -73,6 +79,7 @@ class Controller:
         self._without_tests: set[str] = set()
         self.idle_since_s: float | None = None
         self._wrong_suite = ""
+        self._held_back = HeldBack(whole_run.ledger.why_never_started)
         self._reader: Reader[messages.WorkerMessage] = Reader(messages.WorkerMessage)
 
     # --- workers come and go --------------------------------------------------------------------
@@ -94,6 +101,8 @@ class Controller:
                 place=here(),
                 durations={job: tuple(s) for job, s in self.whole_run.durations().items()},
                 jobs=tuple(messages.JobsOnTarget(key, *known) for key, known in self._jobs.items()),
+                reached=tuple(self._held_back.reached),
+                never_started=dict(self._held_back.never_started),
             )
             node.workerinput["bgcheck"] = plain(setup)
             self._outboxes[worker] = Outbox(channel, self.whole_run.unexpected.append)
@@ -143,7 +152,9 @@ class Controller:
             self._indexes.pop(worker, None)
             self._places.pop(worker, None)
             self._outboxes.pop(worker, None)
+            self._held_back.forget(worker)
             self._tell_if_tests_are_over()
+            self._tell_if_never_started()
         self.whole_run.ledger.end_waits_of(worker, unix_s())
         if self._wrong_suite:
             # xdist knows no more than that a worker has ended too early.
@@ -179,6 +190,19 @@ class Controller:
             case messages.NoTestLeft():
                 self._without_tests.add(worker)
                 self._tell_if_tests_are_over()
+                self._tell_if_never_started()
+            case StartPointReached():
+                self.whole_run.ledger.tell(message)
+                if self._held_back.note_reached(message):
+                    for other, outbox in self._outboxes.items():
+                        if other != worker:
+                            outbox.put(message)
+            case messages.WaitsForStartPoint():
+                self._held_back.note_wait(worker, message)
+                self._tell_if_never_started()
+            case messages.GoesOn():
+                self._held_back.note_end_of_wait(worker, message)
+                self._outboxes[worker].put(messages.MayGoOn(message.number))
             case messages.WhatToClean():
                 self._answer_what_to_clean(worker, message.place)
             case messages.Cleaned():
@@ -207,6 +231,22 @@ class Controller:
             self.idle_since_s = monotonic_s()
             for outbox in self._outboxes.values():
                 outbox.put(messages.NoWorkerHasTests())
+
+    def _tell_if_never_started(self) -> None:
+        """Once no worker can set up what jobs are held back for, say so to all."""
+        with self._lock:
+            alive = active_workers(self._config, self._indexes)
+            if alive != set(self._indexes):
+                # A worker has died, and xdist is about to replace it, or not: look again.
+                if self._held_back.is_awaited and not self._stopped:
+                    again = threading.Timer(LOOK_AGAIN_S, self._tell_if_never_started)
+                    again.daemon = True
+                    again.start()
+                return
+            details = self._held_back.never_started_now(alive - self._without_tests)
+            if details:
+                for outbox in self._outboxes.values():
+                    outbox.put(messages.NeverStarted(details))
 
     def _answer_what_to_clean(self, worker: str, place: str) -> None:
         """Have the last worker of a place clean the targets that only that can reach."""

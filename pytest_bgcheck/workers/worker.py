@@ -7,11 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import log
+from ..events import StartPointReached
 from ..run import messages
 from ..run.link import Link, Listener
 from ..target.place import here
 from ..wire import Reader, plain
 from .outbox import FLUSH_S, Channel, Outbox
+
+AT_ONCE = (messages.NewOrder, messages.WrongSuite, StartPointReached)
+"""Not by the outbox: they must arrive before xdist's own word that this worker has collected or
+ended, or before a job starts, even if this worker then dies."""
 
 
 class WorkerLink(Link):
@@ -33,9 +38,7 @@ class WorkerLink(Link):
         self._channel.send(plain(messages.WorkerPlace(here())))
 
     def tell(self, message: messages.SessionMessage) -> None:
-        if isinstance(message, (messages.NewOrder, messages.WrongSuite)):
-            # Not by the outbox: it must arrive before xdist's own word that this worker has
-            # collected, or ended.
+        if isinstance(message, AT_ONCE):
             self._channel.send(plain(message))
         else:
             self._outbox.put(message)
@@ -47,6 +50,9 @@ class WorkerLink(Link):
         """From now on pass on to a session what the controller says."""
         for jobs in self._setup.jobs:
             session.started_elsewhere(jobs)
+        session.hear(messages.NeverStarted(self._setup.never_started))
+        for fixture in self._setup.reached:
+            session.hear(StartPointReached(fixture, ()))
         reader: Reader[messages.ControllerMessage] = Reader(messages.ControllerMessage)
 
         def heard(message: object) -> None:
@@ -61,6 +67,8 @@ class WorkerLink(Link):
         match message:
             case messages.JobsOnTarget():
                 session.started_elsewhere(message)
+            case StartPointReached() | messages.NeverStarted() | messages.MayGoOn():
+                session.hear(message)
             case messages.StopWaiting():
                 session.stop()
             case messages.NoWorkerHasTests():

@@ -19,6 +19,7 @@ from pytest_bgcheck.compat.pytest import (
     failing,
     failure_message,
     fixture_definitions,
+    fixture_names,
     fixtures_being_set_up,
     has_xfail,
     instead_of_body,
@@ -29,6 +30,7 @@ from pytest_bgcheck.compat.pytest import (
     own_reporter,
     package_of,
     put_before_failure,
+    running_item,
     terminal_file,
     wide_parameters,
 )
@@ -91,6 +93,24 @@ def test_the_package_of_a_fixture_is_known(pytester: pytest.Pytester) -> None:
     # As pytest has it, these are of the session: no package is the folder of their module.
     assert package_of(item, definitions["outer"]) is None
     assert package_of(item, definitions["own"]) is None
+
+
+def test_the_names_of_all_fixtures_are_known(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("import pytest\n@pytest.fixture\ndef outer(): pass\n")
+    item = pytester.getitem("import pytest\n@pytest.fixture\ndef it(): pass\ndef test_func(): pass")
+    api = "FixtureManager._arg2node2fixturedefs, or _arg2fixturedefs before"
+    with needs("pytest", api, fixture_names):
+        assert {"outer", "it", "tmp_path"} <= set(fixture_names(item))
+
+
+def test_a_request_of_any_scope_leads_to_its_test(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "import pytest\nfrom pytest_bgcheck.compat.pytest import running_item\n"
+        "@pytest.fixture(scope='session')\ndef wide(request): return running_item(request)\n"
+        "def test(request, wide): assert wide is running_item(request) is request.node\n"
+    )
+    with needs("pytest", "FixtureRequest._pyfuncitem", running_item):
+        pytester.runpytest_inprocess().assert_outcomes(passed=1)
 
 
 ASKING = """

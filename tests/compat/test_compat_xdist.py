@@ -1,6 +1,7 @@
 """Each private API of xdist that `compat.xdist` and the schedulers need."""
 
 import importlib.metadata
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ pytest.importorskip("xdist")
 
 from pytest_bgcheck.compat.xdist import (
     OLDEST,
+    active_workers,
     end_workers,
     is_stopping,
     open_channel,
@@ -121,6 +123,26 @@ def test_a_controller_that_stops_is_seen(pytester: pytest.Pytester) -> None:
     with needs_xdist("DSession.shouldstop", is_stopping):
         pytester.runpytest_inprocess("-n2", "-x", plugins=[reports])
         assert reports.stopping[-1]
+
+
+def test_the_workers_that_are_there_are_known(pytester: pytest.Pytester) -> None:
+    class Plugin:
+        def pytest_testnodedown(self, node: Any) -> None:
+            found.append(active_workers(node.config, ["unknown"]))
+
+    found: list[set[str]] = []
+    pytester.makepyfile("import os\ndef test_it(): pass\ndef test_dies(): os._exit(1)\n")
+    with needs_xdist("DSession._active_nodes", active_workers):
+        pytester.runpytest_inprocess("-n1", "--max-worker-restart=1", plugins=[Plugin()])
+        # The one that has died is there until the next one is.
+        assert found[0] == {"gw0"}
+        assert found[-1] == {"gw1"}
+
+
+def test_where_the_workers_are_not_known_those_that_are_given_count() -> None:
+    manager = SimpleNamespace(get_plugin=lambda name: None)
+    config: Any = SimpleNamespace(pluginmanager=manager)
+    assert active_workers(config, ["gw0"]) == {"gw0"}
 
 
 def test_workers_are_ended_whose_session_does_not_end(pytester: pytest.Pytester) -> None:

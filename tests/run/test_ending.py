@@ -41,7 +41,7 @@ def test_a_dead_host_holds_the_end_for_its_bound_only_and_is_named(
         pytest.importorskip("xdist")
     pytester.makeconftest(
         "from pytest_bgcheck.target import cleaner, runner\n"
-        "cleaner.CLEAN_S, runner.SETTLE_S = 2.0, 0.5\n"
+        "cleaner.CLEAN_S, cleaner.SETTLE_S = 2.0, 0.5\n"
     )
     pytester.makepyfile("import pytest" + SUITE)
     begun = time.monotonic()

@@ -11,14 +11,18 @@ from pytest_bgcheck.run.messages import (
     Cleaned,
     CleanTargets,
     ControllerMessage,
+    GoesOn,
     InternalError,
     JobsOnTarget,
+    MayGoOn,
+    NeverStarted,
     NewOrder,
     NoTestLeft,
     NoWorkerHasTests,
     SessionMessage,
     StopWaiting,
     TargetUsed,
+    WaitsForStartPoint,
     WhatToClean,
     WorkerMessage,
     WorkerPlace,
@@ -38,7 +42,17 @@ ADDRESS = TargetAddress(
     sudo_user=None,
 )
 JOBS = JobsOnTarget("3f/True/None", b"/tmp/x", {"id": "terms"})
-SETUP = WorkerSetup("run", "salt", 0, 2, "place", {"check on host": (1.5, 2.0)}, (JOBS,))
+SETUP = WorkerSetup(
+    "run",
+    "salt",
+    0,
+    2,
+    "place",
+    {"check on host": (1.5, 2.0)},
+    (JOBS,),
+    ("fixture",),
+    {"key": "why"},
+)
 
 ONE_OF_EACH = [
     InternalError("line"),
@@ -54,6 +68,10 @@ ONE_OF_EACH = [
     StopWaiting(),
     NoWorkerHasTests(),
     CleanTargets((ADDRESS.key,)),
+    WaitsForStartPoint(3, "test_it.py::test", {"key": ("fixture",)}),
+    GoesOn(3),
+    MayGoOn(3),
+    NeverStarted({"key": "why"}),
 ]
 
 MESSAGES: Reader[object] = Reader(WorkerMessage | ControllerMessage | WorkerSetup)

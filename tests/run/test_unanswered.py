@@ -61,7 +61,7 @@ def tries_of(transport: Scripted) -> list[tuple[int, str] | None]:
     checks = [make_check(n, "true", given, timeout_s=1, directory=Path()) for n in ("a", "b")]
     specs = [Spec(check.id_on("host", ours.run_id), check) for check in checks]
     records = ours.submit([(spec, target) for spec in specs])
-    assert ours.wait_for(lambda: all(r.result is not None for r in records), [target], 60)
+    assert ours.wait_for(lambda: all(r.result is not None for r in records), records, 60)
     assert {record.state for record in records} == {State.SUCCEEDED}
     assert all(concerned == records for concerned, _ in told)
     begins = [tries.began_at for _, tries in told if tries is not None]

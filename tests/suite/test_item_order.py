@@ -227,3 +227,17 @@ def test_no_fixture_is_set_up_more_than_once_more(pytester: pytest.Pytester) -> 
     assert kept["one/test_one_a_shared.py", "of_module", ""] == 1
     assert moved["one/test_one_a_shared.py", "of_module", ""] == 2
     assert {what: n for what, n in moved.items() if n > kept[what] + 1} == {}
+
+
+def test_one_that_does_not_set_up_what_its_check_starts_behind_is_last(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        HEAD + "soon = background_check('true', timeout=5, after='deploy')\n"
+        "slow = background_check('true', timeout=50)\n"
+        "@pytest.fixture\ndef deploy(): pass\n"
+        "@pytest.mark.bgcheck('soon')\ndef test_without(): pass\n"
+        "@pytest.mark.bgcheck('slow')\ndef test_slow(deploy): pass\n"
+        "def test_plain(): pass\n"
+    )
+    assert collected(pytester) == ["test_plain", "test_slow", "test_without"]

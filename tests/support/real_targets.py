@@ -72,7 +72,7 @@ class RealRun:
         return [record.result for record in records if record.result is not None]
 
     def until(self, ready: Callable[[], bool], within_s: float = 60) -> None:
-        assert self.runner.wait_for(ready, self.targets, within_s)
+        assert self.runner.wait_for(ready, self.runner.records.values(), within_s)
 
     def close(self) -> list[str]:
         begun, targets = time.monotonic(), self.targets

@@ -34,7 +34,7 @@ def finish(transport: Scripted, *checks: Spec) -> tuple[Runner, list[Record]]:
     target = Target("host", "host", transport)
     ours = Runner(RUN)
     records = ours.submit([(c, target) for c in checks or (check(),)])
-    assert ours.wait_for(lambda: all(r.result is not None for r in records), [target], 30)
+    assert ours.wait_for(lambda: all(r.result is not None for r in records), records, 30)
     return ours, records
 
 

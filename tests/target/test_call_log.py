@@ -50,7 +50,7 @@ def whole_run(transport: Scripted, specs: list[Spec]) -> list[Record]:
     target = Target("ssh://web1", "web1", transport)
     runner = Runner(RUN)
     records = runner.submit([(spec, target) for spec in specs])
-    assert runner.wait_for(lambda: all(r.result is not None for r in records), [target], 30)
+    assert runner.wait_for(lambda: all(r.result is not None for r in records), records, 30)
     runner.close([target])
     return records
 

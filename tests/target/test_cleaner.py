@@ -24,7 +24,7 @@ def test_the_end_cleans_with_one_call_and_cancels_what_runs() -> None:
     target = Target("host", "host", transport)
     ours = Runner(RUN)
     (record,) = ours.submit([(check(), target)])
-    assert ours.wait_for(lambda: record.state is State.RUNNING, [target], 30)
+    assert ours.wait_for(lambda: record.state is State.RUNNING, [record], 30)
     assert ours.close([target]) == []
     assert record.state is State.CANCELLED
     assert transport.calls.count("clean") == 1
@@ -79,7 +79,7 @@ def test_an_interrupt_ends_the_wait_for_targets_that_do_not_answer() -> None:
     target = Target("host", "host", transport)
     ours = Runner(RUN)
     (record,) = ours.submit([(check(), target)])
-    assert ours.wait_for(lambda: record.state is State.RUNNING, [target], 30)
+    assert ours.wait_for(lambda: record.state is State.RUNNING, [record], 30)
     begun = time.monotonic()
     (trouble,) = ours.close([target], interrupted=hanging.is_set)
     assert time.monotonic() - begun < cleaner.CLEAN_S / 2

@@ -303,7 +303,7 @@ def test_whatever_a_target_answers_each_job_ends_in_one_state(
         check = make_check(f"c{number}", "true", {"grace": 0}, timeout_s=5, directory=Path())
         specs.append(Spec(check.id_on("h", RUN), check))
     records = ours.submit([(spec, target) for spec in specs])
-    assert ours.wait_for(lambda: all(r.result for r in records), [target], 30)
+    assert ours.wait_for(lambda: all(r.result for r in records), records, 30)
     assert sorted(map(id, ends)) == sorted(map(id, records))
     for record in records:
         assert record.result is not None

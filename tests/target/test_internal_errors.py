@@ -50,7 +50,7 @@ def test_an_error_of_ours_again_and_again_settles_the_jobs_and_no_later_ones() -
     assert first.state is State.UNREACHABLE
     assert first.result.detail.startswith("internal error: RuntimeError: a bug")
     (second,) = ours.submit([(check("b"), first.target)])
-    assert ours.wait_for(lambda: second.result is not None, [first.target], 30)
+    assert ours.wait_for(lambda: second.result is not None, [second], 30)
     assert second.state is State.SUCCEEDED
 
 
@@ -60,7 +60,7 @@ def test_whatever_ends_a_waiter_the_next_job_has_one(monkeypatch: pytest.MonkeyP
         ours, (first,) = finish(Scripted(start=[started], waits=[ended("exit.0.5.1")]), check("a"))
     assert first.state is State.UNREACHABLE
     (second,) = ours.submit([(check("b"), first.target)])
-    assert ours.wait_for(lambda: second.result is not None, [first.target], 30)
+    assert ours.wait_for(lambda: second.result is not None, [second], 30)
     assert second.state is State.SUCCEEDED
 
 
@@ -87,7 +87,7 @@ def test_who_hears_of_jobs_changes_nothing_by_an_error() -> None:
     ours = Runner(RUN, on_start=bad, on_end=bad, on_want=bad, on_unexpected=lines.append)
     records = ours.submit([(check("a"), target), (check("b"), target)])
     ours.want(records[0])
-    assert ours.wait_for(lambda: all(r.result for r in records), [target], 30)
+    assert ours.wait_for(lambda: all(r.result for r in records), records, 30)
     assert {record.state for record in records} == {State.SUCCEEDED}
     assert lines == ["internal error: RuntimeError: deaf"] * 5
 

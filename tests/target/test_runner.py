@@ -134,7 +134,7 @@ def test_a_start_never_blocks_the_caller() -> None:
     (record,) = ours.submit([(check(), target)])
     assert record.state is State.PENDING
     going_on.set()
-    assert ours.wait_for(lambda: record.result is not None, [target], 30)
+    assert ours.wait_for(lambda: record.result is not None, [record], 30)
 
 
 def test_no_more_hosts_than_forks_are_started_at_once() -> None:
@@ -156,7 +156,7 @@ def test_no_more_hosts_than_forks_are_started_at_once() -> None:
     ]
     ours = Runner(RUN, forks=2)
     records = ours.submit([(check(), target) for target in targets])
-    assert ours.wait_for(lambda: all(r.result is not None for r in records), targets, 30)
+    assert ours.wait_for(lambda: all(r.result is not None for r in records), records, 30)
     assert most <= 2
 
 
@@ -166,7 +166,7 @@ def test_a_job_started_by_another_process_is_awaited_without_asking_for_its_star
     ours, spec = Runner(RUN), check()
     ours.started_elsewhere(target, f"/d/{RUN}".encode(), {spec.id: spec.terms}, {})
     (record,) = ours.submit([(spec, target)])
-    assert ours.wait_for(lambda: record.state is State.SUCCEEDED, [target], 30)
+    assert ours.wait_for(lambda: record.state is State.SUCCEEDED, [record], 30)
     assert transport.calls == ["await"]
 
 
@@ -177,7 +177,7 @@ def test_a_job_started_by_another_process_with_other_terms_is_refused() -> None:
     ours = Runner(RUN)
     ours.started_elsewhere(target, DIRECTORY, {spec.id: "others"}, {})
     (record,) = ours.submit([(spec, target)])
-    assert ours.wait_for(lambda: record.result is not None, [target], 30)
+    assert ours.wait_for(lambda: record.result is not None, [record], 30)
     assert record.result is not None
     assert (record.state, record.result.detail) == (State.NOT_STARTED, OTHER_TERMS)
 
@@ -197,7 +197,7 @@ def test_a_job_that_ended_before_it_was_attached_to_is_known_though_a_wait_is_un
     assert begun.wait(30)
     ours.started_elsewhere(target, f"/d/{RUN}".encode(), {late.id: late.terms}, {})
     (record,) = ours.submit([(late, target)])
-    assert ours.wait_for(lambda: record.state is State.SUCCEEDED, [target], 30)
+    assert ours.wait_for(lambda: record.state is State.SUCCEEDED, [record], 30)
     over.set()
 
 
@@ -217,7 +217,7 @@ def test_a_job_that_ended_before_its_start_was_confirmed_is_known_though_a_wait_
     ours.submit([(check(), target)])
     assert begun.wait(30)
     (record,) = ours.submit([(check("quick"), target)])
-    known = ours.wait_for(lambda: record.state is State.SUCCEEDED, [target], 3)
+    known = ours.wait_for(lambda: record.state is State.SUCCEEDED, [record], 3)
     over.set()
     assert known
 
@@ -247,7 +247,7 @@ def test_a_host_that_was_given_up_is_not_tried_again(monkeypatch: pytest.MonkeyP
     tried = len(transport.calls)
     as_another = Target("host", "host", Scripted())
     late = ours.submit([(check("b"), first.target), (check("b"), as_another)])
-    assert ours.wait_for(lambda: all(r.result for r in late), [first.target], 30)
+    assert ours.wait_for(lambda: all(r.result for r in late), late, 30)
     details = [without_numbers(r.result.detail) for r in late if r.result]
     assert details == ["this host was given up before: no route to host (N tries in N s)"] * 2
     assert (len(transport.calls), as_another.transport.calls) == (tried, [])  # type: ignore[attr-defined]
@@ -270,7 +270,7 @@ def test_hosts_that_do_not_answer_leave_the_turn_to_others(
     ours = Runner(RUN, forks=2)
     ours.submit([(check(), target) for target in dead])
     (good,) = ours.submit([(check(), living)])
-    assert ours.wait_for(lambda: good.result is not None, [living], 20)
+    assert ours.wait_for(lambda: good.result is not None, [good], 20)
     assert good.state is State.SUCCEEDED
     monkeypatch.setattr(cleaner, "CLEAN_S", 2.0)
     ours.close([*dead, living])

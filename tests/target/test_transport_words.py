@@ -193,7 +193,7 @@ def finished(transport: Scripted) -> Record:
     made = make_check("c", "true", {"timeout": 60}, timeout_s=1, directory=Path())
     target, ours = Target("host", "host", transport), Runner(RUN)
     (record,) = ours.submit([(Spec(made.id_on("host", RUN), made), target)])
-    assert ours.wait_for(lambda: record.result is not None, [target], 30)
+    assert ours.wait_for(lambda: record.result is not None, [record], 30)
     return record
 
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from pytest_bgcheck.events import JobWanted
 from pytest_bgcheck.ledger import Ledger
-from pytest_bgcheck.run.messages import JobsOnTarget, StopWaiting, WorkerSetup
+from pytest_bgcheck.run.messages import JobsOnTarget, StartPointMessage, StopWaiting, WorkerSetup
 from pytest_bgcheck.wire import plain
 from pytest_bgcheck.workers.controller import Controller
 from pytest_bgcheck.workers.worker import WorkerLink
@@ -50,6 +50,9 @@ class Session:
     def stop(self) -> None:
         self.heard.append("stop")
 
+    def hear(self, message: StartPointMessage) -> None:
+        pass
+
     def tests_are_over(self) -> None:
         raise AssertionError
 
@@ -57,7 +60,7 @@ class Session:
 def test_a_worker_hears_the_next_message_of_the_controller() -> None:
     channel, session = Channel(), Session()
     jobs = JobsOnTarget("target", b"/tmp/x", {"id": "terms"})
-    setup = WorkerSetup("run", "salt", 1, 2, "place", {"job": (1.5,)}, (jobs,))
+    setup = WorkerSetup("run", "salt", 1, 2, "place", {"job": (1.5,)}, (jobs,), (), {})
     workerinput = {"bgcheck": plain(setup), "bgcheck_channel": channel, "workerid": "gw1"}
     link = WorkerLink(workerinput)
     assert (link.run_id, link.salt, link.index, link.count) == ("run", "salt", 1, 2)

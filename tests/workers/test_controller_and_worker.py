@@ -48,10 +48,14 @@ class Worker:
         self.link = WorkerLink({**self.workerinput, "bgcheck_channel": there})
         self.jobs: list[messages.JobsOnTarget] = []
         self.heard: list[str] = []
+        self.start_points: list[messages.StartPointMessage] = []
         self.link.listen(self)
 
     def started_elsewhere(self, jobs: messages.JobsOnTarget) -> None:
         self.jobs.append(jobs)
+
+    def hear(self, message: messages.StartPointMessage) -> None:
+        self.start_points.append(message)
 
     def stop(self) -> None:
         self.heard.append("stop")
