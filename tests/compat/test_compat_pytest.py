@@ -16,7 +16,6 @@ from pytest_bgcheck.compat.pytest import (
     capture_off,
     closure_definitions,
     end_line,
-    failing,
     failure_message,
     fixture_definitions,
     fixture_names,
@@ -151,24 +150,6 @@ def test_the_fixtures_that_an_item_can_need_are_known(pytester: pytest.Pytester)
     with needs("pytest", "Function._fixtureinfo.name2fixturedefs", closure_definitions):
         names = [definition.argname for definition in closure_definitions(item)]
     assert {"own", "middle"} <= set(names)
-
-
-def test_a_fixture_can_be_made_to_fail_as_by_itself(pytester: pytest.Pytester) -> None:
-    class Plugin:
-        @pytest.hookimpl(wrapper=True)
-        def pytest_fixture_setup(
-            self, fixturedef: pytest.FixtureDef[Any]
-        ) -> Generator[None, object, object]:
-            with failing(fixturedef, "by us"):
-                return (yield)
-
-    pytester.makepyfile(
-        "import pytest\n@pytest.fixture(scope='module')\ndef fixture(): assert False\n"
-        "def test_one(fixture): pass\ndef test_two(fixture): pass\n"
-    )
-    with needs("pytest", "FixtureDef.func", failing):
-        result = pytester.runpytest_inprocess("-p", "no:cacheprovider", plugins=[Plugin()])
-        result.stdout.fnmatch_lines(["by us"] * 2)
 
 
 def test_an_item_of_another_plugin_has_requested_nothing(pytester: pytest.Pytester) -> None:

@@ -15,6 +15,7 @@ from pytest_bgcheck.compat.testinfra import (
     connection_in,
     delegate_of,
     host_parameter,
+    lacks_host,
     local_result,
     outputs_of,
     own_copy,
@@ -40,6 +41,26 @@ def test_the_host_of_an_item_is_known_before_its_set_up(pytester: pytest.Pyteste
         host, none = map(host_parameter, items)
         assert isinstance(getattr(host, "backend", None), BaseBackend)
         assert none is None
+
+
+def test_a_test_that_was_given_no_host_is_known(pytester: pytest.Pytester) -> None:
+    lacking: list[str] = []
+
+    class Plugin:
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_fixture_setup(
+            self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+        ) -> None:
+            if lacks_host(fixturedef, request):
+                lacking.append(request.node.name)
+
+    pytester.makepyfile(
+        test_one="def test_given(host): pass\n",
+        test_two="def test_lacks(request): request.getfixturevalue('host')\n",
+    )
+    with needs_testinfra("plugin._testinfra_host, which reads request.param", lacks_host):
+        pytester.runpytest_inprocess(plugins=[Plugin()])
+        assert lacking == ["test_two.py"]  # the module, whose fixture it is
 
 
 def test_the_connection_of_a_hostspec_is_known() -> None:
