@@ -67,6 +67,16 @@ def test_a_signal_while_the_run_ends_makes_haste_and_raises_nothing(
     termination.restore()
 
 
+def test_what_has_come_stays_known_where_signals_are_held_once_more() -> None:
+    with signals.held():
+        signal.raise_signal(signal.SIGINT)
+        with signals.held():
+            assert signals.interrupted()
+        signal.raise_signal(signal.SIGINT)  # still held
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
 def test_a_handler_of_the_suites_counts_while_the_run_ends() -> None:
     heard: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
