@@ -125,7 +125,7 @@ class Session:
         self.planned = planned_jobs(items)
         for job in self.planned:
             self.labels.of(job.host)  # all are known before the first is named
-        self.start_points.note_plan(self.planned, {item.nodeid: item for item in items})
+        self.start_points.note_plan(self.planned, items)
 
     def start_planned(self) -> None:
         """Start this session's share of the planned jobs: all jobs of a host, by one call.

@@ -20,7 +20,7 @@ import contextlib
 import itertools
 import math
 import os
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Protocol
 
 import pytest
@@ -91,15 +91,14 @@ class StartPoints:
 
     # --- what is held back --------------------------------------------------------------------
 
-    def note_plan(
-        self, jobs: Iterable[PlannedJob[HostRef]], items: Mapping[str, pytest.Item]
-    ) -> None:
-        """Find the fixtures behind which planned jobs start; ``items``: the tests, by node id."""
-        for job in jobs:
-            if job.check.after is not None:
-                wanting = [items[test] for test in (*job.awaited_by, *job.requested_by)]
-                fixtures = {fixture_key(fixture) for fixture in start_points(job.check, wanting)}
-                self._planned[job.check, job.host] = job, fixtures
+    def note_plan(self, jobs: Iterable[PlannedJob[HostRef]], items: Iterable[pytest.Item]) -> None:
+        """Find the fixtures behind which planned jobs start; ``items``: all tests."""
+        behind = [job for job in jobs if job.check.after is not None]
+        by_test = {item.nodeid: item for item in items} if behind else {}
+        for job in behind:
+            wanting = [by_test[test] for test in (*job.awaited_by, *job.requested_by)]
+            fixtures = {fixture_key(fixture) for fixture in start_points(job.check, wanting)}
+            self._planned[job.check, job.host] = job, fixtures
 
     def watch(self, checks: Iterable[Check]) -> None:
         """Hear from now on of the fixtures that these checks name."""

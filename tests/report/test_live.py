@@ -3,7 +3,15 @@
 import pytest
 import wcwidth
 
-from pytest_bgcheck.events import JobEnded, JobPlanned, JobStarted, TargetTried, WaitBegan, job_key
+from pytest_bgcheck.events import (
+    JobEnded,
+    JobPlanned,
+    JobStarted,
+    StartPointReached,
+    TargetTried,
+    WaitBegan,
+    job_key,
+)
 from pytest_bgcheck.ledger import Ledger
 from pytest_bgcheck.model import Check, Result, State, Tries
 from pytest_bgcheck.report.live import fit, fit_middle, status_line
@@ -21,9 +29,10 @@ class Told:
     def job(
         self, name: str = "webapp", host: str = "ssh://web1", limit: float = 360, *,
         planned: float = 20, ran: float | None = 12.4, state: State | None = None,
+        after: str | None = None,
     ) -> str:  # fmt: skip
         key = job_key(f"{name}{host}", host)
-        check = Check(name, ("x",), "x", timeout_s=limit)
+        check = Check(name, ("x",), "x", timeout_s=limit, after=after)
         self.ledger.tell(JobPlanned.of(f"{name}{host}", host, check, host, NOW - planned))
         if ran is not None:
             self.ledger.tell(JobStarted(key, "", NOW - ran))
@@ -58,6 +67,18 @@ def test_name_host_and_elapsed_of_limit_come_first(told: Told) -> None:
         "webapp on ssh://web1: 12.4 of 360 s, +1 more; test_health waits 8 s;"
         " 2 running, 2 done, 1 failed"
     )
+
+
+def test_one_that_is_held_back_says_for_which_fixture(told: Told) -> None:
+    key = told.job(ran=None, after="deploy")
+    told.waits("test_health", key)
+    assert told.line() == (
+        "webapp on ssh://web1: not started yet: after 'deploy'; test_health waits 8 s;"
+        " 1 not started yet"
+    )
+    told.ledger.tell(StartPointReached("::deploy", (key,)))
+    told.ledger.tell(JobStarted(key, "", NOW - 3))
+    assert told.line() == "webapp on ssh://web1: 3.0 of 360 s; test_health waits 8 s; 1 running"
 
 
 @pytest.mark.parametrize("columns", [79, 59, 39])

@@ -307,12 +307,14 @@ def test_the_plan_and_the_report_say_behind_what_it_starts(pytester: pytest.Pyte
     assert {job["check"]: job["after"] for job in jobs} == {"early": None, "late": "deploy"}
 
 
-def test_a_wait_that_ends_before_says_what_it_waits_for(pytester: pytest.Pytester) -> None:
+def test_a_rerun_awaits_the_same_job(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("pytest_rerunfailures")
     text = (
-        "import threading\n"
-        "c = background_check('true', after='deploy')\n"
-        "@pytest.fixture\ndef deploy(): pass\n"
-        "def test(c): assert c.tail().state == 'pending'\n"
+        "c = background_check('echo c >>count', after='deploy', cwd=%r)\n"
+        "tries = []\n"
+        "@pytest.fixture\ndef deploy():\n    tries.append(1)\n    assert len(tries) > 1\n"
+        "@pytest.mark.bgcheck('c')\ndef test(deploy): assert len(tries) > 2\n"
     )
-    result = run(pytester, "--setup-show", test_it=text)
+    result = run(pytester, "--reruns=3", "--setup-show", test_it=text % str(pytester.path))
     result.assert_outcomes(passed=1)
+    assert pytester.path.joinpath("count").read_text() == "c\n"

@@ -3,7 +3,9 @@
 It is not collected here; test_targets.py copies it into a run against one target.
 """
 
+import os
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -36,6 +38,15 @@ big = background_check(
 )
 killed = background_check("kill -9 $$")
 cookie = background_check("echo $PYTEST_BGCHECK_JOB")
+WRITTEN = f"/tmp/bgcheck-written-{os.getpid()}"
+behind = background_check(["cat", WRITTEN], after="written")
+
+
+@pytest.fixture
+def written(host: Any) -> Iterator[None]:
+    host.run("echo written >%s", WRITTEN)
+    yield
+    host.run("rm %s", WRITTEN)
 
 
 def test_ordinary_tests_go_on_meanwhile(host: Any) -> None:
@@ -144,6 +155,11 @@ def test_output_is_cut_on_the_target(big: Job) -> None:
 
 def test_a_signal_is_told(killed: Job) -> None:
     assert killed.result().rc == 137
+
+
+@pytest.mark.bgcheck("behind")
+def test_it_starts_behind_the_fixture_it_names(written: None, behind: Job) -> None:
+    assert behind.stdout == "written\n"
 
 
 @pytest.mark.bgcheck("cookie")
