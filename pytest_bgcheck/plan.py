@@ -112,8 +112,9 @@ class Order:
 def waiting_last(tests: int, places: Mapping[int, Place], fences: Sequence[int] = ()) -> Order:
     """Return the new order of so many tests, by their numbers: those that await run last.
 
-    ``places``: of the tests of each module in which one awaits. ``fences``: the tests that no other
-    may be moved past.
+    ``places``: of the tests that await, and of their classes; with fences, or where one of these
+    uses several values, of their whole modules. ``fences``: the tests that no other may be moved
+    past.
     Waiting tests at the end leave the checks the time of all other tests: soonest expected first,
     stably. A class stays together. So does what shares fixtures, and then each of these is set up
     once more at most than before: of the tests that move, those of a package, those of a module,

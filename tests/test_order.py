@@ -181,3 +181,11 @@ def test_only_whom_a_test_awaits_for_is_moved_and_all_of_these(tests: list[Place
     }
     if not several:
         assert {n for n, test in enumerate(plain) if test.unit in awaiting} == set(last)
+
+
+@given(suites())
+def test_tests_without_a_place_stay_where_units_use_one_value_each(tests: list[Place]) -> None:
+    plain = [replace(test, params=frozenset()) for test in tests]
+    awaiting = {test.unit for test in plain if test.expected_s is not None}
+    some = {n: test for n, test in enumerate(plain) if test.unit in awaiting}
+    assert plan.waiting_last(len(plain), some).tests == order(plain)

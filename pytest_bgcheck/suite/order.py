@@ -9,7 +9,8 @@ Seen to work: pytest-dependency 0.6.1, pytest-order 1.5.0, pytest-ordering 0.6.
 from __future__ import annotations
 
 import enum
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import pytest
 
@@ -21,36 +22,39 @@ from .collection import ITEM_CHECKS
 
 def waiting_last(items: Sequence[pytest.Item], durations: plan.Durations) -> plan.Order:
     """Return the order, by the items' numbers, in which those that await run behind the others."""
-    modules = [_module(item) for item in items]
-    awaiting = {
-        module
-        for module, item in zip(modules, items, strict=True)
-        if item.stash[ITEM_CHECKS].awaited
-    }
+    arounds = list(_arounds(items))
+    awaiting = {n for n, item in enumerate(items) if item.stash[ITEM_CHECKS].awaited}
     if not awaiting:
         return plan.Order(range(len(items)), frozenset())
-    obeyed = _Obeyed()
-    fences = [n for n, item in enumerate(items) if obeyed.of(item) is Within.RUN]
-    fixed = {modules[n] for n, item in enumerate(items) if obeyed.of(item) is Within.MODULE}
-    concerned = {n: items[n] for n, module in enumerate(modules) if module in awaiting}
-    packages = {n: _packages(item) for n, item in concerned.items()}
-    used = {package for of_item in packages.values() for package in of_item}
+    withins = [max(_by_marks(i.own_markers), a.within) for i, a in zip(items, arounds, strict=True)]
+    fences = [n for n, within in enumerate(withins) if within is Within.RUN]
+    fixed = {arounds[n].module for n, within in enumerate(withins) if within is Within.MODULE}
+    # In a large suite most items have nothing to do with it: only what moves has to be looked at.
+    classes = {arounds[n].outermost for n in awaiting} - {None}
+    moving = awaiting | {n for n, a in enumerate(arounds) if a.outermost in classes}
+    if fences or _values_meet(items, arounds, moving):
+        modules = {arounds[n].module for n in awaiting}
+        moving |= {n for n, a in enumerate(arounds) if a.module in modules}
+    packages = {package for n in moving for package in _packages(items[n])}
     places = {
-        n: _place(item, used, durations, stays=modules[n] in fixed) for n, item in concerned.items()
+        n: _place(items[n], arounds[n], packages, durations, stays=arounds[n].module in fixed)
+        for n in sorted(moving)
     }
     return plan.waiting_last(len(items), places, fences)
 
 
 def _place(
-    item: pytest.Item, packages: set[pytest.Package], durations: plan.Durations, stays: bool
+    item: pytest.Item,
+    around: _Around,
+    packages: set[pytest.Package],
+    durations: plan.Durations,
+    stays: bool,
 ) -> plan.Place:
-    parents = item.listchain()
-    classes = [node for node in parents if isinstance(node, pytest.Class)]
     wide = list(wide_parameters(item))
     return plan.Place(
         expected_s=_expected_s(item, durations),
-        unit=classes[0] if classes else item,
-        folders=(*(node for node in parents if node in packages), _module(item)),
+        unit=around.outermost or item,
+        folders=(*(node for node in item.listchain() if node in packages), around.module or item),
         params=frozenset((name, number) for scope, name, number in wide if scope == "module"),
         # A value of a fixture of the session is set up for the tests of several modules: to move
         # some of them would have these modules' own fixtures set up for each value once more.
@@ -60,12 +64,39 @@ def _place(
     )
 
 
-def _module(item: pytest.Item) -> Hashable:
-    """Return the file that an item is of, or the item itself if it is of none."""
-    node: pytest.Item | pytest.Collector | None = item
-    while node is not None and not isinstance(node, pytest.File):
-        node = node.parent
-    return node or item
+def _values_meet(
+    items: Sequence[pytest.Item], arounds: Sequence[_Around], numbers: Iterable[int]
+) -> bool:
+    """Return whether a class, or a test, uses several values of parametrized fixtures."""
+    values: dict[Hashable, set[tuple[str, str, int]]] = {}
+    for n in numbers:
+        values.setdefault(arounds[n].outermost or items[n], set()).update(wide_parameters(items[n]))
+    return any(len(of_unit) > 1 for of_unit in values.values())
+
+
+@dataclass(frozen=True)
+class _Around:
+    """What is around an item: its file and its outermost class, where it has them, and what the
+    marks of these say of where it runs."""
+
+    module: pytest.File | None
+    outermost: pytest.Class | None
+    within: Within
+
+
+def _arounds(items: Iterable[pytest.Item]) -> Iterator[_Around]:
+    """Yield for each item what is around it, looked up once for neighbours."""
+    parent: pytest.Collector | None = None
+    around = _Around(None, None, Within.NOTHING)
+    for item in items:
+        if item.parent is not parent:
+            parent = item.parent
+            parents = [] if parent is None else parent.listchain()
+            files = [node for node in parents if isinstance(node, pytest.File)]
+            classes = [node for node in parents if isinstance(node, pytest.Class)]
+            within = _by_marks(mark for node in parents for mark in node.own_markers)
+            around = _Around(files[-1] if files else None, classes[0] if classes else None, within)
+        yield around
 
 
 def _packages(item: pytest.Item) -> list[pytest.Package]:
@@ -103,25 +134,8 @@ class Within(enum.IntEnum):
     RUN = 2
 
 
-class _Obeyed:
-    """What the marks of other plugins say of where tests run."""
-
-    def __init__(self) -> None:
-        self._of_parent: dict[pytest.Collector | None, Within] = {None: Within.NOTHING}
-
-    def of(self, item: pytest.Item) -> Within:
-        return max(_by_own_marks(item), self._of_collector(item.parent))
-
-    def _of_collector(self, node: pytest.Collector | None) -> Within:
-        if node not in self._of_parent:
-            assert node is not None
-            within = max(_by_own_marks(node), self._of_collector(node.parent))
-            self._of_parent[node] = within
-        return self._of_parent[node]
-
-
-def _by_own_marks(node: pytest.Item | pytest.Collector) -> Within:
-    return max((_by_mark(mark) for mark in node.own_markers), default=Within.NOTHING)
+def _by_marks(marks: Iterable[pytest.Mark]) -> Within:
+    return max(map(_by_mark, marks), default=Within.NOTHING)
 
 
 def _by_mark(mark: pytest.Mark) -> Within:
