@@ -99,6 +99,7 @@ def test_a_test_that_uses_checks_can_run_pytest_in_its_process(
 REPORTER = """
 import pytest
 class Reporter:
+    def __init__(self, config): self.config = config
     def write_line(self, line, **markup): print(line)
     def write_sep(self, sep, title=None, **markup): print(title)
     def pytest_sessionfinish(self, session):
@@ -107,7 +108,7 @@ class Reporter:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
     config.pluginmanager.unregister(name="terminalreporter")
-    config.pluginmanager.register(Reporter(), "terminalreporter")
+    config.pluginmanager.register(Reporter(config), "terminalreporter")
 """
 
 

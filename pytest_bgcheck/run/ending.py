@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from ..clocks import monotonic_s, unix_s
+from ..compat.pytest import own_reporter
 from ..events import JobEnded
 from ..ledger import RUN_ENDED
 from ..plan import duration_key
@@ -251,7 +252,7 @@ def _close(whole_run: WholeRun, session: pytest.Session) -> None:
 
 def _collection_errors(config: pytest.Config) -> tuple[str, ...]:
     """Return the node ids of what could not be collected, as far as the terminal has heard."""
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    reporter = own_reporter(config)
     reports = [] if reporter is None else reporter.stats.get("error", [])
     failed = (report.nodeid for report in reports if isinstance(report, pytest.CollectReport))
     return tuple(dict.fromkeys(failed))

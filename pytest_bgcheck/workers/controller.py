@@ -25,6 +25,7 @@ import pytest
 
 from .. import log
 from ..clocks import monotonic_s, unix_s
+from ..compat.pytest import own_reporter
 from ..compat.xdist import active_workers, end_workers, is_stopping, open_channel, worker_id
 from ..events import StartPointReached
 from ..run import messages
@@ -137,7 +138,7 @@ class Controller:
 
     def _write_header(self) -> None:
         """Write what is told of the tests' order: here, for xdist has no hook for it."""
-        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        reporter = own_reporter(self._config)
         if self._new_order is not None and reporter is not None:
             writer = self._config.get_terminal_writer()
             for line in header(self._config, self._new_order):
