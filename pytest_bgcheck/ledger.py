@@ -93,6 +93,11 @@ class JobEntry:
         return bool(self.after) and not self.reached
 
     @property
+    def may_run(self) -> bool:
+        """True if it may be on its target: it was asked for, and its end is not known."""
+        return not (self.state.final or self.held_back)
+
+    @property
     def first_awaited_at(self) -> float | None:
         return min((wait.began_at for wait in self.waits), default=None)
 

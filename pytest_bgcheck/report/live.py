@@ -69,6 +69,8 @@ def _progress(job: JobEntry, now: float) -> list[str]:
         return [f"not started yet: after {job.after!r}"]
     if job.started_at is None:
         if tries is None:
+            if job.after:  # it was planned long before
+                return ["connecting"]
             return [f"connecting for {clock(now - (job.planned_at or now))}"]
         since = clock(now - tries.began_at)
         return ["connecting", f"{_brief(tries.cause)} ({tries.number} in {since})"]
@@ -124,12 +126,12 @@ def ending(jobs: Iterable[JobEntry], again: bool) -> str:
     ``again``: it began by Ctrl-C.
     """
     jobs = list(jobs)
-    left = [job for job in jobs if not job.state.final]
+    left = [job for job in jobs if job.may_run]
     hosts = len({job.host for job in left or jobs})
     where = count(hosts, "host")
     doing = f"ending {count(len(left), 'job')} on {where}" if left else f"cleaning up {where}"
     press = "Ctrl-C again" if again else "Ctrl-C"
-    return f"{doing} ({press} leaves {'it' if len(left or jobs) == 1 else 'them'})"
+    return f"{doing} ({press} leaves {'it' if (len(left) or hosts) == 1 else 'them'})"
 
 
 def started(job: JobEntry) -> str:

@@ -81,10 +81,10 @@ class WholeRun:
         """Say once that the end has begun, and what it does; ``at_once``: only after a signal."""
         by_key = self.stopped_by is KeyboardInterrupt
         by_signal = by_key or self.stopped_by is Terminated
-        jobs = self.ledger.known_jobs()
+        jobs = [job for job in self.ledger.known_jobs() if not job.held_back]
         if self._end_told or not jobs or not self.runs_tests:
             return
-        if at_once and (not by_signal or all(job.state.final for job in jobs)):
+        if at_once and (not by_signal or not any(job.may_run for job in jobs)):
             return
         self._end_told = True
         line = live.ending(jobs, again=by_key)

@@ -70,6 +70,15 @@ def test_the_line_counts_what_has_not_ended(jobs: list[tuple[str, bool]], line: 
     assert ending(known, again=False) == line.replace(" again", "")
 
 
+def test_what_was_never_asked_for_does_not_count() -> None:
+    told = ledger(("a", False))
+    held_back = Check("c", ("x",), "x", after="deploy")
+    told.tell(JobPlanned.of("held", "b", held_back, "b", 1.0))
+    assert (
+        ending(told.known_jobs(), again=True) == "ending 1 job on 1 host (Ctrl-C again leaves it)"
+    )
+
+
 def begun(pytester: pytest.Pytester) -> bool:
     """Return whether a test waits, and the jobs run."""
     return (pytester.path / "test_a.begun").exists() and len(leftovers.checks()) >= 3
