@@ -45,7 +45,10 @@ def test_hosts_with_one_label_are_told_apart_by_what_they_differ_in() -> None:
 
 def test_a_name_has_no_path_in_it(tmp_path: Path) -> None:
     """It is the same wherever the suite lies."""
-    one, other = (ref("ssh://web1", ssh_config=str(tmp_path / name)) for name in ("a", "b"))
+    configs = [tmp_path / "a", tmp_path / "b"]
+    for config in configs:
+        config.touch()
+    one, other = (ref("ssh://web1", ssh_config=str(config)) for config in configs)
     assert one.name == other.name
     assert one != other
 
