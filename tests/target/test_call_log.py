@@ -79,7 +79,9 @@ def test_each_request_and_reply_is_logged_by_kind_host_jobs_bytes_and_duration(
     )  # fmt: skip
     whole_run(transport, specs)
     lines = [re.sub(r"\d[\d.,]*", "N", record.getMessage()) for record in caplog.records]
-    assert [line for line in lines if not line.startswith("job ")] == [
+    # Of this host only: a thread that a test before has left behind may still log its own.
+    own = [line for line in lines if " on ssh://webN: " in line and not line.startswith("job ")]
+    assert own == [
         "start on ssh://webN: asked, N jobs, N bytes, N s at most",
         "start on ssh://webN: Unreachable after N s: connection reset",
         "start on ssh://webN: asked, N jobs, N bytes, N s at most",
