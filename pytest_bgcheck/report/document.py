@@ -49,6 +49,7 @@ class SummaryPart(TypedDict):
     waited_s: float
     tests: dict[str, int]
     did_not_succeed: list[str]
+    accepted: list[str]
     near_limit: list[str]
     output_cut: list[str]
     unjudged: list[str]
@@ -146,6 +147,7 @@ def document(
             "waited_s": _rounded(figures.waited_s),
             "tests": dict(sorted(figures.tests.items())),
             "did_not_succeed": [job.id for job in figures.bad],
+            "accepted": [job.id for job in figures.tolerated],
             "near_limit": [job.id for job in figures.near_limit],
             "output_cut": [job.id for job in figures.output_cut],
             "unjudged": [job.id for job in figures.unjudged],

@@ -252,6 +252,8 @@ def _facts(document: Document, job: JobPart) -> list[str]:
     lines = [", ".join(known)] if known else []
     accepted = rc_codes(job["accepted_rc"])
     lines.append(f"limit {duration(job['limit_s'])}, accepted rc: {accepted}")
+    if job["id"] in document["summary"]["accepted"]:
+        lines.append("it did not succeed, as its tests accept")
     if job["attempts"] > 1:
         lines.append(f"{job['attempts']} attempts; this is the output of the last one")
     for wait in job["awaited_by"][:MOST_TESTS]:

@@ -1,6 +1,7 @@
 """A test awaits its checks, and fails with the first that is not good."""
 
 import pytest
+from support.json_report import read
 from support.suites import run
 
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
@@ -212,6 +213,7 @@ def test_other_plugins_wrap_a_test_whose_check_fails(pytester: pytest.Pytester) 
 def test_what_many_tests_accept_is_no_failure_in_the_summary(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
+        "--bgcheck-report=r.json",
         test_it="a = background_check('exit 3')\nb = background_check('exit 2', rc=(0, 2))\n"
         "@pytest.mark.bgcheck('a', rc=3)\ndef test_widened(): pass\n"
         "@pytest.mark.bgcheck('b', rc=0)\ndef test_narrowed(): pass\n"
@@ -223,3 +225,6 @@ def test_what_many_tests_accept_is_no_failure_in_the_summary(pytester: pytest.Py
          " check: 0, 2)", "  the check itself succeeded: *", "2 background checks on 1 host, 1 did"
          " not succeed, as its tests accept: *", "a * failed, accepted *3 *"]
     )  # fmt: skip
+    summary = read(pytester)["summary"]
+    assert len(summary["did_not_succeed"]) == 1
+    assert summary["accepted"] == summary["did_not_succeed"]
