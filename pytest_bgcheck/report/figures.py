@@ -271,9 +271,10 @@ def critical_path(ledger: Ledger) -> list[Step]:
             begun = job.started_at or job.planned_at or wait.began_at
             path.append(Step(begun, job.ended_at or before, job=job))
             worker, started_at = job.worker, job.planned_at or begun
+            before = wait.began_at  # workers' clocks differ: never to the same wait again
         else:
             path.append(Step(started_at, before, test=test))
         earlier = [t for t in tests if t.worker == worker and t.started_at < started_at]
         test = max(earlier, key=lambda t: t.started_at, default=None)
-        before = started_at if test is None else min(test.ended_at, started_at)
+        before = min(before, started_at if test is None else min(test.ended_at, started_at))
     return path[::-1]

@@ -221,3 +221,10 @@ def test_errors_in_collection_are_a_cause_beside_others() -> None:
     assert figures(told.ledger, run).causes == [
         "2 errors in collection: test_a.py, test_b.py", "1 test failed: t",
     ]  # fmt: skip
+
+
+def test_a_critical_path_ends_also_where_a_job_was_planned_behind_the_wait_for_it() -> None:
+    """As it seems where one worker's clock is ahead of another's."""
+    told = LedgerBuilder()
+    told.test("t", 0, 4, [told.job("slow", "h", 0.5, 2)])
+    assert path_of(told)[-2:] == ["slow", "t"]
