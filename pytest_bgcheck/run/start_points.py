@@ -196,7 +196,7 @@ class StartPoints:
         self._jobs.link.tell(StartPointFailed(tuple(self._keys_behind(fixture)), reason))
 
     def _keys_behind(self, fixture: str) -> list[str]:
-        return [key for key, fixtures in self._fixtures.items() if fixture in fixtures]
+        return [key for key, fixtures in list(self._fixtures.items()) if fixture in fixtures]
 
     # --- waiting ------------------------------------------------------------------------------
 
