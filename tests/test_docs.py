@@ -53,5 +53,5 @@ def test_a_picture_is_an_image_with_what_it_is_about(name: str) -> None:
     text = ROOT.joinpath(f"docs/pictures/{name}.svg").read_text("utf-8")
     assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
     shown = text.replace("\u00a0", " ")
-    assert ("waits 3 s for backup on ssh://db1" in shown) == (name == "waiting")
+    assert ("test_backup_is_verified waits 3 s" in shown) == (name == "waiting")
     assert ("6 background checks on 3 hosts" in shown) == (name == "summary")

@@ -69,17 +69,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, SSHServer(names=["web1 web2 db1"]) as server:
         suite = Path(folder, "shop")
         shutil.copytree(HERE / "suite", suite)
+        shutil.copy(server.client_config, suite / "ssh_config")
         run_on_tty(
             suite, "--no-header", *WITHOUT,
-            f"--ssh-config={server.client_config}", "--bgcheck-report=report.html",
+            "--ssh-config=ssh_config", "--bgcheck-report=report.html",
             columns=COLUMNS, lines=LINES, watch=watch,
         )  # fmt: skip
         HERE.joinpath("waiting.svg").write_text(live[0], "utf-8")
         HERE.joinpath("summary.svg").write_text(last[0], "utf-8")
         browser = Browser(Path(folder, "profile"))
-        browser.open(suite / "report.html", 1100, 760)
+        browser.open(suite / "report.html", 1100, 1320)
         browser.picture(HERE / "report.png")
-        browser.open(suite / "report.html", 390, 760, dark=True)
+        browser.open(suite / "report.html", 390, 1000, dark=True)
         browser.picture(HERE / "report-phone.png")
         browser.close()
 
