@@ -163,7 +163,7 @@ class Collection:
     def _hosts(self, item: pytest.Item, check: Check) -> list[HostRef]:
         """Return the hosts of a check for an item; none if they are known after its set-up only."""
         if check.host is not None:
-            return list(self.pinned_hosts(check.host).values())
+            return list(dict.fromkeys(self.pinned_hosts(check.host).values()))
         try:
             own = own_host(item)
         except WrongUse as error:

@@ -240,17 +240,24 @@ def pinned(spec: str, config: pytest.Config) -> HostRef:
 
 
 def pinned_to_several(specs: Iterable[str], config: pytest.Config) -> dict[str, HostRef]:
-    """Return the hosts of some hostspecs, each once, by the hostspec as it was given.
+    """Return the hosts of some hostspecs, by each hostspec as it was given: a host that several
+    of them stand for has several names.
 
-    Hosts of a hostspec that stands for several are called by their labels. Raises WrongUse if one
-    stands for none.
+    Hosts of a hostspec that stands for several are called by their labels, unless they have a name
+    already. Raises WrongUse if one stands for none, or if two hosts would have one name.
     """
+    found = {spec: _found(spec, config) for spec in specs}
+    labels = Labels()
+    for ref in (ref for several in found.values() for ref in several):
+        labels.of(ref)  # all are known before the first is named
     refs: dict[str, HostRef] = {}
-    for spec in specs:
-        found = _found(spec, config)
-        for ref in found:
-            if ref not in refs.values():
-                refs[spec if len(found) == 1 else ref.label] = ref
+    for spec, several in found.items():
+        for ref in several:
+            if len(several) > 1 and ref in refs.values():
+                continue
+            name = spec if len(several) == 1 else labels.of(ref)
+            if refs.setdefault(name, ref) != ref:
+                raise WrongUse(f"host {spec!r}: two hosts would be called {name} in this check")
     return refs
 
 

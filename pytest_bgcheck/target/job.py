@@ -208,21 +208,26 @@ class JobsOnHosts(Mapping[str, Job]):
     """The jobs of a check that is pinned to several hosts, by hostspec, in the declared order.
 
     ``[...]`` takes a hostspec as it was declared, or a job's ``host``. A hostspec that stands for
-    several hosts gives each of them by its own name.
+    several hosts gives each of them by its own name. A job that has several names counts once, by
+    the first one.
     """
 
     def __init__(self, name: str, jobs: Mapping[str, Job]) -> None:
         self._name = name
         self._jobs = jobs
+        first_names: dict[Job, str] = {}
+        for host, job in jobs.items():
+            first_names.setdefault(job, host)
+        self._names = list(first_names.values())
 
     def __repr__(self) -> str:
         return f"<Jobs {self._name!r} on {', '.join(self)}>"
 
     def __getitem__(self, host: str) -> Job:
         __tracebackhide__ = True
-        labelled = [job for job in self._jobs.values() if job.host == host]
         if host in self._jobs:
             return self._jobs[host]
+        labelled = [job for job in map(self._jobs.__getitem__, self) if job.host == host]
         if len(labelled) == 1:
             return labelled[0]
         raise NoSuchJob(
@@ -230,10 +235,10 @@ class JobsOnHosts(Mapping[str, Job]):
         )
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._jobs)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return len(self._names)
 
     def __getattr__(self, attribute: str) -> object:
         __tracebackhide__ = True

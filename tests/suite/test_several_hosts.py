@@ -88,6 +88,38 @@ def test_a_host_that_is_named_twice_is_one(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(passed=1)
 
 
+def test_hosts_that_are_called_the_same_have_a_job_each(pytester: pytest.Pytester) -> None:
+    out = pytester.path / "out"
+    result = run(
+        pytester,
+        inventory(pytester, "web1", "web2"),
+        test_it=f"c = background_check('echo x >>{out}',\n"
+        "    host=['ansible://web1', 'ansible://web', 'ansible://web?sudo_user=nobody'])\n"
+        "@pytest.mark.bgcheck('c')\n"
+        "def test(c):\n"
+        "    assert list(c) == ['ansible://web1', 'ansible://web2',\n"
+        "        'ansible://web1 (sudo_user=nobody)', 'ansible://web2 (sudo_user=nobody)']\n"
+        "    assert [job.host for job in c.values()] == list(c)\n",
+    )
+    result.assert_outcomes(passed=1)
+    assert out.read_text() == "x\n" * 4
+
+
+def test_each_declared_hostspec_finds_its_job(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        inventory(pytester, "web1", "web2"),
+        test_it="HOSTS = ['ansible://web1', 'ansible://web1?sudo=false', 'ansible://web',\n"
+        "    'ansible://web2']\n"
+        "c = background_check('echo $PYTEST_BGCHECK_JOB', host=HOSTS)\n"
+        "@pytest.mark.bgcheck('c')\n"
+        "def test(c):\n"
+        "    assert list(c) == ['ansible://web1', 'ansible://web2'] and len(c) == 2\n"
+        "    assert c[HOSTS[0]] is c[HOSTS[1]] is not c[HOSTS[3]]\n",
+    )
+    result.assert_outcomes(passed=1)
+
+
 def test_bgcheck_finds_the_job_of_a_host_and_names_the_hosts(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
