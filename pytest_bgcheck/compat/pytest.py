@@ -23,14 +23,18 @@ def fixture_definitions(item: pytest.Item, name: str) -> Sequence[pytest.Fixture
 
 
 def closure_definitions(item: pytest.Item) -> Iterator[pytest.FixtureDef[Any]]:
-    """Yield all fixtures that an item can need by what was collected, also overridden ones.
+    """Yield all fixtures that an item can need by what was collected: of several of a name, the
+    nearest one, and those outside of it that it requests.
 
     Why: in public there are their names only, and to look each up takes long in a large suite.
     """
     info = getattr(item, "_fixtureinfo", None)
     if info is not None:  # a plugin's own kind of item may have no fixtures
-        for definitions in info.name2fixturedefs.values():
-            yield from definitions
+        for name, definitions in info.name2fixturedefs.items():
+            for definition in reversed(definitions):
+                yield definition
+                if name not in definition.argnames:
+                    break
 
 
 def wide_parameters(item: pytest.Item) -> Iterator[tuple[str, str, int]]:

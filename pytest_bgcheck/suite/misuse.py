@@ -129,13 +129,18 @@ def _with_inner(code: CodeType) -> Iterator[CodeType]:
 
 
 def _lines_of_global(code: CodeType, variable: str) -> list[int]:
-    """Return the lines in which code reads a global variable, and not an attribute of that name."""
+    """Return the lines in which code reads a global variable, and not an attribute of that name,
+    nor what it has assigned itself: to that variable, or to one of the class that it defines.
+    """
     found, line = [], code.co_firstlineno
     starts = dict(dis.findlinestarts(code))
     for instruction in dis.get_instructions(code):
         line = starts.get(instruction.offset) or line
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME") and instruction.argval == variable:
-            found.append(line)
+        if instruction.argval == variable:
+            if instruction.opname in ("STORE_GLOBAL", "STORE_NAME"):
+                return []
+            if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+                found.append(line)
     return found
 
 

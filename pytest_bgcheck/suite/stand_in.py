@@ -33,7 +33,10 @@ class StandIn:
         __tracebackhide__ = True
         if name.startswith("_"):  # a tool's question what this is
             raise AttributeError(name)
-        raise WrongUse(self._text)
+        from ..target.job import Job  # imported long since where tests run
+
+        # What no job has may be asked of each variable of a module, as by hasattr.
+        raise (WrongUse if hasattr(Job, name) else AttributeError)(self._text)
 
     __str__ = __format__ = __call__ = _refuse
     __bool__ = __len__ = __iter__ = __contains__ = __getitem__ = _refuse

@@ -152,6 +152,25 @@ def test_the_fixtures_that_an_item_can_need_are_known(pytester: pytest.Pytester)
     assert {"own", "middle"} <= set(names)
 
 
+def test_of_overridden_fixtures_those_are_needed_that_are_requested(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makeconftest(
+        "import pytest\n@pytest.fixture\ndef replaced(): pass\n@pytest.fixture\ndef used(): pass\n"
+    )
+    item = pytester.getitem(
+        "import pytest\n@pytest.fixture\ndef replaced(): pass\n"
+        "@pytest.fixture\ndef used(used): pass\n"
+        "def test(replaced, used): pass",
+        "test",
+    )
+    found = [(d.argname, d.func.__module__) for d in closure_definitions(item)]
+    own = item.module.__name__  # type: ignore[attr-defined]
+    assert [found_in for found_in in found if found_in[0] in ("replaced", "used")] == [
+        ("replaced", own), ("used", own), ("used", "conftest"),
+    ]  # fmt: skip
+
+
 def test_an_item_of_another_plugin_has_requested_nothing(pytester: pytest.Pytester) -> None:
     class Item(pytest.Item):
         def runtest(self) -> None:

@@ -106,12 +106,14 @@ def test_what_only_has_the_name_of_a_declaration_is_no_error(pytester: pytest.Py
         "@pytest.mark.bgcheck\ndef test_it(webapp): assert webapp.rc == 0 and Site.webapp == 3\n"
         "@pytest.fixture\ndef other(webapp): return webapp.result()\n"
         "def test_local(other):\n    webapp = other\n    assert webapp.succeeded\n"
+        "def test_class(webapp):\n    class Fake:\n        webapp = 3\n        other = webapp\n"
+        "    assert Fake.other == 3\n"
         "@pytest.mark.parametrize('webapp', [3])\ndef test_overridden(webapp): assert webapp == 3\n"
         "class TestIt:\n    webapp = 5\n    def test_it(self): assert self.webapp == 5\n"
         "@pytest.mark.parametrize('name', ['webapp'])\ndef test_by_name(request, host, name):\n"
         "    assert request.getfixturevalue(name).succeeded\n",
     )
-    result.assert_outcomes(passed=5)
+    result.assert_outcomes(passed=6)
 
 
 @pytest.mark.parametrize(
@@ -283,6 +285,18 @@ def test_a_fixture_that_outlives_the_host_of_its_check_is_a_usage_error(
         " check 'webapp' can be another in each module: pin the check with host=..., or give the"
         " fixture scope='module'"
     )
+
+
+def test_a_fixture_that_is_replaced_by_a_narrower_one_is_no_error(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(
+        pytester,
+        conftest=WEBAPP + "@pytest.fixture(scope='session')\ndef report(webapp): pass\n",
+        test_it="@pytest.fixture\ndef report(): return 3\n"
+        "@pytest.mark.bgcheck('webapp')\ndef test(report): assert report == 3\n",
+    )
+    result.assert_outcomes(passed=1)
 
 
 def test_a_name_that_checks_need_is_a_usage_error(pytester: pytest.Pytester) -> None:

@@ -62,6 +62,9 @@ def test_tools_may_look_at_it(stand_in: StandIn) -> None:
     assert type(stand_in) is StandIn
     assert not hasattr(stand_in, "__test__")
     assert getattr(stand_in, "_private", None) is None
+    assert not hasattr(stand_in, "is_plugin")
+    with pytest.raises(AttributeError, match="webapp is the declaration here, not its fixture"):
+        stand_in.output  # noqa: B018
     assert inspect.getmembers(stand_in)
     assert "not its fixture" in repr(stand_in)
     assert {stand_in: 1}
