@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import CodeType
@@ -20,6 +21,8 @@ def with_command(check: Check, host: object) -> Check:
     assert make is not None
     try:
         value = make.function(host)
+        if isinstance(value, Iterator):
+            value = tuple(value)  # a generator asks the host only now
     except BaseException as error:  # pytest.fail and pytest.skip too: no test would hear of them
         lines = "".join(traceback.format_exception(error)).splitlines()
         shown = "\n".join(map(without_secrets, lines))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..errors import WrongUse
 from ..model import Result, State
-from .records import Record, Records, Target
+from .records import Record, Records, Target, log_internal_error
 from .requests import Spec
 
 MAKING_S = 60.0
@@ -47,6 +47,9 @@ def _made(records: Records, target: Target, job: Record) -> Spec | None:
             said: Spec | WrongUse = target.with_command(job.spec)
         except WrongUse as error:
             said = error
+        except BaseException as error:  # else the wait below would be in vain
+            unexpected = log_internal_error(target, error)
+            said = WrongUse(f"{job.spec.check.command}: {unexpected}")
         with records.changed:
             outcome.append(said)
             records.changed.notify_all()

@@ -374,6 +374,6 @@ def _log_state(record: Record) -> None:
     LOG.debug("job %s (%s) on %s: %s", record.spec.id, record.name, host, record.state)
 
 
-def log_internal_error(target: Target, error: Exception) -> str:
+def log_internal_error(target: Target, error: BaseException) -> str:
     """Log an error of ours; return a line for people that says what went wrong."""
     return internal_error(f"background checks on {target.label}", error)

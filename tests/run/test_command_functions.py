@@ -131,6 +131,8 @@ def test_workers_that_start_a_job_by_one_name_agree_on_its_command(
 WRONG = {
     "raise KeyError('port')": "raised KeyError: 'port' (test_it.py:4)",
     "pytest.skip('no')": "raised Skipped: no (test_it.py:4)",
+    "yield 'echo'; raise KeyError('port')": "raised KeyError: 'port' (test_it.py:4)",
+    "raise type('Mute', (Exception,), {'__str__': lambda self: 1 / 0})": ": internal error: *zero",
     "return None": "returned None, not a command",
     "return 3": ": its result must be a string or a sequence of strings, not int 3",
     "return ['echo', 3]": ": its result must be *, but its result[1] is int 3*",
