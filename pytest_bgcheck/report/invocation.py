@@ -27,23 +27,33 @@ class Invocation:
     ci_job_url: str = ""
 
 
-_SECRET_WORDS = "passw|passphrase|secret|token|credential|api[_-]?key|access[_-]?key"
-_SECRET_NAME = rf"[\w.-]*(?:{_SECRET_WORDS})[\w.-]*"
+_SECRET_WORDS = "passw|passphrase|secret|token|credential|authorization|api[_-]?key|access[_-]?key"
+_SECRET_NAME = rf"(?:[\w.-]*(?:{_SECRET_WORDS})[\w.-]*|(?:[\w.-]*[._-])?(?:pass|pwd))"
 
-_SECRET_VALUE = re.compile(rf"^(-*{_SECRET_NAME}=).+", re.IGNORECASE | re.DOTALL)
 _SECRET_OPTION = re.compile(rf"^--{_SECRET_NAME}$", re.IGNORECASE)
-_PASSWORD_IN_URL = re.compile(r"(\w://[^/\s:@]*):[^/\s@]+@")
+_SECRET_VALUES = [
+    re.compile(pattern, re.IGNORECASE | re.DOTALL)
+    for pattern in (
+        rf"^(-*{_SECRET_NAME}=).+",
+        # Within an argument: other variables, an address's query, JSON; and a header, or YAML.
+        rf"""(?<![\w.-])({_SECRET_NAME}(?:=|["']\s*:\s*))(?:"[^"]*"|'[^']*'|[^\s&;,"'}}\]]+)""",
+        rf"(?<![\w.-])({_SECRET_NAME}:\s+).+",
+    )
+]
+_PASSWORD_IN_URL = re.compile(r"(\w://[^/\s:@]*):[^/\s]+@")
 
 
 def shown_command_line(program: str, arguments: Sequence[str]) -> str:
     """Return a command line for people. A value is left out if its option's name speaks of a
-    password, a token or the like, and so is the password of a URL: reports are passed on."""
+    password, a token or the like, and so is the password of a URL: reports are passed on. What
+    has no such name is shown."""
     shown: list[str] = [program]
     for before, argument in zip(["", *arguments], arguments, strict=False):
         if _SECRET_OPTION.match(before) and not argument.startswith("-"):
             shown.append("***")
         else:
-            argument = _SECRET_VALUE.sub(r"\1***", argument)
+            for value in _SECRET_VALUES:
+                argument = value.sub(r"\1***", argument)
             shown.append(_PASSWORD_IN_URL.sub(r"\1:***@", argument))
     return without_secrets(shlex.join(shown))
 
@@ -69,7 +79,9 @@ def ci_job_url(environment: Mapping[str, str]) -> str:
     for template in CI_JOB_URLS:
         names = re.findall(r"{(\w+)}", template)
         if all(environment.get(name) for name in names):
-            values = {name: quote(environment[name], safe="/:?#&=%@") for name in names}
+            values = {
+                name: quote(environment[name], "/:?#&=%@", errors="replace") for name in names
+            }
             url = re.sub(r"(\w://)[^/@]*@", r"\1", template.format(**values))
             # Nothing else is followed by a click.
             return url if re.match(r"https?://", url) else ""
