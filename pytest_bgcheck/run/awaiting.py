@@ -36,6 +36,7 @@ class Awaiting:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        __tracebackhide__ = True
         awaited: Mapping[str, Awaited] = {}
         try:
             if _marked(item):

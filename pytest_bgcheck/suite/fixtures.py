@@ -40,6 +40,7 @@ class RequestedFixtures:
     def pytest_fixture_setup(
         self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
+        __tracebackhide__ = True
         if lacks_host(fixturedef, request):
             for outer in filter(is_unpinned, fixtures_being_set_up(request)):
                 with failing(fixturedef, f"background check {outer.argname!r} {NO_HOST}"):

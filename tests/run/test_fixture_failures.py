@@ -312,3 +312,22 @@ def test_over_ssh(pytester: pytest.Pytester, ssh_server: SSHServer) -> None:
     result.assert_outcomes(errors=1)
     (text,) = failures(result).values()
     assert_first(text.replace("ssh://target", "local"))
+
+
+@pytest.mark.parametrize("options", [[], ["-n2"]])
+def test_a_failed_fixture_of_a_conftest_shows_none_of_our_source(
+    pytester: pytest.Pytester, options: list[str]
+) -> None:
+    pytester.makeconftest(
+        "import pytest\n"
+        "@pytest.fixture\ndef broken(): raise OSError('no host')\n"
+        "@pytest.fixture\ndef broken_end():\n    yield\n    raise OSError('no host')\n"
+    )
+    result = run(
+        pytester, *options,
+        test_it=REPORT + "@pytest.mark.bgcheck('report', rc=3)\ndef test_it(): pass\n"
+        "def test_broken(broken): pass\ndef test_broken_end(broken_end): pass\n",
+    )  # fmt: skip
+    result.assert_outcomes(passed=2, errors=2)
+    result.stdout.fnmatch_lines(["E * OSError: no host"])
+    assert "pytest_bgcheck/" not in result.stdout.str()
