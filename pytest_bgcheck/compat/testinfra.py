@@ -22,12 +22,20 @@ def host_parameter(item: pytest.Item) -> object:
     return None if callspec is None else callspec.params.get("_testinfra_host")
 
 
+def is_host_parameter(definition: pytest.FixtureDef[Any]) -> bool:
+    """Return whether a fixture is the one behind ``host``, which has a value for each host.
+
+    Why: ``host`` itself may be the suite's own, with the same value for all hosts.
+    """
+    return definition.argname == "_testinfra_host"
+
+
 def lacks_host(definition: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> bool:
     """Return whether the fixture behind ``host`` is set up for a test that was given no host.
 
     Why: it fails then, and says only that a request has no parameter.
     """
-    return definition.argname == "_testinfra_host" and not hasattr(request, "param")
+    return is_host_parameter(definition) and not hasattr(request, "param")
 
 
 def connection_in(hostspec: str | None) -> str | None:

@@ -174,7 +174,7 @@ class Session:
         terms = check.terms(self.link.salt) if declared or check.has_command else ""
         id = check.id_on(ref.name, self.link.run_id, terms if declared else "")
         key = job_key(id, target.key)
-        self.start_points.note_job(key, check, ref)
+        self.start_points.note_job(key, check, ref, declared)
         if key not in self._told_keys:
             self._told_keys.add(key)
             self.link.tell(JobPlanned.of(id, target.key, check, target.label, unix_s()))

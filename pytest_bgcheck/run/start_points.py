@@ -27,11 +27,17 @@ import pytest
 
 from .. import log
 from ..clocks import monotonic_s
+from ..compat.pytest import running_item
 from ..errors import WrongUse
 from ..events import StartPointFailed, StartPointReached, job_key
 from ..model import Check, Result, State
 from ..plan import PlannedJob
-from ..suite.start_points import fixture_key, start_points, wrong_start_point
+from ..suite.start_points import (
+    keys_of_set_up,
+    start_point_keys,
+    start_points,
+    wrong_start_point,
+)
 from ..target.hosts import HostRef
 from ..target.records import Record, Target
 from ..target.requests import Spec
@@ -97,7 +103,7 @@ class StartPoints:
         by_test = {item.nodeid: item for item in items} if behind else {}
         for job in behind:
             wanting = [by_test[test] for test in (*job.awaited_by, *job.requested_by)]
-            fixtures = {fixture_key(fixture) for fixture in start_points(job.check, wanting)}
+            fixtures = start_point_keys(job.check, job.host, wanting)
             self._planned[job.check, job.host] = job, fixtures
 
     def watch(self, checks: Iterable[Check]) -> None:
@@ -107,7 +113,7 @@ class StartPoints:
             self._jobs.config.pluginmanager.register(self, "bgcheck-start-points")
         self._names |= names
 
-    def note_job(self, key: str, check: Check, ref: HostRef) -> None:
+    def note_job(self, key: str, check: Check, ref: HostRef, declared: bool) -> None:
         """Find the fixtures behind which a job starts. Raises WrongUse if there are none."""
         if check.after is None:
             return
@@ -121,11 +127,11 @@ class StartPoints:
             if wrong:
                 raise WrongUse(wrong)
             self.watch([check])
-            definitions = start_points(check, wanting)
-            fixtures = {fixture_key(definition) for definition in definitions}
-            for definition in definitions:
+            fixtures = start_point_keys(check, ref, wanting, declared)
+            for definition in start_points(check, wanting):
                 if definition.cached_result is not None and definition.cached_result[2] is None:
-                    self._reach(fixture_key(definition))  # it is set up already
+                    for fixture in keys_of_set_up(definition, item):
+                        self._reach(fixture)  # it is set up already
         known = self._fixtures.setdefault(key, set())
         if not fixtures <= known:
             known |= fixtures
@@ -161,18 +167,20 @@ class StartPoints:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(
-        self, fixturedef: pytest.FixtureDef[Any]
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
         __tracebackhide__ = True
         if fixturedef.argname not in self._names:
             return (yield)
+        fixtures = keys_of_set_up(fixturedef, running_item(request))
         try:
             value = yield
         except BaseException as error:
-            self._note_failure(fixturedef, error)
+            self._note_failure(fixtures, error)
             raise
         try:
-            self._reach(fixture_key(fixturedef))
+            for fixture in fixtures:
+                self._reach(fixture)
         except Exception as error:  # the fixture has been set up all the same
             line = log.internal_error(f"starting jobs behind {fixturedef.argname!r}", error)
             self._jobs.link.tell(InternalError(line))
@@ -189,11 +197,11 @@ class StartPoints:
         self._jobs.submit(specs)
         self.look_again()
 
-    def _note_failure(self, fixturedef: pytest.FixtureDef[Any], error: BaseException) -> None:
+    def _note_failure(self, fixtures: Iterable[str], error: BaseException) -> None:
         reason = pytest.ExceptionInfo.from_exception(error).exconly().partition("\n")[0]
-        fixture = fixture_key(fixturedef)
-        self._jobs.plan(job for job, behind in self._planned.values() if fixture in behind)
-        self._jobs.link.tell(StartPointFailed(tuple(self._keys_behind(fixture)), reason))
+        for fixture in fixtures:
+            self._jobs.plan(job for job, behind in self._planned.values() if fixture in behind)
+            self._jobs.link.tell(StartPointFailed(tuple(self._keys_behind(fixture)), reason))
 
     def _keys_behind(self, fixture: str) -> list[str]:
         return [key for key, fixtures in list(self._fixtures.items()) if fixture in fixtures]

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from ..compat.pytest import fixture_definitions, fixture_names
+from ..compat.testinfra import host_parameter, is_host_parameter
 from ..model import Check
+from ..target.hosts import HostRef, ref_of_fixture
 from .declaration import declaration_of_fixture
 
 
@@ -23,11 +25,64 @@ def start_points(check: Check, items: Iterable[pytest.Item]) -> list[pytest.Fixt
     return list(dict.fromkeys(definitions[-1] for definitions in found if definitions))
 
 
-def fixture_key(definition: pytest.FixtureDef[Any]) -> str:
-    """Return what a fixture is known by in all processes of the run."""
+def fixture_key(definition: pytest.FixtureDef[Any], host: HostRef | None = None) -> str:
+    """Return what a fixture is known by in all processes of the run.
+
+    ``host``: set up for this host, None for whatever host it was set up for.
+    """
     function = definition.func
     where = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', '')}"
-    return f"{definition.baseid}::{definition.argname} ({where})"
+    on_host = "" if host is None else f" on {host.key}"
+    return f"{definition.baseid}::{definition.argname} ({where}){on_host}"
+
+
+def start_point_keys(
+    check: Check, host: HostRef, items: Iterable[pytest.Item], declared: bool = True
+) -> set[str]:
+    """Return the keys of the fixtures behind which a check's job on a host starts.
+
+    A fixture that requests ``host`` is set up for each host, and has deployed to no other. So what
+    counts for a host is the set-up for that host. For a check that is pinned, or was started by a
+    call (not ``declared``) for another host than the test's, any set-up counts.
+    """
+    keys = set()
+    for item in items:
+        of_any = check.host is not None or not (declared or host == _host_of(item))
+        for definition in start_points(check, [item]):
+            own = not of_any and is_set_up_for_each_host(definition, item)
+            keys.add(fixture_key(definition, host if own else None))
+    return keys
+
+
+def keys_of_set_up(definition: pytest.FixtureDef[Any], item: pytest.Item | None) -> list[str]:
+    """Return the keys that count as set up when a fixture is set up for an item."""
+    keys = [fixture_key(definition)]
+    host = None if item is None else _host_of(item)
+    if item is not None and host is not None and is_set_up_for_each_host(definition, item):
+        keys.append(fixture_key(definition, host))
+    return keys
+
+
+def _host_of(item: pytest.Item) -> HostRef | None:
+    host = host_parameter(item)
+    return None if host is None else ref_of_fixture(host)
+
+
+def is_set_up_for_each_host(definition: pytest.FixtureDef[Any], item: pytest.Item) -> bool:
+    """Return whether a fixture requests testinfra's ``host``, by its parameters or by theirs."""
+    queue, seen = [definition], {definition}
+    while queue:
+        requesting = queue.pop()
+        if is_host_parameter(requesting):
+            return True
+        for name in requesting.argnames:
+            visible = list(fixture_definitions(item, name))
+            if requesting in visible:  # it overrides the outer ones, and uses the next of them
+                visible = visible[: visible.index(requesting)]
+            if visible and visible[-1] not in seen:
+                seen.add(visible[-1])
+                queue.append(visible[-1])
+    return False
 
 
 def wrong_start_point(check: Check, items: Sequence[pytest.Item]) -> str:
