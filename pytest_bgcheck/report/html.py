@@ -169,7 +169,7 @@ def page(document: Document, headline: str) -> str:
         "script": Markup(script),
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
-    bare_bytes = len(template.render(values).encode())
+    bare_bytes = len(template.render(values).encode("utf-8", "replace"))
     _add_outputs(document["jobs"], jobs, max(0, LARGEST_BYTES - bare_bytes))
     return template.render(values)
 

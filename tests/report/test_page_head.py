@@ -47,6 +47,12 @@ def test_failed_tests_come_first_and_lead_to_their_checks() -> None:
     assert "and 1 more, which did not fail" in others
 
 
+def test_a_path_that_is_not_utf_8_leaves_the_page_whole() -> None:
+    told = LedgerBuilder()
+    told.test("test_\udcff.py::t", 0, 1, [told.job("good", "web1", 0, 2)])
+    assert "::t" in section(text_of(told), "tests")
+
+
 def test_of_many_tests_the_first_are_shown_and_the_others_counted() -> None:
     told = LedgerBuilder()
     for n in range(html.MOST_FAILED_TESTS + 2):
