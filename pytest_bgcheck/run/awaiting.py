@@ -36,7 +36,7 @@ class Awaiting:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        __tracebackhide__ = True
+        # Not hidden from tracebacks: where all entries are, pytest says so below our message.
         awaited: Mapping[str, Awaited] = {}
         try:
             if _marked(item):

@@ -25,7 +25,7 @@ def test_a_failure_tells_its_story(pytester: pytest.Pytester) -> None:
             r"  hint: 127: a command was not found",
         ]
     )
-    result.stdout.no_re_match_line(".*(Traceback|body was run|secret|pytest_bgcheck/).*")
+    result.stdout.no_re_match_line(".*([Tt]raceback|body was run|secret|pytest_bgcheck/).*")
 
 
 def test_marks_on_a_module_a_class_and_a_function_add_up(pytester: pytest.Pytester) -> None:
