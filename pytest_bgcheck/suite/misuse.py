@@ -35,7 +35,7 @@ def misuse_messages(
     for item in items:
         for definition in closure_definitions(item):
             fixtures.setdefault(definition, item)
-    yield from _forgotten_parameters(items, fixtures)
+    yield from _forgotten_parameters(items, fixtures, names)
     yield from _declarations_as_parameters(items, names)
     yield from _too_wide_fixtures(fixtures)
     yield from _declarations_in_marks(items, names)
@@ -46,7 +46,9 @@ def misuse_messages(
 
 
 def _forgotten_parameters(
-    items: Iterable[pytest.Item], fixtures: Iterable[pytest.FixtureDef[Any]]
+    items: Iterable[pytest.Item],
+    fixtures: Iterable[pytest.FixtureDef[Any]],
+    names: Mapping[Declaration, str],
 ) -> Iterator[str]:
     """Yield a message for each test and each fixture whose code uses a declaration."""
     functions: dict[FunctionType | None, bool] = {}
@@ -57,7 +59,7 @@ def _forgotten_parameters(
     for function, in_testcase in functions.items():
         inner = None if function is None else inspect.unwrap(function)
         if isinstance(inner, FunctionType):
-            yield from _message(inner, in_testcase)
+            yield from _message(inner, in_testcase, names)
 
 
 def _function_of(test: object) -> FunctionType | None:
@@ -66,9 +68,16 @@ def _function_of(test: object) -> FunctionType | None:
     return function if isinstance(function, FunctionType) else None
 
 
-def _message(function: FunctionType, in_testcase: bool) -> Iterator[str]:
+def _message(
+    function: FunctionType, in_testcase: bool, names: Mapping[Declaration, str]
+) -> Iterator[str]:
     lines: list[int] = []
     fixtures: dict[str, str] = {}  # by variable
+    for variable, held in _held_values(function):
+        declaration = declaration_in_variable(held)
+        if declaration is not None:
+            fixtures[variable] = names.get(declaration, declaration.given_name or variable)
+            lines.append(function.__code__.co_firstlineno)
     for code in _with_inner(function.__code__):
         for variable in code.co_names:
             declaration = declaration_in_variable(function.__globals__.get(variable))
@@ -83,6 +92,9 @@ def _message(function: FunctionType, in_testcase: bool) -> Iterator[str]:
             are = "are the declarations here, not their fixtures"
         way, name, taken = "the parameter is missing", code.co_name, list(code.co_varnames)
         del taken[code.co_argcount + code.co_kwonlyargcount :]
+        if not fixtures.keys().isdisjoint(taken):
+            way = "a parameter with a default gets no fixture"
+            taken = [parameter for parameter in taken if parameter not in fixtures]
         if in_testcase:
             way, name, taken = "a TestCase gets it by an autouse fixture", "give", ["self"]
         parameters = ", ".join(dict.fromkeys([*taken, *fixtures.values()]))
@@ -90,6 +102,21 @@ def _message(function: FunctionType, in_testcase: bool) -> Iterator[str]:
             f"{code.co_filename}:{min(lines)}: {' and '.join(fixtures)} {are}:"
             f" {way}, as in def {name}({parameters})"
         )
+
+
+def _held_values(function: FunctionType) -> Iterator[tuple[str, object]]:
+    """Yield what a function holds: the variables of the function that has made it, and the
+    defaults of its parameters, which pytest takes for no fixtures."""
+    code = function.__code__
+    for variable, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            yield variable, cell.cell_contents
+        except ValueError:
+            pass  # it is empty
+    defaults = function.__defaults__ or ()
+    first = code.co_argcount - len(defaults)
+    yield from zip(code.co_varnames[first : code.co_argcount], defaults, strict=True)
+    yield from (function.__kwdefaults__ or {}).items()
 
 
 def _declarations_as_parameters(

@@ -59,18 +59,6 @@ def test_a_failed_set_up_shows_the_check_that_it_has_used(pytester: pytest.Pytes
     assert cause == "1 test failed: test_it.py::test_it[local]"
 
 
-def test_a_failed_set_up_shows_no_code_of_ours(pytester: pytest.Pytester) -> None:
-    result = run(
-        pytester,
-        conftest="@pytest.fixture\ndef wrong(): raise KeyError('own')\n",
-        test_it="c = background_check('true')\n"
-        "@pytest.mark.bgcheck('c')\ndef test_it(wrong): pass\n",
-    )
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["E *KeyError: 'own'"])
-    result.stdout.no_re_match_line(r".*pytest_bgcheck[/\\].*")
-
-
 def test_each_test_that_a_fixture_of_a_module_fails_shows_the_check(
     pytester: pytest.Pytester,
 ) -> None:

@@ -40,6 +40,23 @@ def test_a_forgotten_parameter_is_a_usage_error(pytester: pytest.Pytester, body:
     )
 
 
+def test_a_declaration_that_a_test_holds_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    said = usage_errors(
+        pytester,
+        test_it=WEBAPP + "def test_same(n=3, webapp=webapp): assert webapp\n"
+        "def test_other(request, *, check=webapp): assert check\n"
+        "def made(check):\n    def test_made(): assert check\n    return test_made\n"
+        "test_web = made(webapp)\n",
+    )
+    no_fixture = "not its fixture: a parameter with a default gets no fixture, as in def"
+    assert [line.rpartition("/")[2] for line in said] == [
+        f"test_it.py:4: webapp is the declaration here, {no_fixture} test_same(n, webapp)",
+        f"test_it.py:5: check is the declaration here, {no_fixture} test_other(request, webapp)",
+        "test_it.py:7: check is the declaration here, not its fixture: the parameter is missing,"
+        " as in def test_made(webapp)",
+    ]
+
+
 def test_all_uses_of_declarations_in_tests_and_fixtures_are_told(pytester: pytest.Pytester) -> None:
     said = usage_errors(
         pytester,
