@@ -20,6 +20,7 @@ import contextlib
 import itertools
 import math
 import os
+import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -94,6 +95,7 @@ class StartPoints:
         self._numbers = itertools.count()
         self._may_go_on: set[int] = set()
         self._first_looks: dict[tuple[str, str], float] = {}
+        self._thread = threading.get_ident()
 
     # --- what is held back --------------------------------------------------------------------
 
@@ -222,6 +224,7 @@ class StartPoints:
             left = [record for record in records if record.result is None]
             return bool(left) and all(record.held_back for record in left)
 
+        patience_end_s = self._patience_end_s(records)
         self._jobs.hear_from_children()
         while True:
             self.look_again()
@@ -229,8 +232,12 @@ class StartPoints:
                 return False
             if wait(ready, records, 0):
                 return True
-            with self._telling(records, only_held_back):
-                wait(lambda: ready() or not only_held_back(), records, left_s())
+            patience_s = min(patience_end_s, end_s) - monotonic_s()
+            if patience_s > 0:
+                wait(lambda: ready() or not only_held_back(), records, patience_s)
+            else:
+                with self._telling(records, only_held_back):
+                    wait(lambda: ready() or not only_held_back(), records, left_s())
             if left_s() == 0:
                 return wait(ready, records, 0)
 
@@ -242,7 +249,7 @@ class StartPoints:
         tell, known = self._jobs.link.tell, self._jobs.runner.records
         number = next(self._numbers)
         jobs = {r.key: tuple(self._fixtures[r.key]) for r in records if r.waits_for_start}
-        tell(WaitsForStartPoint(number, _running_test(), jobs))
+        tell(WaitsForStartPoint(number, _running_test()[0], jobs))
         try:
             yield
         finally:
@@ -252,6 +259,21 @@ class StartPoints:
                 with known.changed:
                     known.changed.wait_for(lambda: answered(number) or known.closing, ANSWER_S)
 
+    def _patience_end_s(self, records: Sequence[Record]) -> float:
+        """Return until when a wait says nothing of its jobs that are held back.
+
+        A thread may wait while the tests' own one sets fixtures up: it has waited when one that
+        looks again and again would have.
+        """
+        if threading.get_ident() == self._thread or _running_test()[1] != "setup":
+            return -math.inf
+        return max((self._looked_enough_s(r) for r in records if r.held_back), default=-math.inf)
+
+    def _looked_enough_s(self, record: Record) -> float:
+        """Return when a test that looks at a job since its first look has waited for it."""
+        looker = record.key, _running_test()[0]
+        return self._first_looks.setdefault(looker, monotonic_s()) + record.timeout_s
+
     def look(self, record: Record) -> None:
         """Somebody looks at a job that is held back, perhaps again and again until it has ended.
 
@@ -259,9 +281,7 @@ class StartPoints:
         job could have run and ended has waited for it.
         """
         self.look_again()
-        now = monotonic_s()
-        first = self._first_looks.setdefault((record.key, _running_test()), now)
-        if now - first > record.timeout_s:
+        if self._looked_enough_s(record) < monotonic_s():
             self._jobs.runner.wait_for(lambda: not record.waits_for_start, [record], None)
 
     def hear(self, message: StartPointMessage) -> None:
@@ -280,5 +300,7 @@ class StartPoints:
                     records.changed.notify_all()
 
 
-def _running_test() -> str:
-    return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
+def _running_test() -> tuple[str, str]:
+    """Return the test that runs, and its phase: setup, call or teardown."""
+    test, _, phase = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")
+    return test, phase.rstrip(")")
