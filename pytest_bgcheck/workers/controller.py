@@ -67,6 +67,7 @@ class Controller:
         self.session_ended = False
         self.last_tests: dict[str, None] = {}
         self._new_order: messages.NewOrder | None = None
+        self._header_written = False
         self._config = config
         self.run_id, self._salt = new_run()
         self._lock = threading.RLock()
@@ -139,13 +140,13 @@ class Controller:
     def _write_header(self) -> None:
         """Write what is told of the tests' order: here, for xdist has no hook for it."""
         reporter = own_reporter(self._config)
-        if self._new_order is not None and reporter is not None:
+        if self._new_order is not None and reporter is not None and not self._header_written:
+            self._header_written = True  # a worker that replaces another tells the order again
             writer = self._config.get_terminal_writer()
             for line in header(self._config, self._new_order):
                 if writer.width_of_current_line:  # with -v, jobs were told of already
                     writer.line()
                 reporter.write_line(line)
-            self._new_order = None
 
     def pytest_testnodedown(self, node: Any) -> None:
         worker = worker_id(node)

@@ -66,6 +66,15 @@ def test_the_header_tells_of_tests_that_have_moved(
         assert "passed" not in "".join(result.outlines[: result.outlines.index(told[0])])
 
 
+def test_a_worker_that_replaces_another_adds_no_header(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("xdist")
+    ends = "def test_plain():\n    import os, signal\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    pytester.makepyfile(CHECK + MOVED.replace("def test_plain(): pass\n", ends))
+    result = pytester.runpytest_subprocess("-p", "no:randomly", "-n1")
+    result.assert_outcomes(passed=2, failed=1)
+    assert len([out for out in result.outlines if " last (" in out]) == 1
+
+
 # --- marks of ours --------------------------------------------------------------------------------
 
 
