@@ -251,8 +251,7 @@ def declarations_in(namespace: object) -> Iterator[tuple[str, Declaration]]:
 def standing_in() -> Iterator[None]:
     """Have a `StandIn` in all modules wherever a variable's value is a declaration."""
     replaced: list[tuple[dict[str, Any], str, object, StandIn]] = []
-    own = [vars(module) for module in list(sys.modules.values()) if _is_of_a_suite(module)]
-    for namespace in [*own, *(site.namespace for site in SITES)]:
+    for namespace in [*_own_namespaces(), *(site.namespace for site in SITES)]:
         for variable, value in list(namespace.items()):
             if type(value) is _FIXTURE and isinstance(vars(value).get(_KEY), Declaration):
                 fixture_name = vars(value)[_KEY].given_name or variable
@@ -266,11 +265,18 @@ def standing_in() -> Iterator[None]:
                 namespace[variable] = value
 
 
-def _is_of_a_suite(module: object) -> bool:
-    """Return whether a module may be a suite's own. To look into all others takes milliseconds."""
-    file = vars(module).get("__file__") if isinstance(module, ModuleType) else None
+def _own_namespaces() -> Iterator[dict[str, Any]]:
+    """Yield the variables of each module that may be a suite's own. To look into all others takes
+    milliseconds."""
     installed = (os.path.dirname(os.__file__), "site-packages", "dist-packages")
-    return isinstance(file, str) and not any(place in file for place in installed)
+    # Past what a module that loads its parts late does when it is asked, even for its class.
+    variables_of = vars(ModuleType)["__dict__"].__get__
+    for module in list(sys.modules.values()):
+        if issubclass(type(module), ModuleType):
+            namespace = variables_of(module)
+            file = namespace.get("__file__")
+            if isinstance(file, str) and not any(place in file for place in installed):
+                yield namespace
 
 
 def fixture_modules(config: pytest.Config, items: Iterable[pytest.Item]) -> list[ModuleType]:

@@ -96,6 +96,21 @@ def test_functions_that_a_test_calls_are_told_too(pytester: pytest.Pytester) -> 
     result.stdout.no_re_match_line(r".*(Traceback|pytest_bgcheck[/\\]).*")
 
 
+def test_a_module_that_loads_its_parts_late_is_left_alone(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        late="import sys, types\n"
+        "class Late(types.ModuleType):\n"
+        "    @property\n    def __dict__(self): raise ImportError('a part is missing')\n"
+        "class Proxy:\n"
+        "    @property\n    def __class__(self): raise ImportError('a part is missing')\n"
+        "sys.modules['late'], sys.modules['proxy'] = Late('late'), Proxy()\n",
+        test_it="import late\nwebapp = background_check('true')\n"
+        "@pytest.mark.bgcheck\ndef test_it(webapp): pass\n",
+    )
+    result.assert_outcomes(passed=1)
+
+
 def test_a_second_run_in_one_process_finds_its_fixtures(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         test_it="import pytest\nfrom pytest_bgcheck import background_check\n"
