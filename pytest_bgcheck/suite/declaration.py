@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import pytest
 
@@ -247,22 +247,47 @@ def declarations_in(namespace: object) -> Iterator[tuple[str, Declaration]]:
             yield declaration.given_name or attribute, declaration
 
 
+MOST_PARTS = 1000
+"""How large a list or a dict may be in which declarations are looked for."""
+
+Container: TypeAlias = dict[Any, Any] | list[Any]
+
+
 @contextmanager
 def standing_in() -> Iterator[None]:
-    """Have a `StandIn` in all modules wherever a variable's value is a declaration."""
-    replaced: list[tuple[dict[str, Any], str, object, StandIn]] = []
+    """Have a `StandIn` in all modules wherever a variable's value is a declaration, or a part of a
+    list or of a dict that is the value."""
+    found: list[tuple[Container, Any, object, str]] = []
+    names: dict[object, str] = {}
     for namespace in [*_own_namespaces(), *(site.namespace for site in SITES)]:
         for variable, value in list(namespace.items()):
-            if type(value) is _FIXTURE and isinstance(vars(value).get(_KEY), Declaration):
-                fixture_name = vars(value)[_KEY].given_name or variable
-                stand_in = namespace[variable] = StandIn(value, variable, fixture_name)
-                replaced.append((namespace, variable, value, stand_in))
+            if _is_declaration(value):
+                found.append((namespace, variable, value, variable))
+                names.setdefault(vars(value)[_KEY], variable)
+            elif type(value) in (list, dict) and len(value) <= MOST_PARTS:
+                parts = [(key, part) for key, part in _parts(value) if _is_declaration(part)]
+                found += [(value, key, part, f"{variable}[{key!r}]") for key, part in parts]
+    made: dict[StandIn, object] = {}
+    for container, key, fixture, shown in found:
+        declaration = vars(fixture)[_KEY]
+        name = declaration.given_name or names.get(declaration, "webapp")
+        container[key] = stand_in = StandIn(fixture, shown, name)
+        made[stand_in] = fixture
     try:
         yield
     finally:
-        for namespace, variable, value, stand_in in replaced:
-            if namespace.get(variable) is stand_in:
-                namespace[variable] = value
+        for container in {id(container): container for container, *_ in found}.values():
+            for key, part in _parts(container):
+                if type(part) is StandIn and part in made:
+                    container[key] = made[part]
+
+
+def _is_declaration(value: object) -> bool:
+    return type(value) is _FIXTURE and isinstance(vars(value).get(_KEY), Declaration)
+
+
+def _parts(container: Container) -> list[tuple[Any, object]]:
+    return list(container.items() if isinstance(container, dict) else enumerate(container))
 
 
 def _own_namespaces() -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What stands in a module's variable in place of a declaration, while tests run.
+"""What stands in a module, in place of a declaration, while tests run.
 
 pytest knows a fixture by the exact type of the variable's value, so it is put there when pytest has
 collected. A function that takes it for the fixture, as one that a test calls, is told so.

@@ -96,6 +96,40 @@ def test_functions_that_a_test_calls_are_told_too(pytester: pytest.Pytester) -> 
     result.stdout.no_re_match_line(r".*(Traceback|pytest_bgcheck[/\\]).*")
 
 
+def test_a_declaration_in_a_list_or_a_dict_is_told_too(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        conftest="webapp = background_check('exit 3')\nCHECKS = [webapp]\n"
+        "BY_NAME = {'web': webapp, 'db': background_check('true', name='database')}\n",
+        test_it="from conftest import BY_NAME, CHECKS\n"
+        "def test_list():\n    for check in CHECKS: assert check\n"
+        "def test_dict(): assert BY_NAME['db'].stdout\n"
+        "def test_names(): assert list(BY_NAME) == ['web', 'db'] and len(CHECKS) == 1\n"
+        "database = BY_NAME['db']\n"
+        "@pytest.mark.bgcheck\ndef test_passes(database): pass\n",
+    )
+    result.assert_outcomes(passed=2, failed=2)
+    result.stdout.fnmatch_lines_random(
+        ["E *WrongUse: CHECKS[[]0] is the declaration here, *the test takes the parameter webapp,*",
+         "E *WrongUse: BY_NAME[[]'db'] is the declaration here, *the parameter database,*"]
+    )  # fmt: skip
+
+
+def test_lists_and_dicts_have_their_declarations_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    module: Any = ModuleType("declares_webapp")
+    exec(compile(MODULE, "declares_webapp.py", "exec"), vars(module))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    fixture = module.webapp
+    module.checks, module.by_name = [fixture, 3], {"web": fixture, "x": 3}
+    with standing_in():
+        assert isinstance(module.checks[0], StandIn)
+        assert isinstance(module.by_name["web"], StandIn)
+        module.checks.insert(0, 4)
+    assert module.webapp is fixture
+    assert module.checks == [4, fixture, 3]
+    assert module.by_name == {"web": fixture, "x": 3}
+
+
 def test_a_module_that_loads_its_parts_late_is_left_alone(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
