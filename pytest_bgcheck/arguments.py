@@ -11,6 +11,7 @@ import datetime
 import functools
 import inspect
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -292,10 +293,13 @@ def read_marks(marks: Iterable[pytest.Mark], requested: Iterable[str]) -> dict[s
     result: dict[str, Awaited] = {}
     for mark in reversed(list(marks)):
         for name in mark.args:
-            if not isinstance(name, str) or not name:
+            if not isinstance(name, str) or not name.isidentifier():
+                names = name
+                if isinstance(name, str):
+                    names = [word for word in re.split(r"[\s,]+", name) if word.isidentifier()]
                 hint = ""
-                if isinstance(name, (list, tuple, set)):
-                    hint = f": write mark.bgcheck({', '.join(map(repr, name))})"
+                if isinstance(names, (list, tuple, set)) and names:
+                    hint = f": write mark.bgcheck({', '.join(map(repr, names))})"
                 raise WrongUse(f"the mark's arguments must be names of checks, not {name!r}{hint}")
         _refuse_unknown("the mark", [row.name for row in MARK_ROWS], mark.kwargs)
         fields = _read(MARK_ROWS, mark.kwargs)

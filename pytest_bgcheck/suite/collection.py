@@ -70,6 +70,8 @@ class Collection:
                 continue
             try:
                 item.stash[ITEM_CHECKS] = self.checks_of(item, getattr(item, "fixturenames", ()))
+            except WrongDeclaration as error:
+                problems.append(str(error))
             except WrongUse as error:
                 problems.append(f"{item.nodeid}: {error}")
         if not problems:
@@ -113,6 +115,13 @@ class Collection:
                     f" the check at {other.file}:{other.line}, but with other values in it, and the"
                     " two have one name: give one of them another, by name="
                 )
+
+    def _place_of(self, check: Check) -> str:
+        return next(
+            declaration.place(name)
+            for (declaration, name), known in self._declared.items()
+            if known == check
+        )
 
     def where_declared(self, name: str) -> list[str]:
         """Return where checks of a name are declared, whether or not an item can see them."""
@@ -163,7 +172,10 @@ class Collection:
     def _hosts(self, item: pytest.Item, check: Check) -> list[HostRef]:
         """Return the hosts of a check for an item; none if they are known after its set-up only."""
         if check.host is not None:
-            return list(dict.fromkeys(self.pinned_hosts(check.host).values()))
+            try:
+                return list(dict.fromkeys(self.pinned_hosts(check.host).values()))
+            except WrongUse as error:
+                raise WrongDeclaration(f"{self._place_of(check)}: {error}") from None
         try:
             own = own_host(item)
         except WrongUse as error:
@@ -177,6 +189,10 @@ class Collection:
         if module not in self._module_hosts:
             self._module_hosts[module] = hosts.of_module(module, self._config)
         return self._module_hosts[module]
+
+
+class WrongDeclaration(WrongUse):
+    """A declaration is wrong, whichever test wants the check. Names the place itself."""
 
 
 def own_host(item: pytest.Item) -> HostRef | None:

@@ -173,6 +173,7 @@ WRONG = {
     "[]": "host must name at least one host, got []",
     "{'local://'}": "host must be a hostspec or a sequence of hostspecs, not *",
     "['local://', 3]": "host[1] must be a string, not int 3",
+    "'odd://x'": "testinfra cannot make a host of odd://x: Unknown connection type 'odd'",
     "['ansible://none']": "host 'ansible://none' stands for no host: *",
     "'ansible://web'": "host 'ansible://web' must stand for one host, not for 2 (ansible://web1,"
     " ansible://web2); host=['ansible://web'] declares a check that runs on each of them",
@@ -188,7 +189,8 @@ def test_wrong_hosts_are_a_usage_error(pytester: pytest.Pytester, given: str, me
         "@pytest.mark.bgcheck('c')\ndef test(): pass\n",
     )
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: *" + message.replace("[", "[[]")])
+    where = "*/test_it.py:[0-9]: background check 'c': "
+    result.stderr.fnmatch_lines([f"ERROR: {where}" + message.replace("[", "[[]")])
 
 
 def test_a_call_starts_one_job_and_says_so(pytester: pytest.Pytester) -> None:
