@@ -13,6 +13,8 @@ import threading
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from .clocks import monotonic_s
+
 
 def _with_same_names(name: str) -> ModuleType:
     """Return a module that has what another has now. It suits modules written in C, and ``os``,
@@ -62,6 +64,7 @@ else:
     io = _with_same_names("io")
     os = _with_same_names("os")
     subprocess = _made_anew("subprocess")
+    subprocess._time = monotonic_s  # for time-outs; time-machine has moved that of the library
     subprocess.Popen = _apart_from_forks(subprocess.Popen)
     tempfile = _made_anew("tempfile")
 

@@ -61,6 +61,28 @@ def clocks(request):
     for module, name, value in replaced:
         setattr(module, name, value)
 """
+# As time-machine does it from 2.13 to 2.16: it changes what the clocks themselves return. So no
+# reference to one goes on, not even those by which threads measure time-outs.
+MOVED_THEMSELVES = """
+import functools, gc, time
+
+@pytest.fixture(scope=SCOPE)
+def clocks():
+    changed = []
+    for real in (time.time, time.monotonic, time.perf_counter):
+        fake = lambda: 2e9
+        for holder in gc.get_referrers(real):
+            if isinstance(holder, functools.partial):
+                changed.append((holder.__setstate__, holder.__reduce__()[2]))
+                holder.__setstate__((fake, *holder.__reduce__()[2][1:]))
+            elif isinstance(holder, dict):
+                for name in [name for name, value in holder.items() if value is real]:
+                    changed.append((functools.partial(holder.__setitem__, name), real))
+                    holder[name] = fake
+    yield
+    for put_back, value in changed:
+        put_back(value)
+"""
 SUITE = """
 waited = background_check("sleep 1; echo done", timeout=60)
 bad = background_check("exit 3", timeout=60)
@@ -106,6 +128,25 @@ def test_a_moved_clock_changes_no_verdict_and_no_time(
     for span in document["summary"]["critical_path"]:
         in_order(began, span["began_at"], span["ended_at"], ended)
     result.stdout.fnmatch_lines(["*bad* failed: rc 3*", "*'endless'*still running after 0.*"])
+
+
+@pytest.mark.parametrize("scope", ["function", "session"])
+@pytest.mark.parametrize("args", [[], ["-n2"]], ids=["alone", "workers"])
+def test_clocks_that_stand_still_by_themselves_stop_no_wait_and_no_call(
+    pytester: pytest.Pytester, scope: str, args: list[str]
+) -> None:
+    result = run(
+        pytester,
+        "--bgcheck-report=r.json",
+        *args,
+        conftest=MOVED_THEMSELVES.replace("SCOPE", repr(scope)),
+        test_it=SUITE + "def test_started(clocks, bgcheck):\n"
+        "    job = bgcheck.start('sleep 60', name='late', timeout=0.5)\n"
+        "    assert job.result(40).state.value == 'timed out'\n",
+    )
+    result.assert_outcomes(passed=2, failed=2)
+    result.stdout.fnmatch_lines(["*bad* failed: rc 3*", "*'endless'*still running after 0.*"])
+    assert json_report.read(pytester)["summary"]["wall_s"] < 100
 
 
 def in_order(*times: Any) -> None:

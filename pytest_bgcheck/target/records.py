@@ -5,11 +5,11 @@ Results come from the targets only; what a target did not prove is not known.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from ..clocks import Condition
 from ..events import job_key
 from ..ledger import RUN_ENDED
 from ..log import LOG, hide, internal_error
@@ -161,7 +161,7 @@ class Records:
         on_tries: Callable[[Sequence[Record], Tries | None], None] = lambda records, tries: None,
         on_unexpected: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.changed = threading.Condition()
+        self.changed = Condition()
         self.closing = False
         self._on_start = on_start
         self._on_end = on_end
@@ -351,7 +351,7 @@ class Records:
 
         The parent's threads are not here, and what they held is held for ever.
         """
-        self.changed = threading.Condition()
+        self.changed = Condition()
         unsettled: dict[Target, list[Record]] = {}
         for (target, id), record in self._by_target.items():
             target.starting = target.waits = 0
