@@ -50,6 +50,10 @@ CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     options.add_options(parser)
+    if f"{__package__}.suite.declaration" in sys.modules:
+        from .suite.declaration import stand_down
+
+        stand_down()
     # By its module's name it is loaded where pytest loads no plugin by itself. Its checks need
     # testinfra's fixtures and options, which are loaded with it then.
     if pluginmanager.get_name(sys.modules[__name__]) == __name__:
@@ -381,6 +385,10 @@ def pytest_terminal_summary(
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
+    if f"{__package__}.suite.declaration" in sys.modules:
+        from .suite.declaration import stand_again
+
+        stand_again()
     whole_run, controller = config.stash.get(WHOLE_RUN, None), config.stash.get(CONTROLLER, None)
     if controller is not None and not controller.session_ended:
         from .run import ending

@@ -253,33 +253,68 @@ MOST_PARTS = 1000
 Container: TypeAlias = dict[Any, Any] | list[Any]
 
 
+class _StandIns:
+    """The stand-ins of a session that runs tests, and what they stand for."""
+
+    def __init__(self) -> None:
+        self._fixtures: dict[StandIn, object] = {}
+        self._containers: list[Container] = []
+
+    def put(self) -> None:
+        found: list[tuple[Container, Any, object, str]] = []
+        names: dict[object, str] = {}
+        for namespace in [*_own_namespaces(), *(site.namespace for site in SITES)]:
+            for variable, value in list(namespace.items()):
+                if _is_declaration(value):
+                    found.append((namespace, variable, value, variable))
+                    names.setdefault(vars(value)[_KEY], variable)
+                elif type(value) in (list, dict) and len(value) <= MOST_PARTS:
+                    parts = [(key, part) for key, part in _parts(value) if _is_declaration(part)]
+                    found += [(value, key, part, f"{variable}[{key!r}]") for key, part in parts]
+        for container, key, fixture, shown in found:
+            declaration = vars(fixture)[_KEY]
+            name = declaration.given_name or names.get(declaration, "webapp")
+            container[key] = stand_in = StandIn(fixture, shown, name)
+            self._fixtures[stand_in] = fixture
+            self._containers.append(container)
+
+    def take_back(self) -> None:
+        for container in {id(container): container for container in self._containers}.values():
+            for key, part in _parts(container):
+                if type(part) is StandIn and part in self._fixtures:
+                    container[key] = self._fixtures[part]
+        self._fixtures.clear()
+        self._containers.clear()
+
+
+_standing: list[_StandIns] = []
+
+
 @contextmanager
 def standing_in() -> Iterator[None]:
     """Have a `StandIn` in all modules wherever a variable's value is a declaration, or a part of a
     list or of a dict that is the value."""
-    found: list[tuple[Container, Any, object, str]] = []
-    names: dict[object, str] = {}
-    for namespace in [*_own_namespaces(), *(site.namespace for site in SITES)]:
-        for variable, value in list(namespace.items()):
-            if _is_declaration(value):
-                found.append((namespace, variable, value, variable))
-                names.setdefault(vars(value)[_KEY], variable)
-            elif type(value) in (list, dict) and len(value) <= MOST_PARTS:
-                parts = [(key, part) for key, part in _parts(value) if _is_declaration(part)]
-                found += [(value, key, part, f"{variable}[{key!r}]") for key, part in parts]
-    made: dict[StandIn, object] = {}
-    for container, key, fixture, shown in found:
-        declaration = vars(fixture)[_KEY]
-        name = declaration.given_name or names.get(declaration, "webapp")
-        container[key] = stand_in = StandIn(fixture, shown, name)
-        made[stand_in] = fixture
+    stand_ins = _StandIns()
+    stand_ins.put()
+    _standing.append(stand_ins)
     try:
         yield
     finally:
-        for container in {id(container): container for container, *_ in found}.values():
-            for key, part in _parts(container):
-                if type(part) is StandIn and part in made:
-                    container[key] = made[part]
+        _standing.remove(stand_ins)
+        stand_ins.take_back()
+
+
+def stand_down() -> None:
+    """Take the stand-ins back while a test runs a pytest session of its own in this process: that
+    may collect what the suite has imported."""
+    for stand_ins in reversed(_standing):
+        stand_ins.take_back()
+
+
+def stand_again() -> None:
+    """Put them back where that session is over."""
+    for stand_ins in _standing:
+        stand_ins.put()
 
 
 def _is_declaration(value: object) -> bool:

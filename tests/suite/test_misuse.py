@@ -188,9 +188,9 @@ def test_another_mark_and_a_registered_one_are_no_error(pytester: pytest.Pyteste
     result = run(
         pytester,
         test_it=WEBAPP + "@pytest.mark.bgchek('webapp')\n@pytest.mark.check\n@pytest.mark.dbcheck\n"
-        "@pytest.mark.needs('webapp')\ndef test(): pass\n",
+        "@pytest.mark.needs('webapp')\n@pytest.mark.bgp_check\ndef test(): pass\n",
     )
-    result.assert_outcomes(passed=1, warnings=3)
+    result.assert_outcomes(passed=1, warnings=4)
 
 
 OURS = r".*(Traceback|pytest_bgcheck[/\\]).*"

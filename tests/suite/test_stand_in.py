@@ -130,6 +130,26 @@ def test_lists_and_dicts_have_their_declarations_back(monkeypatch: pytest.Monkey
     assert module.by_name == {"web": fixture, "x": 3}
 
 
+def test_a_session_that_a_test_runs_finds_the_suites_declarations(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(
+        pytester,
+        "-p", "no:randomly", "--bgcheck-order=keep",
+        checks="webapp = background_check('true')\ndef is_good(): return bool(webapp)\n",
+        conftest="pytest_plugins = ['pytester']\nfrom checks import webapp\n",
+        test_it="from checks import is_good\n"
+        "@pytest.mark.bgcheck('webapp')\ndef test_outer(): pass\n"
+        "def test_inner(pytester):\n"
+        "    pytester.makeconftest('from checks import webapp')\n"
+        "    pytester.makepyfile('import pytest\\n@pytest.mark.bgcheck\\ndef test(webapp): pass')\n"
+        "    pytester.runpytest_inprocess().assert_outcomes(passed=1)\n"
+        "def test_good():\n"
+        "    with pytest.raises(ValueError, match='not its fixture'): is_good()\n",
+    )  # fmt: skip
+    result.assert_outcomes(passed=3)
+
+
 def test_a_module_that_loads_its_parts_late_is_left_alone(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
