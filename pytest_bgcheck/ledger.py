@@ -149,17 +149,21 @@ class TestEntry:
     ran: bool = False
 
 
-def why_never_started(after: str, set_up_failed: str, test: str = "") -> str:
-    """Return why a job's start point was not reached; ``test``: that has awaited it."""
+def why_never_started(
+    after: str, set_up_failed: str, test: str = "", for_others: bool = False
+) -> str:
+    """Return why a job's start point was not reached.
+
+    ``test``: that has awaited it. ``for_others``: it was reached for the check's other hosts.
+    """
     start_point = f"it starts after the fixture {after!r}, which"
     if set_up_failed:
         return f"{start_point} failed: {set_up_failed}"
+    missed = "was set up for other hosts, but not for this one" if for_others else "was not set up"
     if test:
-        return (
-            f"{start_point} was not set up before {test} awaited the check:"
-            f" request {after!r} in that test"
-        )
-    return f"{start_point} was not set up in this run"
+        ask = f"request {after!r} in that test"
+        return f"{start_point} {missed} before {test} awaited the check: {ask}"
+    return f"{start_point} {missed} in this run"
 
 
 class Ledger:
@@ -217,7 +221,7 @@ class Ledger:
                 if not job.state.final:
                     result = Result(State.CANCELLED, detail=RUN_ENDED)
                     if job.held_back:
-                        detail = why_never_started(job.after, job.set_up_failed)
+                        detail = self._why_never_started(job)
                         result = Result(State.NOT_STARTED, detail=detail)
                     self.tell(events.JobEnded(job.key, result, at))
             # The report of a test that was interrupted has no call phase, or never came.
@@ -232,8 +236,14 @@ class Ledger:
     def why_never_started(self, key: str, test: str) -> str:
         """Return why a job is not started any more that a test awaits."""
         with self._lock:
-            job = self._job(key)
-            return why_never_started(job.after, job.set_up_failed, test)
+            return self._why_never_started(self._job(key), test)
+
+    def _why_never_started(self, job: JobEntry, test: str = "") -> str:
+        for_others = any(
+            other.reached and (other.name, other.after) == (job.name, job.after)
+            for other in self.jobs.values()
+        )
+        return why_never_started(job.after, job.set_up_failed, test, for_others)
 
     def end_waits_of(self, worker: str, at: float) -> None:
         """End the waits of a worker that is gone, and its tries."""

@@ -97,8 +97,9 @@ def test_a_host_for_which_it_was_not_set_up_starts_nothing(
     )
     result = run_deploying(pytester, ssh_server, tests)
     result.assert_outcomes(passed=5, failed=1)
+    why = "which was set up for other hosts, but not for this one before test_it.py::test[[]local]"
     result.stdout.fnmatch_lines(
-        ["*'c' on local not started: it starts after the fixture 'deploy', which was not set up *"]
+        [f"*'c' on local not started: it starts after the fixture 'deploy', {why} awaited *"]
     )
 
 
