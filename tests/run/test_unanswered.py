@@ -112,7 +112,8 @@ def test_a_log_the_table_and_the_report_tell_of_a_host_that_refuses_until_an_int
         "write = p.Progress._write\n"
         "def write_and_interrupt(self, lines, before_test=False):\n"
         "    write(self, lines, before_test)\n"
-        "    if any('(2 tries' in text for text, _ in lines):\n"
+        "    if any(' tries in ' in text for text, _ in lines):\n"  # the first may be the third
+        "        p.Progress._write = write\n"
         "        os.kill(os.getpid(), signal.SIGINT)\n"
         "p.Progress._write = write_and_interrupt\n"
     )
