@@ -1,6 +1,6 @@
 """What is needed of the standard library while tests run, in copies that no test replaces.
 
-A test may fake files or processes while calls to targets go on in threads. pyfakefs and
+A test may fake files, processes or threads while calls to targets go on in threads. pyfakefs and
 pytest-subprocess replace what they find in the modules of `sys.modules`, and ``mock.patch`` an
 attribute of such a module. The copies here are in none of these, and bear no name that is looked
 for. They are made when a room of a target is first imported.
@@ -55,9 +55,18 @@ def _apart_from_forks(popen: Any) -> Any:
     return Popen
 
 
+class _Thread(threading.Thread):
+    """A thread that starts and ends although a test fakes the methods of threads."""
+
+    start = threading.Thread.start
+    join = threading.Thread.join
+
+
 if TYPE_CHECKING:
     import io
     import os
+    import secrets
+    import selectors
     import subprocess
     import tempfile
 else:
@@ -67,5 +76,10 @@ else:
     subprocess._time = monotonic_s  # for time-outs; time-machine has moved that of the library
     subprocess.Popen = _apart_from_forks(subprocess.Popen)
     tempfile = _made_anew("tempfile")
+    secrets = _made_anew("secrets")
+    selectors = _made_anew("selectors")
+    # Not anew: there is one list of the threads of a process.
+    threading = _with_same_names("threading")
+    threading.Thread = _Thread
 
-__all__ = ["io", "os", "subprocess", "tempfile"]
+__all__ = ["io", "os", "secrets", "selectors", "subprocess", "tempfile", "threading"]

@@ -1,4 +1,4 @@
-"""Tests that fake files or processes, while their checks run."""
+"""Tests that fake files, processes or threads, while their checks run."""
 
 import ast
 from pathlib import Path
@@ -9,6 +9,7 @@ from support.suites import run
 import pytest_bgcheck
 
 PACKAGE = Path(pytest_bgcheck.__file__).parent
+FAKED = {"io", "os", "secrets", "selectors", "subprocess", "tempfile", "threading"}
 WHILE_TESTS_RUN = [
     path.relative_to(PACKAGE).as_posix()
     for path in [*PACKAGE.glob("target/*.py"), PACKAGE / "run" / "forked.py"]
@@ -19,7 +20,7 @@ WHILE_TESTS_RUN = [
 def test_a_room_that_works_while_tests_run_takes_the_originals(room: str) -> None:
     for node in ast.walk(ast.parse((PACKAGE / room).read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            taken = {alias.name for alias in node.names} & {"os", "io", "subprocess", "tempfile"}
+            taken = {alias.name for alias in node.names} & FAKED
             assert not taken, f"{room} imports {taken}: take the originals"
         elif isinstance(node, ast.Name):
             assert node.id != "open", f"{room} opens a file: take the original io.open"
@@ -65,7 +66,19 @@ def system_calls(monkeypatch):
     for name in ("pipe", "read", "killpg", "getcwd"):
         monkeypatch.setattr(os, name, fake)
 
-@pytest.fixture(params=["files", "processes", "system_calls"])
+@pytest.fixture
+def threads(monkeypatch):
+    import secrets, selectors, threading
+    monkeypatch.setattr(threading, "Thread", fake)
+    monkeypatch.setattr(secrets, "token_hex", fake)
+    monkeypatch.setattr(selectors, "DefaultSelector", fake)
+
+@pytest.fixture
+def started_threads(monkeypatch):
+    import threading
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: None)
+
+@pytest.fixture(params=["files", "processes", "system_calls", "threads", "started_threads"])
 def fakes(request):
     request.getfixturevalue(request.param)
 """
@@ -87,7 +100,7 @@ def test_checks_start_and_end_while_a_test_fakes_files_and_processes(
     pytester: pytest.Pytester, args: list[str]
 ) -> None:
     result = run(pytester, *args, conftest=FAKES, test_it=SUITE)
-    result.assert_outcomes(passed=6)
+    result.assert_outcomes(passed=10)
 
 
 def test_checks_start_and_end_in_a_suite_that_fakes_all_its_processes(

@@ -4,11 +4,11 @@ make at once."""
 from __future__ import annotations
 
 import queue
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ..errors import BadReply, Unreachable
+from ..originals import secrets
 from . import replies, requests
 from .records import Record, Target
 from .requests import Spec

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from ..clocks import sleep
 from ..errors import BadReply, Gone, Refused, TargetError, Unreachable
 from ..ledger import RUN_ENDED
 from ..model import State
+from ..originals import threading
 from . import recovery, requests
 from .calls import Calls
 from .records import Record, Records, Target, log_internal_error

@@ -6,11 +6,11 @@ of its own, which is left behind when its time is over, or the run's.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 
 from ..errors import WrongUse
 from ..model import Result, State
+from ..originals import threading
 from .records import Record, Records, Target, log_internal_error
 from .requests import Spec
 

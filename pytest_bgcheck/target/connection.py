@@ -13,9 +13,7 @@ from __future__ import annotations
 import logging
 import queue
 import re
-import selectors
 import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -33,7 +31,7 @@ from ..compat.testinfra import (
     result_in,
 )
 from ..errors import NoAnswer, TargetError, Unreachable
-from ..originals import io, os, subprocess, tempfile
+from ..originals import io, os, selectors, subprocess, tempfile, threading
 from . import causes, requests
 from .sharing import SharedConnection
 from .transport import Answer

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 from testinfra.backend.base import BaseBackend
 
 from ..errors import Unreachable
+from ..originals import threading
 from . import causes
 from .connection import SUBPROCESS, Connection, Surroundings, as_user, in_short_words
 from .sharing import SharedConnection

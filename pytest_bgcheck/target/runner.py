@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import itertools
 import random
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..clocks import monotonic_s, unix_s
 from ..errors import BadReply, Gone, NoAnswer, Refused, TargetError
 from ..ledger import RUN_ENDED
 from ..model import Result, State, Tries
+from ..originals import threading
 from . import recovery, replies, requests
 from .calls import QUESTION_CALL_S, Calls
 from .cleaner import Cleaner

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import threading
 from pathlib import Path
 from typing import Any
 
 from ..compat.testinfra import ssh_command
-from ..originals import os, subprocess, tempfile
+from ..originals import os, subprocess, tempfile, threading
 
 _LONGEST = 104 - len("/0123.0123456789abcdef") - 1
 """Characters of a socket's directory. ssh first makes the socket with 17 characters more."""

@@ -7,7 +7,6 @@ script. Knows no testinfra.
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Protocol, TypeVar
 from ..clocks import monotonic_s
 from ..errors import BadReply, Refused, TargetError, Unreachable
 from ..log import LOG, without_secrets
+from ..originals import secrets
 from . import causes, replies, requests
 
 

@@ -11,6 +11,7 @@ import pytest
 import testinfra
 from testinfra.backend.base import BaseBackend
 
+from pytest_bgcheck import originals
 from pytest_bgcheck.errors import BadReply, Refused, TargetError, Unreachable
 from pytest_bgcheck.target.host_transport import HostTransport
 
@@ -137,7 +138,7 @@ def test_no_more_threads_are_a_host_that_cannot_be_reached(monkeypatch: pytest.M
         raise RuntimeError("can't start new thread")
 
     way = transport(lambda backend: None)
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(originals.threading.Thread, "start", refuse)
     with pytest.raises(Unreachable, match="can't start new thread"):
         call(way, "true")
 
