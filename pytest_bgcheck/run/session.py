@@ -184,6 +184,8 @@ class Session:
         """Return the records of jobs; start those that are new, and not held back."""
         self._tell_used(t for spec, t in specs if not self.start_points.holds(spec, t))
         records = self.runner.submit(specs)
+        # Perhaps a start point was reached in between.
+        self._tell_used(record.target for record in records if not record.held_back)
         if any(record.waits_for_start for record in records):
             self.start_points.look_again()
         return records

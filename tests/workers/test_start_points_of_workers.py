@@ -127,6 +127,34 @@ def test_all_hosts_start_in_one_worker(
     assert runs(count)["late"] == 3
 
 
+def test_the_host_is_cleaned_though_the_word_came_just_before_the_start(
+    pytester: pytest.Pytester, tmp_path: Path
+) -> None:
+    pids = tmp_path / "pids"
+    pytester.makeconftest(
+        "from pytest_bgcheck.target.runner import Runner\n"
+        "submit = Runner.submit\n"
+        "def reached_in_between(self, jobs):\n"
+        "    for fixtures in self._held_back._fixtures.values() if jobs else ():\n"
+        "        self._held_back._reached.update(fixtures)\n"
+        "    return submit(self, jobs)\n"
+        "Runner.submit = reached_in_between\n"
+    )
+    pytester.makepyfile(
+        "import os, time, pytest\n"
+        "from pytest_bgcheck import background_check\n"
+        f"c = background_check('echo $$ >{pids}.new; mv {pids}.new {pids}; sleep 300',\n"
+        "    host='local://', after='deploy')\n"
+        "@pytest.fixture\ndef deploy(): pass\n"
+        "def test(c):\n"
+        f"    while not os.path.exists({str(pids)!r}): time.sleep(0.05)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    pytester.runpytest_subprocess("-n1", "--max-worker-restart=0", timeout=120)
+    pid = int(pids.read_text())
+    eventually(lambda: not os.path.exists(f"/proc/{pid}"), 30)
+
+
 @pytest.mark.parametrize("when", ["in the fixture", "before the start", "behind the start"])
 def test_the_worker_that_sets_it_up_may_be_killed(
     pytester: pytest.Pytester, count: Path, tmp_path: Path, when: str
