@@ -17,7 +17,7 @@ TREES = {
     path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text())
     for path in PACKAGE.rglob("*.py")
 }
-OF_PYTHON = {"sys._getframe"}
+OF_PYTHON = {"sys._getframe", "subprocess._time"}
 
 
 def private(name: str) -> bool:
