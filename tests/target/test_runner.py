@@ -1,5 +1,6 @@
 """The runner against a scripted transport: each fault ends in one proven state."""
 
+import random
 import re
 import threading
 import time
@@ -92,6 +93,13 @@ def test_a_dead_host_is_unreachable_when_the_checks_time_is_over(
     assert record.result is not None
     assert record.result.state is State.UNREACHABLE
     assert without_numbers(record.result.detail) == "connection timed out (N tries in N s)"
+
+
+def test_pauses_leave_a_tests_own_random_numbers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, "MARGIN_S", 0.2)
+    before = random.getstate()
+    finish(Scripted(start=[Unreachable("connection timed out")]), check(timeout=0.2))
+    assert random.getstate() == before
 
 
 def test_a_line_that_stays_down_is_unreachable_by_the_deadline(

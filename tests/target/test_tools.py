@@ -71,7 +71,7 @@ def test_a_clock_is_needed_where_the_kernel_tells_no_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = requests.SUPERVISOR.replace("/proc/uptime", "/no/such")
-    monkeypatch.setattr(requests, "supervisor", lambda: program)
+    monkeypatch.setattr(requests, "SUPERVISOR", program)
     client = with_tools("dash", tmp_path)
     assert client.start(client.spec("refused", "true")).refused == {"*": "the target has no date"}
     (tmp_path / "bin" / "date").symlink_to(shutil.which("date") or "")
