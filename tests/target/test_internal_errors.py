@@ -8,7 +8,7 @@ import pytest
 from support.scripted_runs import RUN, check, finish, shorten_pauses, state_of
 from support.scripted_transport import Scripted, ended, question, started
 
-from pytest_bgcheck import State
+from pytest_bgcheck import State, originals
 from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.errors import BadReply
 from pytest_bgcheck.target.records import Record, Target
@@ -70,7 +70,7 @@ def test_without_threads_jobs_are_settled_and_the_end_comes(
     def none(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", none)
+    monkeypatch.setattr(originals.threading.Thread, "start", none)
     ours, (record,) = finish(Scripted(start=[started]))
     assert record.result is not None
     assert "can't start new thread" in record.result.detail
