@@ -14,6 +14,8 @@ from support.supervisor_client import Client, bare_client
 from pytest_bgcheck.model import State
 from pytest_bgcheck.target import replies, requests
 
+pytestmark = pytest.mark.supervisor
+
 LIMIT = 10_000
 
 

@@ -2,10 +2,13 @@
 
 import subprocess
 
+import pytest
 from support.machines.processes import kill, with_argument
 from support.supervisor_client import Client
 
 from pytest_bgcheck.model import State
+
+pytestmark = pytest.mark.supervisor
 
 HARD = {
     "double fork": "(sleep 95.9 & sleep 95.9 &) & wait; sleep 95.9",

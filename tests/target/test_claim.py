@@ -14,6 +14,8 @@ from pytest_bgcheck.target import replies, requests
 from pytest_bgcheck.target.replies import Reply
 from pytest_bgcheck.target.requests import Spec
 
+pytestmark = pytest.mark.supervisor
+
 
 def hold(client: Client, tmp_path: Path, program: str, what: str, after: bool = False) -> None:
     """Have a program of the target wait, where its words match, until there is a file `go`.

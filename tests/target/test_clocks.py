@@ -3,11 +3,14 @@
 import os
 from pathlib import Path
 
+import pytest
 from support.machines import ChrootDir
 from support.real_targets import RealRun, target
 from support.supervisor_client import Client
 
 from pytest_bgcheck.model import State
+
+pytestmark = pytest.mark.supervisor
 
 JUMPING = """#!/bin/sh
 # Forward by a year, and back.

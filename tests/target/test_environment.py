@@ -14,6 +14,8 @@ from support.supervisor_client import Client
 from pytest_bgcheck.model import State
 from pytest_bgcheck.target import requests
 
+pytestmark = pytest.mark.supervisor
+
 
 class Login(Client):
     """A target whose login shell hands on exactly the environment that it was given."""

@@ -21,6 +21,8 @@ from pytest_bgcheck.model import State
 from pytest_bgcheck.target import requests
 from pytest_bgcheck.target.requests import Spec
 
+pytestmark = pytest.mark.supervisor
+
 
 def remove(directory: Path) -> None:
     """As a cleaner does that finds everything too old, also what was made meanwhile."""

@@ -12,6 +12,8 @@ from support.supervisor_client import Client, running
 from pytest_bgcheck import OutputCut
 from pytest_bgcheck.model import State
 
+pytestmark = pytest.mark.supervisor
+
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Client]:

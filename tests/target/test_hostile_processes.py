@@ -15,6 +15,8 @@ from support.supervisor_client import Client
 from pytest_bgcheck.model import State
 from pytest_bgcheck.target import requests
 
+pytestmark = pytest.mark.supervisor
+
 
 @pytest.fixture(params=["dash", "bash", "busybox", "yash"])
 def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Client]:

@@ -9,6 +9,8 @@ from support.supervisor_client import Client
 
 from pytest_bgcheck.model import State
 
+pytestmark = pytest.mark.supervisor
+
 SECRET = {"SECRET": "zqhidden"}
 
 

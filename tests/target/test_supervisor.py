@@ -19,6 +19,8 @@ from pytest_bgcheck.model import State
 from pytest_bgcheck.target import replies, requests
 from pytest_bgcheck.target.replies import Reply
 
+pytestmark = pytest.mark.supervisor
+
 
 @pytest.fixture(params=SHELLS)
 def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Client]:

@@ -11,6 +11,8 @@ from support.supervisor_client import Client
 from pytest_bgcheck.model import State
 from pytest_bgcheck.target import requests
 
+pytestmark = pytest.mark.supervisor
+
 NEEDED = (
     "[", "cat", "chmod", "echo", "env", "grep", "head", "id", "ls", "mkdir", "mkfifo",
     "mv", "od", "printf", "rm", "rmdir", "sed", "sleep", "tail", "tr", "wc",

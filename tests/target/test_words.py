@@ -16,6 +16,8 @@ from pytest_bgcheck.target import replies, requests
 from pytest_bgcheck.target.replies import Reply
 from pytest_bgcheck.target.requests import Spec
 
+pytestmark = pytest.mark.supervisor
+
 OF_A_JOB = [
     "timeout_cs=6000", "grace_cs=500", "output_limit=1000", "rc=0", "terms=0", "script_size=0",
     "spec_size=9", "spec=become a",
