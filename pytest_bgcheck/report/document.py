@@ -209,6 +209,11 @@ def _output(output: Output) -> OutputPart:
     return {"size": output.size, "left_out": output.cut, "text": output.text()}
 
 
+def span_of(wait: WaitPart) -> tuple[float, float]:
+    """Return when a wait began and when it was over."""
+    return wait["began_at"], wait["began_at"] + (wait["waited_s"] or 0.0)
+
+
 def _wait(wait: Wait) -> WaitPart:
     return {
         "test": wait.test,

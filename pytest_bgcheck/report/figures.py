@@ -6,7 +6,6 @@ model and text.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -237,13 +236,17 @@ def waited_by_test(jobs: Sequence[JobEntry]) -> dict[tuple[str, str], float]:
     for wait in (wait for job in jobs for wait in job.waits):
         span = wait.began_at, wait.began_at + (wait.waited_s or 0.0)
         spans.setdefault((wait.worker, wait.test), []).append(span)
-    result = {}
-    for test, waits in spans.items():
-        waited_s, until = 0.0, -math.inf
-        for began, ended in sorted(waits):
-            waited_s += max(0.0, ended - max(began, until))
-            until = max(until, ended)
-        result[test] = waited_s
+    return {test: sum(over - began for began, over in merged(own)) for test, own in spans.items()}
+
+
+def merged(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the spans in which there was any of these, in their order, none overlapping."""
+    result: list[tuple[float, float]] = []
+    for began, over in sorted(spans):
+        if result and began <= result[-1][1]:
+            result[-1] = result[-1][0], max(over, result[-1][1])
+        else:
+            result.append((began, over))
     return result
 
 

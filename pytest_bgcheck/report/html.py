@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..model import State
-from .document import Document, JobPart, TestPart
+from .document import Document, JobPart, TestPart, span_of
+from .figures import merged
 from .states import LEGEND, LOOKS, Look
 from .text import bytes_of, count, duration, printable, rc_codes
 from .timeline import JobBars, Lane, Timeline
@@ -266,26 +267,23 @@ def _facts(document: Document, job: JobPart) -> list[str]:
 
 def _tests(document: Document, jobs: Sequence[JobView]) -> TestsView:
     by_test: dict[str, list[JobView]] = {}
-    # A test that awaits several jobs waits for all of them from the same moment on.
-    waits_s: dict[tuple[str, str], dict[float, float]] = {}
+    waits: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for part, job in zip(document["jobs"], jobs, strict=True):
         awaited = [wait["test"] for wait in part["awaited_by"]]
         for test in dict.fromkeys([*awaited, *part["requested_by"]]):
             by_test.setdefault(test, []).append(job)
         for wait in part["awaited_by"]:
-            spells = waits_s.setdefault((wait["worker"], wait["test"]), {})
-            longest_s = max(spells.get(wait["began_at"], 0.0), wait["waited_s"] or 0.0)
-            spells[wait["began_at"]] = longest_s
+            waits.setdefault((wait["worker"], wait["test"]), []).append(span_of(wait))
 
     def view(test: TestPart) -> TestView:
-        spells = waits_s.get((test["worker"], test["test"]))
+        own = merged(waits.get((test["worker"], test["test"]), ()))
         return TestView(
             name=printable(test["test"]),
             worker=test["worker"],
             outcome=test["outcome"],
             kind=KINDS.get(test["outcome"], "other"),
             took=duration(test["ended_at"] - test["started_at"]),
-            waited="–" if spells is None else duration(sum(spells.values())),
+            waited=duration(sum(over - began for began, over in own)) if own else "–",
             message=printable(test["message"])[:LONGEST_MESSAGE],
             jobs=by_test.get(test["test"], []),
         )

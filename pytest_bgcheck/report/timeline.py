@@ -1,4 +1,5 @@
-"""Where everything lies on the page's timeline. Pure; imports only document and text."""
+"""Where everything lies on the page's timeline. Pure; imports only document,
+figures and text."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .document import Document, JobPart, WaitPart
+from .document import Document, JobPart, WaitPart, span_of
+from .figures import merged
 from .text import duration
 
 LEAST_TAIL = 0.2
@@ -138,19 +140,8 @@ class Timeline:
         return Bar(self._at(began_at), round(self._at(over_at) - self._at(began_at), 3))
 
     def _waits(self, waits: Sequence[WaitPart]) -> list[Bar]:
-        return [bar for bar in (self._bar(*span) for span in _merged(waits)) if bar.width > 0]
-
-
-def _merged(waits: Sequence[WaitPart]) -> list[tuple[float, float]]:
-    """Return the spans in which anybody waited, none of them overlapping."""
-    spans: list[tuple[float, float]] = []
-    for wait in sorted(waits, key=lambda wait: wait["began_at"]):
-        began, over = wait["began_at"], wait["began_at"] + (wait["waited_s"] or 0.0)
-        if spans and began <= spans[-1][1]:
-            spans[-1] = spans[-1][0], max(over, spans[-1][1])
-        else:
-            spans.append((began, over))
-    return spans
+        spans = merged(map(span_of, waits))
+        return [bar for bar in (self._bar(*span) for span in spans) if bar.width > 0]
 
 
 def _clock(seconds: float) -> str:
