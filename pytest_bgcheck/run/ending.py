@@ -41,7 +41,6 @@ from ..report import files, github
 from ..report.figures import Run, figures, unjudged_failure_line
 from ..suite.companions import annotates_failed_tests
 from . import durations, signals, summary
-from .invocation import invocation
 from .whole_run import WholeRun
 
 if TYPE_CHECKING:
@@ -261,14 +260,15 @@ def _collection_errors(config: pytest.Config) -> tuple[str, ...]:
 def _report(config: pytest.Config, whole_run: WholeRun, exit_status: int) -> None:
     if whole_run.facts is None:
         return
-    facts = replace(
-        whole_run.facts,
-        exit_status=exit_status,
-        invocation=invocation(config, whole_run.settings),
-        collection_errors=_collection_errors(config),
-    )
-    final = figures(whole_run.ledger, facts)
     settings, left = whole_run.settings, whole_run.not_cleaned_up
+    facts = replace(
+        whole_run.facts, exit_status=exit_status, collection_errors=_collection_errors(config)
+    )
+    if settings.reports:
+        from .invocation import invocation
+
+        facts = replace(facts, invocation=invocation(config, settings))
+    final = figures(whole_run.ledger, facts)
     unwritten = files.write_all(settings, whole_run.ledger, facts, final, left)
     lines = [f"report not written: {line}" for line in unwritten]
     if not whole_run.summary_written:  # --no-summary; but why the run is red must be said
@@ -280,10 +280,7 @@ def _report(config: pytest.Config, whole_run: WholeRun, exit_status: int) -> Non
         else:
             reporter.write_line(line, red=True)
     if reporter is not None and settings.github_summary and files.on_github():
-        annotated = frozenset(
-            test.test
-            for test in whole_run.ledger.tests.values()
-            if test.ran and test.outcome == "failed" and annotates_failed_tests(config)
-        )
+        tests = whole_run.ledger.tests.values() if annotates_failed_tests(config) else ()
+        annotated = frozenset(t.test for t in tests if t.ran and t.outcome == "failed")
         for line in github.commands(final, annotated):
             reporter.write_line(line)
