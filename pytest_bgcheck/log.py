@@ -39,12 +39,19 @@ def internal_error(doing: str, error: BaseException) -> str:
     ``doing`` says what was being done. Secrets, and whatever stands in a request, are left out of
     both.
     """
-    # Not by exc_info: what formats that would not leave anything out.
-    lines = "".join(traceback.format_exception(error)).splitlines()
-    LOG.error("%s: internal error\n%s", doing, "\n".join(map(without_secrets, lines)))
+    LOG.error("%s: internal error\n%s", doing, traceback_of(error))
     said = " ".join(" ".join(map(without_secrets, str(error).splitlines())).split())
     name = type(error).__name__
     return f"internal error: {name}: {said}" if said else f"internal error: {name}"
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return an error with its traceback, for the log: without secrets and what is in requests.
+
+    What formats ``exc_info`` would leave nothing out.
+    """
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return "\n".join(map(without_secrets, lines))
 
 
 def without_request(line: str) -> str:

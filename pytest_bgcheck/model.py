@@ -145,6 +145,11 @@ def _digest(*facts: object) -> str:
     return hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()[:10]
 
 
+def not_started_yet(after: str | None) -> str:
+    """Return how a job stands that waits for its start point."""
+    return f"not started yet: after {after!r}"
+
+
 @dataclass(frozen=True)
 class Tries:
     """Calls to a target in a row that were not answered.

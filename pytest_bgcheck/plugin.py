@@ -18,7 +18,7 @@ from . import options
 from .clocks import unix_s
 from .run import MAKE_SESSION, SESSION
 from .run.awaiting import Awaiting
-from .suite import DECLARED_JOB
+from .suite import DECLARED_JOB, nodes_of
 
 if TYPE_CHECKING:
     from .run.fixture import Bgcheck
@@ -135,17 +135,9 @@ def _uses_checks(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
 
         if any(visible_declarations(config, items)) or any(unreachable_messages(config, items)):
             return True
-    seen: set[int] = set()
-    for item in items:
-        if "bgcheck" in getattr(item, "fixturenames", ()):
-            return True
-        # As get_closest_marker, which would look at each module once more for each of its tests.
-        for node in item.listchain():
-            if id(node) not in seen:
-                seen.add(id(node))
-                if any(mark.name == "bgcheck" for mark in node.own_markers):
-                    return True
-    return False
+    if any("bgcheck" in getattr(item, "fixturenames", ()) for item in items):
+        return True
+    return any(mark.name == "bgcheck" for node in nodes_of(items) for mark in node.own_markers)
 
 
 # --- before the run -------------------------------------------------------------------------------

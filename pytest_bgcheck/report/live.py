@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from ..ledger import JobEntry, Wait
-from ..model import State
+from ..model import State, not_started_yet
 from .text import count, duration, printable
 
 LONG_S = 1000.0
@@ -66,7 +66,7 @@ def _progress(job: JobEntry, now: float) -> list[str]:
     """Return how far a job is, and behind that what is the matter with its target, if anything."""
     tries = job.unanswered
     if job.held_back:
-        return [f"not started yet: after {job.after!r}"]
+        return [not_started_yet(job.after)]
     if job.started_at is None:
         if tries is None:
             if job.after:  # it was planned long before

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..model import ANY_RC, Check, Output, Result, State
+from ..model import ANY_RC, Check, Output, Result, State, not_started_yet
 
 TAIL_LINES = 20
 TAIL_CHARACTERS = 4000
@@ -185,8 +185,7 @@ def _block(verdict: Verdict) -> list[str]:
         lines.append(f"  cwd: {one_line(check.cwd)}")
     if result is None:
         goes_on = f"its limit is {duration(check.timeout_s)}; it goes on"
-        not_yet = f"not started yet: after {check.after!r}"
-        lines.append(f"  {not_yet if verdict.held_back else goes_on}")
+        lines.append(f"  {not_started_yet(check.after) if verdict.held_back else goes_on}")
         return lines
     if result.state is State.SUCCEEDED:
         lines.append("  the check itself succeeded: only this test's mark does not accept that rc")

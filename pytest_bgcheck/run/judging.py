@@ -32,7 +32,7 @@ class Judging:
         self._sent: set[JobRequested | JobJudged] = set()
         # A session that is made late, by a running test, has not seen that test's set-up begin, nor
         # that of its fixtures: see `made_during`.
-        self.test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
+        self.test, _ = running_test()
         self.waited_s: dict[str, float] = {}
         self._unseen: list[pytest.FixtureDef[Any]] = []
         self._setting_up: list[pytest.FixtureDef[Any]] = []
@@ -142,3 +142,9 @@ class Judging:
         # Its teardown may be what fails, and pytest forgets now that it was set up.
         if fixturedef.cached_result is not None:
             self._read_now |= dict.fromkeys(self._read_in.get(fixturedef, ()))
+
+
+def running_test() -> tuple[str, str]:
+    """Return the test that runs in this process, and its phase: setup, call or teardown."""
+    test, _, phase = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")
+    return test, phase.rstrip(")")

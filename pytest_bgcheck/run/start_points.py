@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Protocol
@@ -43,7 +42,7 @@ from ..target.hosts import HostRef
 from ..target.records import Record, Target
 from ..target.requests import Spec
 from ..target.runner import Runner
-from .judging import Judging
+from .judging import Judging, running_test
 from .link import Link
 from .messages import (
     GoesOn,
@@ -249,7 +248,7 @@ class StartPoints:
         tell, known = self._jobs.link.tell, self._jobs.runner.records
         number = next(self._numbers)
         jobs = {r.key: tuple(self._fixtures[r.key]) for r in records if r.waits_for_start}
-        tell(WaitsForStartPoint(number, _running_test()[0], jobs))
+        tell(WaitsForStartPoint(number, running_test()[0], jobs))
         try:
             yield
         finally:
@@ -265,13 +264,13 @@ class StartPoints:
         A thread may wait while the tests' own one sets fixtures up: it has waited when one that
         looks again and again would have.
         """
-        if threading.get_ident() == self._thread or _running_test()[1] != "setup":
+        if threading.get_ident() == self._thread or running_test()[1] != "setup":
             return -math.inf
         return max((self._looked_enough_s(r) for r in records if r.held_back), default=-math.inf)
 
     def _looked_enough_s(self, record: Record) -> float:
         """Return when a test that looks at a job since its first look has waited for it."""
-        looker = record.key, _running_test()[0]
+        looker = record.key, running_test()[0]
         return self._first_looks.setdefault(looker, monotonic_s()) + record.timeout_s
 
     def look(self, record: Record) -> None:
@@ -298,9 +297,3 @@ class StartPoints:
                 with records.changed:
                     self._may_go_on.add(message.number)
                     records.changed.notify_all()
-
-
-def _running_test() -> tuple[str, str]:
-    """Return the test that runs, and its phase: setup, call or teardown."""
-    test, _, phase = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")
-    return test, phase.rstrip(")")

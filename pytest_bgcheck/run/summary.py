@@ -32,9 +32,9 @@ def _lines(whole_run: WholeRun, width: int, verbosity: int) -> list[tuple[str, s
     lines: list[tuple[str, str]] = []
     figures = whole_run.figures
     if figures is not None and figures.jobs:
-        colour = "" if not figures.bad else "red"
-        if len(figures.tolerated) == len(figures.bad):
-            colour = "yellow" if figures.bad else ""
+        colour = ""
+        if figures.bad:
+            colour = "yellow" if len(figures.tolerated) == len(figures.bad) else "red"
         if figures.bad:
             table = summary.table(figures.bad, width, figures.tolerated)
             lines += [(line, colour) for line in table]

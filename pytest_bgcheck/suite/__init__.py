@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,3 +15,14 @@ DECLARED_JOB: pytest.StashKey[Callable[[Declaration, str, object], Job | JobsOnH
     pytest.StashKey()
 )
 """On the config: what a declared fixture calls with its declaration, its name and its host."""
+
+
+def nodes_of(items: Iterable[pytest.Item]) -> Iterator[Any]:
+    """Yield each item and what it is in, each once: to look at a module once for each of its tests
+    takes long."""
+    seen: set[int] = set()
+    for item in items:
+        for node in item.listchain():
+            if id(node) not in seen:
+                seen.add(id(node))
+                yield node

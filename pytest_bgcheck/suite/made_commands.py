@@ -9,7 +9,7 @@ from pathlib import Path
 from types import CodeType
 
 from ..errors import WrongUse
-from ..log import LOG, without_secrets
+from ..log import LOG, traceback_of, without_secrets
 from ..model import Check, CommandFunction
 from ..readers import read_command
 from ..target.requests import check_size
@@ -24,9 +24,7 @@ def with_command(check: Check, host: object) -> Check:
         if isinstance(value, Iterator):
             value = tuple(value)  # a generator asks the host only now
     except BaseException as error:  # pytest.fail and pytest.skip too: no test would hear of them
-        lines = "".join(traceback.format_exception(error)).splitlines()
-        shown = "\n".join(map(without_secrets, lines))
-        LOG.warning("%s of %r made no command\n%s", make, check.name, shown)
+        LOG.warning("%s of %r made no command\n%s", make, check.name, traceback_of(error))
         raise WrongUse(f"{make} raised {_in_one_line(error)}{_line(make, error)}") from None
     if value is None:
         raise WrongUse(f"{make} returned None, not a command")

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from ..compat.pytest import closure_definitions, fixture_definitions, is_unittest
+from . import nodes_of
 from .declaration import (
     Declaration,
     declaration_in_variable,
@@ -272,10 +273,6 @@ def _looks_like_ours(mark: pytest.Mark, checks: Collection[str]) -> bool:
 
 def _marks(items: Iterable[pytest.Item]) -> Iterator[tuple[str, pytest.Mark]]:
     """Yield each mark with the test (without parameters), class or module that it stands at."""
-    seen: set[int] = set()
-    for item in items:
-        for node in item.listchain():
-            if id(node) not in seen:
-                seen.add(id(node))
-                for mark in node.own_markers:
-                    yield node.nodeid.partition("[")[0], mark
+    for node in nodes_of(items):
+        for mark in node.own_markers:
+            yield node.nodeid.partition("[")[0], mark

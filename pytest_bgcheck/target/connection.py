@@ -168,8 +168,8 @@ class Connection:
         """End the call that is under way. Any thread may call."""
         self._closed = True
         process = self._process
-        # A test may have put anything in the place of `subprocess.Popen`: a mock's number is 1, and
-        # the group 1 would be all processes of this user.
+        # A mock's number is 1, and the group 1 would be all processes of this user. None gets here,
+        # since `originals` is out of a test's reach; but too much would be lost.
         if process is not None and type(process.pid) is int and process.pid > 1:
             try:
                 os.killpg(process.pid, signal.SIGKILL)
