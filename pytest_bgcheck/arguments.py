@@ -21,7 +21,6 @@ from typing import Any, ForwardRef, TypeAlias, TypedDict, TypeVar
 import pytest
 
 from .errors import WrongUse
-from .model import ANY_RC, Check, CommandFunction, Script
 from .readers import (
     read_bool,
     read_command,
@@ -40,6 +39,7 @@ from .readers import (
     read_unawaited,
     read_words,
 )
+from .tasks import ANY_RC, Check, CommandFunction, Script
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What happens in a run, one class for each kind of event. Pure; imports only model.
+"""What happens in a run, one class for each kind of event. Pure; imports only model and tasks.
 
 The ledger applies them, and whoever listens to it matches on their classes. They cross to another
 process by `pytest_bgcheck.wire`: a new kind of event is one class here, in `Event`, and what the
@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .model import Check, Result, Tries
+from .model import Result, Tries
+from .tasks import Check, Task
 
 SHOWN = 4096
 """Bytes of a stream's head, and of its tail, in an event and in a test's own report."""
@@ -33,6 +34,7 @@ class JobPlanned:
     key: str
     id: str
     target: str
+    kind: str
     name: str
     host: str
     command: str
@@ -45,21 +47,22 @@ class JobPlanned:
     planned_at: float
 
     @classmethod
-    def of(cls, id: str, target: str, check: Check, host: str, at: float) -> JobPlanned:
+    def of(cls, id: str, target: str, task: Task, host: str, at: float) -> JobPlanned:
         """``target``: the target's key; ``host``: its label."""
         return cls(
             key=job_key(id, target),
             id=id,
             target=target,
-            name=check.name,
+            kind=task.kind,
+            name=task.name,
             host=host,
-            command=check.command,
-            timeout_s=check.timeout_s,
-            grace_s=check.grace_s,
-            accepted=tuple(sorted(check.rc)),
-            output_limit=check.output_limit,
-            unawaited=check.unawaited or "",
-            after=check.after or "",
+            command=task.command,
+            timeout_s=task.timeout_s,
+            grace_s=task.grace_s,
+            accepted=tuple(sorted(task.accepted)),
+            output_limit=task.output_limit,
+            unawaited=task.unawaited or "" if isinstance(task, Check) else "",
+            after=task.after or "",
             planned_at=at,
         )
 
@@ -102,6 +105,15 @@ class JobStarted:
     worker: str
     at: float
     command: str = ""
+
+
+@dataclass(frozen=True)
+class JobReady:
+    """A service is ready; ``took_s``: after how many seconds, by the target's clock."""
+
+    key: str
+    took_s: float
+    at: float
 
 
 @dataclass(frozen=True)
@@ -184,6 +196,7 @@ Event: TypeAlias = (
     | StartPointFailed
     | JobRequested
     | JobStarted
+    | JobReady
     | TargetTried
     | JobEnded
     | JobWanted

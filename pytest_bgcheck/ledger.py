@@ -5,7 +5,7 @@ happens is told to it as `pytest_bgcheck.events`. Several workers tell of the sa
 order: the first word stands, but what a target has proven replaces that it could not be asked.
 
 Times (``*_at``) are seconds since the epoch, by the clock of the process that told them. Pure;
-imports only events and model.
+imports only events, model and tasks.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from . import events
 from .model import Result, State, Tries
+from .tasks import Check, Service
 
 RUN_ENDED = "the run ended"
 """The detail of a job that still ran then."""
@@ -23,7 +24,9 @@ RUN_ENDED = "the run ended"
 UNFINISHED = "unfinished"
 """The outcome of a test that did not come to its end."""
 
-PROVEN = frozenset({State.SUCCEEDED, State.FAILED, State.TIMED_OUT, State.LOST})
+PROVEN = frozenset(
+    {State.SUCCEEDED, State.FAILED, State.TIMED_OUT, State.LOST, State.DIED, State.NOT_READY}
+)
 """The ends that only a target can tell of."""
 
 
@@ -49,20 +52,23 @@ class Wait:
 class JobEntry:
     """What the run knows of a job.
 
-    ``key`` is unique in the run; ``target`` is its target's key. ``worker`` had it started: an
-    xdist worker's id, else empty. ``planned_at``, ``started_at`` and ``ended_at``: when it was
-    planned, its start was confirmed, and its end was known here. ``duration_s`` is what it took on
-    the target. ``result`` has only the head and the tail of long output; ``cut`` names the streams
-    that were cut before that. ``tries``: by worker, the calls about it that were not answered, now
-    or at its end. ``wanted``: a test that ran has asked for its result. ``judged``: one
-    has awaited it by mark, or read its verdict. ``unawaited``: what it makes of the run otherwise;
-    empty: what the run's option says. ``after``: the fixture behind which it starts, else empty;
-    ``reached``: that was set up; ``set_up_failed``: why it could not be, the last time.
+    ``key`` is unique in the run; ``target`` is its target's key, ``kind`` that of its task.
+    ``worker`` had it started: an xdist worker's id, else empty. ``planned_at``, ``started_at`` and
+    ``ended_at``: when it was planned, its start was confirmed, and its end was known here;
+    ``ready_at``: when a service was known to be ready, ``ready_s`` seconds after its start there.
+    ``duration_s`` is what it took on the target. ``result`` has only the head and the tail of long
+    output; ``cut`` names the streams that were cut before that. ``tries``: by worker, the calls
+    about it that were not answered, now or at its end. ``wanted``: a test that ran has asked for
+    its result. ``judged``: one has awaited it by mark, or read its verdict. ``unawaited``: what it
+    makes of the run otherwise; empty: what the run's option says. ``after``: the fixture behind
+    which it starts, else empty; ``reached``: that was set up; ``set_up_failed``: why it could not
+    be, the last time.
     """
 
     key: str
     id: str = ""
     target: str = ""
+    kind: str = "check"
     name: str = ""
     host: str = ""
     command: str = ""
@@ -79,6 +85,8 @@ class JobEntry:
     ended_at: float | None = None
     worker: str = ""
     state: State = State.PENDING
+    ready_at: float | None = None
+    ready_s: float | None = None
     result: Result | None = None
     cut: tuple[str, ...] = ()
     tries: dict[str, Tries] = field(default_factory=dict)
@@ -86,6 +94,15 @@ class JobEntry:
     judged: bool = False
     requested_by: list[str] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
+
+    @property
+    def is_service(self) -> bool:
+        return self.kind == Service.kind
+
+    @property
+    def begun(self) -> State:
+        """Its state once its target has confirmed its start."""
+        return Service.begun if self.is_service else Check.begun
 
     @property
     def held_back(self) -> bool:
@@ -120,7 +137,7 @@ class JobEntry:
     @property
     def bad(self) -> bool:
         """True if it did not succeed, and not only because nobody asked for it before the end."""
-        if not self.state.final or self.state is State.SUCCEEDED:
+        if not self.state.final or self.state.succeeded:
             return False
         return self.wanted or not (self.held_back or self.state is State.CANCELLED)
 
@@ -219,7 +236,8 @@ class Ledger:
                 self.tell(events.WaitEnded(worker, test, at, {}))
             for job in self.jobs.values():
                 if not job.state.final:
-                    result = Result(State.CANCELLED, detail=RUN_ENDED)
+                    became = State.STOPPED if job.started_at and job.is_service else State.CANCELLED
+                    result = Result(became, detail=RUN_ENDED)
                     if job.held_back:
                         detail = self._why_never_started(job)
                         result = Result(State.NOT_STARTED, detail=detail)
@@ -276,9 +294,15 @@ class Ledger:
                 job.tries.pop(event.worker, None)
                 if job.started_at is None:
                     job.started_at, job.worker = event.at, event.worker
-                    if not job.state.final:
-                        job.state = State.RUNNING
+                    if job.state is State.PENDING:
+                        job.state = job.begun
                 job.command = event.command or job.command
+            case events.JobReady():
+                job = self._job(event.key)
+                if job.ready_at is None:
+                    job.ready_at, job.ready_s = event.at, event.took_s
+                    if not job.state.final:
+                        job.state = State.READY
             case events.TargetTried():
                 for job in map(self._job, event.keys):
                     if event.tries is None:
@@ -302,7 +326,7 @@ class Ledger:
                 for key in event.keys:
                     job, wait = self._job(key), Wait(event.test, event.worker, event.at)
                     job.wanted = True
-                    job.judged |= event.judges
+                    job.judged |= event.judges and not job.is_service
                     job.waits.append(wait)
                     open_waits.append((job, wait))
             case events.WaitEnded():

@@ -1,12 +1,9 @@
-"""Plain data: a check, the state of a job, and its result. Imports only errors."""
+"""Plain data: the state of a job, and its result. Imports only errors."""
 
 from __future__ import annotations
 
 import enum
-import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from .errors import OutputCut
 
@@ -24,130 +21,25 @@ class State(str, enum.Enum):
     NOT_STARTED = "not started"
     CANCELLED = "cancelled"
 
+    # Of services only.
+    STARTING = "starting"
+    READY = "ready"
+    STOPPED = "stopped"
+    DIED = "died"
+    NOT_READY = "not ready"
+
     def __str__(self) -> str:
         return self.value
 
     @property
     def final(self) -> bool:
         """True if a job never leaves this state."""
-        return self not in (State.PENDING, State.RUNNING)
-
-
-ANY_RC = frozenset(range(256))
-"""The accepted exit codes of ``rc=None``: all that there are."""
-
-
-@dataclass(frozen=True)
-class Script:
-    """A local file that is sent to the target and run there."""
-
-    path: str
-    content: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class CommandFunction:
-    """A function of the suite that is given testinfra's Host, and returns a check's command.
-
-    ``place`` is its name and where it stands, the same in every process. It is equal to another
-    that stands there and holds the same values, as when its module was imported twice.
-    """
-
-    function: Callable[[Any], object]
-    place: str
-
-    def __repr__(self) -> str:
-        return f"<{self.place}>"
-
-    def __hash__(self) -> int:
-        return hash(self.place)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, CommandFunction) or self.place != other.place:
-            return False
-        mine, others = self.function, other.function
-        parts = ("__code__", "__defaults__", "__kwdefaults__", "__closure__")
-        return mine == others or all(
-            getattr(mine, part, mine) == getattr(others, part, others) for part in parts
-        )
-
-
-@dataclass(frozen=True)
-class Check:
-    """A declaration: a command and its limits. Times are in seconds, sizes in bytes.
-
-    ``argv`` is what is executed on the target; with ``script`` it holds the script's arguments.
-    With ``make_command`` it is empty, and ``command`` says where the function stands, until that
-    has been called for the job's host.
-    ``host`` is a testinfra hostspec, a tuple of them, or None for the host of whoever awaits.
-    ``after`` is the fixture behind which it starts, None: before the first test. ``sudo`` None
-    means: as the host's own testinfra settings say, ``unawaited`` None: as the run's option says.
-    """
-
-    name: str
-    argv: tuple[str, ...]
-    command: str
-    script: Script | None = None
-    timeout_s: float = 360.0
-    rc: frozenset[int] = frozenset({0})
-    retry_every_s: float | None = None
-    grace_s: float = 5.0
-    host: str | tuple[str, ...] | None = None
-    after: str | None = None
-    sudo: bool | None = None
-    sudo_user: str | None = None
-    env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    cwd: str | None = None
-    output_limit: int = 1 << 20
-    unawaited: str | None = None
-    make_command: CommandFunction | None = None
+        return self not in (State.PENDING, State.RUNNING, State.STARTING, State.READY)
 
     @property
-    def has_command(self) -> bool:
-        """False as long as its function has not made the command."""
-        return self.make_command is None or bool(self.argv)
-
-    def differences(self, other: Check) -> list[str]:
-        """Return the names of the arguments in which two checks differ."""
-        names = {f.name: f.name.removesuffix("_s") for f in fields(self)}
-        if self.script is not None and other.script is not None:
-            names["argv"] = "args"
-            del names["command"]  # the script's path and its arguments, as they are shown
-        else:
-            names["argv"] = names["make_command"] = "command"
-        differing = [
-            name for field, name in names.items() if getattr(self, field) != getattr(other, field)
-        ]
-        return list(dict.fromkeys(differing))
-
-    def terms(self, salt: str) -> str:
-        """Return a digest of all that the check says, the same in every process that has the salt.
-
-        It stands in names that others on the target can read: the salt, which they cannot, keeps
-        them from guessing at ``env``.
-        """
-        script = self.script and (self.script.path, self.script.content)
-        plain = (f.name for f in fields(self) if f.name not in ("rc", "script"))
-        return _digest(salt, sorted(self.rc), script, *(getattr(self, name) for name in plain))
-
-    def id_on(self, host: str, run_id: str, terms: str = "") -> str:
-        """Return the id of this check's job on a host, the same in every process of a run.
-
-        ``run_id`` is the run's own: letters and digits. A declared check is known by its terms, one
-        that was started by a call by its name alone. The id is a file name and a word on the
-        target: ``RUN-DIGEST``, whose last four characters are the host's. It has no name in it, for
-        a check that looks for its own among all processes would find ours.
-        """
-        return f"{run_id}-{_digest(host, self.name, terms)}{_digest(host)[:4]}"
-
-
-def _digest(*facts: object) -> str:
-    return hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()[:10]
-
-
-def not_started_yet(after: str | None) -> str:
-    """Return how a job stands that waits for its start point."""
-    return f"not started yet: after {after!r}"
+    def succeeded(self) -> bool:
+        """True if this is an end as it should be."""
+        return self in (State.SUCCEEDED, State.STOPPED)
 
 
 @dataclass(frozen=True)
@@ -220,7 +112,8 @@ class Result:
     ``rc`` is None unless the command ended by itself. ``duration`` is in seconds, measured on the
     target by its monotonic clock, and None where the job never ran or nobody could tell.
     ``attempts`` counts the runs of the command (more than one with ``retry_every``). ``detail`` is
-    one line for a person where the state alone does not tell, else empty.
+    one line for a person where the state alone does not tell, else empty. ``ready_s``: after how
+    many seconds a service was ready, None if it never was.
     """
 
     state: State
@@ -230,11 +123,12 @@ class Result:
     detail: str = ""
     stdout_kept: Output = EMPTY
     stderr_kept: Output = EMPTY
+    ready_s: float | None = None
 
     @property
     def succeeded(self) -> bool:
-        """True if the exit code is one that the check accepts."""
-        return self.state is State.SUCCEEDED
+        """True if the exit code is one that the check accepts, or the service was stopped."""
+        return self.state.succeeded
 
     @property
     def failed(self) -> bool:
@@ -292,7 +186,7 @@ class Result:
                 f"was cut: only the first {head:,} and the last {tail:,} of its {kept.size:,} bytes"
                 " were kept (a larger output_limit= of the check keeps more)"
             )
-        unheard = self.state in (State.LOST, State.UNREACHABLE, State.CANCELLED)
+        unheard = self.state in (State.LOST, State.UNREACHABLE, State.CANCELLED, State.STOPPED)
         if unheard and not self.attempts and not kept.size:
             return f"is not known, because the job is {self.state}"
         return ""

@@ -1,4 +1,4 @@
-"""From selected tests to jobs, and the order of tests. Pure; imports only model.
+"""From selected tests to jobs, and the order of tests. Pure; imports only tasks.
 
 The host of a job is any hashable value here: the plan only compares it.
 """
@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from .model import Check
+from .tasks import Task
 
 HostT = TypeVar("HostT", bound=Hashable)
 
@@ -21,7 +21,7 @@ class Want(Generic[HostT]):
     """A test (by its node id) awaits a check on a host, or only requests its handle."""
 
     test: str
-    check: Check
+    task: Task
     host: HostT
     awaits: bool
 
@@ -30,7 +30,7 @@ class Want(Generic[HostT]):
 class PlannedJob(Generic[HostT]):
     """One run of a check on a host, with the tests that await and that only request it."""
 
-    check: Check
+    task: Task
     host: HostT
     awaited_by: tuple[str, ...]
     requested_by: tuple[str, ...]
@@ -38,16 +38,16 @@ class PlannedJob(Generic[HostT]):
 
 def jobs(wants: Iterable[Want[HostT]]) -> list[PlannedJob[HostT]]:
     """Return each job once, in the order in which tests first want them."""
-    wanted: dict[tuple[Check, HostT], list[Want[HostT]]] = {}
+    wanted: dict[tuple[Task, HostT], list[Want[HostT]]] = {}
     for want in wants:
-        wanted.setdefault((want.check, want.host), []).append(want)
+        wanted.setdefault((want.task, want.host), []).append(want)
 
     def tests(of: Iterable[Want[HostT]], awaiting: bool) -> tuple[str, ...]:
         return tuple(dict.fromkeys(want.test for want in of if want.awaits == awaiting))
 
     return [
-        PlannedJob(check, host, awaited_by=tests(of, True), requested_by=tests(of, False))
-        for (check, host), of in wanted.items()
+        PlannedJob(task, host, awaited_by=tests(of, True), requested_by=tests(of, False))
+        for (task, host), of in wanted.items()
     ]
 
 
@@ -55,14 +55,14 @@ Durations = Mapping[str, Sequence[float]]
 """Seconds that the last runs of a job took, by `duration_key`."""
 
 
-def duration_key(check: str, host: str) -> str:
+def duration_key(name: str, host: str) -> str:
     """Return what a job is remembered by, from run to run; ``host``: its label."""
-    return f"{check} on {host}"
+    return f"{name} on {host}"
 
 
-def past_s(durations: Durations, check: str, host: str) -> float | None:
+def past_s(durations: Durations, name: str, host: str) -> float | None:
     """Return what a check took on a host on average, None if it never ran there."""
-    past = durations.get(duration_key(check, host))
+    past = durations.get(duration_key(name, host))
     return sum(past) / len(past) if past else None
 
 

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from .errors import WrongUse
-from .model import ANY_RC
 from .options import LONGEST_S, UNAWAITED
+from .tasks import ANY_RC
 
 
 def read_exit_codes(argument: str, value: object) -> frozenset[int]:

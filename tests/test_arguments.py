@@ -20,7 +20,7 @@ from pytest_bgcheck.arguments import (
     make_check,
     read_marks,
 )
-from pytest_bgcheck.model import ANY_RC, Check, Script
+from pytest_bgcheck.tasks import ANY_RC, Check, Script
 
 CALLABLES = [background_check, Bgcheck.start]
 NAMES = [row.name for row in CHECK_ROWS]

@@ -1,7 +1,7 @@
 """The plain data: what tells jobs apart, and which tests make which jobs."""
 
 from pytest_bgcheck import plan
-from pytest_bgcheck.model import Check
+from pytest_bgcheck.tasks import Check
 
 CHECK = Check("webapp", ("/opt/check",), "/opt/check")
 

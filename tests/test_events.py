@@ -11,6 +11,7 @@ from pytest_bgcheck.events import (
     JobEnded,
     JobJudged,
     JobPlanned,
+    JobReady,
     JobRequested,
     JobStarted,
     JobWanted,
@@ -22,7 +23,8 @@ from pytest_bgcheck.events import (
     job_key,
 )
 from pytest_bgcheck.ledger import JobEntry, Ledger
-from pytest_bgcheck.model import Check, Output, Result, State, Tries
+from pytest_bgcheck.model import Output, Result, State, Tries
+from pytest_bgcheck.tasks import Check
 from pytest_bgcheck.wire import Reader, plain
 
 CHECK = Check("webapp", ("x",), "x", rc=frozenset({2, 0}))
@@ -35,6 +37,7 @@ ONE_OF_EACH: list[Event] = [
     StartPointFailed(("key",), "OSError: no host"),
     JobRequested(KEY, "test_it.py::test"),
     JobStarted(KEY, "gw0", 2.0),
+    JobReady(KEY, 0.5, 2.5),
     TargetTried("gw0", (KEY,), Tries(3, 1.0, "Connection refused")),
     JobEnded.of(KEY, RESULT, 3.0),
     JobWanted(KEY),

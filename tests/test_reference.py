@@ -9,8 +9,8 @@ import pytest
 import pytest_bgcheck
 from pytest_bgcheck import background_check, plugin
 from pytest_bgcheck.arguments import CHECK_ROWS, MARK_ROWS, Argument
-from pytest_bgcheck.model import Check
 from pytest_bgcheck.options import OPTIONS, UNAWAITED, Option
+from pytest_bgcheck.tasks import Check
 
 TEXT = Path(__file__).parents[1].joinpath("docs/reference.md").read_text("utf-8")
 

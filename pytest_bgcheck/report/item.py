@@ -25,7 +25,7 @@ def properties(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
         rc = result.rc if result is not None else None
         duration = result.duration if result is not None else None
         values = {
-            "check": verdict.check.name,
+            "check": verdict.task.name,
             "host": verdict.host,
             "state": str(verdict.state),
             "rc": "" if rc is None else str(rc),
@@ -56,5 +56,5 @@ def sections(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
         ):
             if output.size and (verdict.good or not shown_whole(output)):
                 text = printable(output.shortened(SHOWN).text())
-                result.append((f"{name} of {verdict.check.name} on {verdict.host}", text))
+                result.append((f"{name} of {verdict.task.name} on {verdict.host}", text))
     return result

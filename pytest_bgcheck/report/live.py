@@ -1,4 +1,4 @@
-"""How a run stands, in a line, while it lasts. Pure; imports only ledger, model and text."""
+"""How a run stands, in a line, while it lasts. Pure; imports only ledger, model, tasks and text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from ..ledger import JobEntry, Wait
-from ..model import State, not_started_yet
+from ..model import State
+from ..tasks import not_started_yet
 from .text import count, duration, printable
 
 LONG_S = 1000.0

@@ -32,6 +32,11 @@ LOOKS: Mapping[State, Look] = {
     State.UNREACHABLE: BAD,
     State.NOT_STARTED: BAD,
     State.CANCELLED: NEUTRAL,
+    State.STARTING: NEUTRAL,
+    State.READY: NEUTRAL,
+    State.STOPPED: GOOD,
+    State.DIED: BAD,
+    State.NOT_READY: BAD,
 }
 
 LEGEND = (GOOD, BAD, NEUTRAL)

@@ -1,4 +1,4 @@
-"""What people read: results turned into text by pure functions. Imports only model."""
+"""What people read: results turned into text by pure functions. Imports only model and tasks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..model import ANY_RC, Check, Output, Result, State, not_started_yet
+from ..model import Output, Result, State
+from ..tasks import ANY_RC, Task, not_started_yet
 
 TAIL_LINES = 20
 TAIL_CHARACTERS = 4000
@@ -45,7 +46,7 @@ class Verdict:
     and how often it was tried; empty if it answers. ``held_back``: its start point was not reached.
     """
 
-    check: Check
+    task: Task
     host: str
     state: State
     result: Result | None = None
@@ -79,7 +80,7 @@ def cut_short(by: str | None, still: str) -> str:
 def headline(verdict: Verdict) -> str:
     """Return the line that names a job's check, host and state."""
     result = verdict.result
-    start = f"background check {verdict.check.name!r} on {verdict.host}"
+    start = f"background check {verdict.task.name!r} on {verdict.host}"
     if result is None:
         said = f": {verdict.unanswered}" if verdict.unanswered else ""
         return f"{start} still {verdict.state} after {duration(verdict.waited_s)} of waiting{said}"
@@ -91,7 +92,7 @@ def headline(verdict: Verdict) -> str:
 
 
 def _accepted_note(verdict: Verdict) -> str:
-    accepted, own = verdict.accepted, verdict.check.rc
+    accepted, own = verdict.accepted, verdict.task.accepted
     if accepted != own:
         return (
             f" (accepted by this test's mark: {rc_codes(accepted)}; by the check: {rc_codes(own)})"
@@ -179,20 +180,20 @@ def _escaped(character: str) -> str:
 
 
 def _block(verdict: Verdict) -> list[str]:
-    check, result = verdict.check, verdict.result
-    lines = [headline(verdict), f"  command: {one_line(check.command)}"]
-    if check.cwd is not None:
-        lines.append(f"  cwd: {one_line(check.cwd)}")
+    task, result = verdict.task, verdict.result
+    lines = [headline(verdict), f"  command: {one_line(task.command)}"]
+    if task.cwd is not None:
+        lines.append(f"  cwd: {one_line(task.cwd)}")
     if result is None:
-        goes_on = f"its limit is {duration(check.timeout_s)}; it goes on"
-        lines.append(f"  {not_started_yet(check.after) if verdict.held_back else goes_on}")
+        goes_on = f"its limit is {duration(task.timeout_s)}; it goes on"
+        lines.append(f"  {not_started_yet(task.after) if verdict.held_back else goes_on}")
         return lines
     if result.state is State.SUCCEEDED:
         lines.append("  the check itself succeeded: only this test's mark does not accept that rc")
     if verdict.waited_s is not None:
         lines.append(f"  this test waited {duration(verdict.waited_s)} for it")
     if result.state is State.TIMED_OUT:
-        lines.append(f"  its limit on the target: timeout={check.timeout_s:g}")
+        lines.append(f"  its limit on the target: timeout={task.timeout_s:g}")
     if result.attempts > 1:
         lines.append(f"  attempts: {result.attempts}; this is the output of the last one")
     if result.attempts or result.state in (State.TIMED_OUT, State.CANCELLED, State.LOST):
@@ -250,4 +251,4 @@ def _other_line(verdict: Verdict) -> str:
         facts.append(f"rc {result.rc}")
     if result is not None and result.duration is not None:
         facts.append(f"after {duration(result.duration)}")
-    return f"  {verdict.check.name!r} on {verdict.host}: {', '.join(facts)}"
+    return f"  {verdict.task.name!r} on {verdict.host}: {', '.join(facts)}"

@@ -200,9 +200,9 @@ def _clean_for_workers(workers: Workers, whole_run: WholeRun, *, ask: bool) -> N
 
 def _unfinished(whole_run: WholeRun, targets: Sequence[Target]) -> list[Record]:
     """Return the workers' jobs of which no worker has told the end."""
-    from ..model import Check
     from ..target.records import Record
     from ..target.requests import Spec
+    from ..tasks import Check
 
     by_key = {target.key: target for target in targets}
     records = []

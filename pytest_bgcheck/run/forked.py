@@ -88,7 +88,7 @@ class ChildLink(Link):
         self._file.write(message)
 
     def _why_never_started(self, key: str, test: str) -> str:
-        after = {r.key: r.spec.check.after for r in self._session.runner.records.values()}[key]
+        after = {r.key: r.spec.task.after for r in self._session.runner.records.values()}[key]
         return why_never_started(after or "", "", test)
 
 

@@ -16,10 +16,10 @@ def find(session: Session, name: str, host: str | None = None) -> Record:
     __tracebackhide__ = True
     session.start_named(name)
     every = list(session.runner.records.values())
-    records = [record for record in every if record.spec.check.name == name]
+    records = [record for record in every if record.spec.task.name == name]
     if not records:
-        known = {record.spec.check.name for record in every}
-        raise NoSuchJob(text.unknown(name, known | {job.check.name for job in session.planned}))
+        known = {record.spec.task.name for record in every}
+        raise NoSuchJob(text.unknown(name, known | {job.task.name for job in session.planned}))
     places = sorted({record.target.label for record in records})
     if host is not None:
         labelled = [record for record in records if record.target.label == host]

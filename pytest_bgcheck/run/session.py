@@ -14,9 +14,9 @@ import pytest
 
 from ..clocks import unix_s
 from ..errors import WrongUse
-from ..events import JobEnded, JobPlanned, JobStarted, JobWanted, TargetTried, job_key
+from ..events import JobEnded, JobPlanned, JobReady, JobStarted, JobWanted, TargetTried, job_key
 from ..ledger import RUN_ENDED
-from ..model import Check, Result, State, Tries
+from ..model import Result, State, Tries
 from ..options import Settings, keeps_order
 from ..plan import PlannedJob
 from ..report import tree
@@ -33,6 +33,7 @@ from ..target.job import Job, JobsOnHosts, Use
 from ..target.records import OTHER_TERMS, Record, Target
 from ..target.requests import Spec
 from ..target.runner import Runner
+from ..tasks import Task
 from .handle_wait import wait_for_end
 from .judging import Judging
 from .link import Link
@@ -64,6 +65,7 @@ class Session:
             base=settings.dir,
             forks=settings.forks,
             on_start=self._on_start,
+            on_ready=self._on_ready,
             on_end=self._on_end,
             on_want=lambda record: self.link.tell(JobWanted(record.key)),
             on_tries=self._on_tries,
@@ -80,7 +82,7 @@ class Session:
         self.hear_from_children: Callable[[], None] = lambda: None
         self.restore_log: Callable[[], None] = lambda: None
         self.undeclared: dict[str, list[Record]] = {}
-        self._undeclared_checks: dict[tuple[str, str], Check] = {}
+        self._undeclared_checks: dict[tuple[str, str], Task] = {}
         self._handles: dict[Record, Job] = {}
         self._targets: dict[tuple[HostRef, bool | None, str | None], Target] = {}
         self._unused: dict[Target, TargetAddress] = {}
@@ -93,11 +95,15 @@ class Session:
     def _on_start(self, record: Record) -> None:
         target, spec = record.target, record.spec
         assert target.directory is not None
-        check = spec.check
-        command = "" if check.make_command is None or not check.has_command else check.command
+        task = spec.task
+        command = "" if task.make_command is None or not task.has_command else task.command
         commands = {spec.id: command} if command else {}
         self.link.tell(JobsOnTarget(target.key, target.directory, {spec.id: spec.terms}, commands))
         self.link.tell(JobStarted(record.key, self.link.worker, unix_s(), command))
+
+    def _on_ready(self, record: Record) -> None:
+        assert record.ready_s is not None
+        self.link.tell(JobReady(record.key, record.ready_s, unix_s()))
 
     def _on_tries(self, records: Sequence[Record], tries: Tries | None) -> None:
         keys = tuple(record.key for record in records)
@@ -144,7 +150,7 @@ class Session:
     def start_named(self, name: str) -> None:
         """Start the planned jobs of a name, on all hosts, unless they were started before."""
         if self.started:
-            named = [job for job in self.planned if job.check.name == name]
+            named = [job for job in self.planned if job.task.name == name]
             self._start_on(job.host for job in named)
             self.submit(self.plan(named))  # also those that are held back
 
@@ -159,26 +165,26 @@ class Session:
         """Tell of planned jobs, and return what is to be submitted."""
         specs = []
         for job in jobs:
-            spec, target = self._spec(job.check, job.host, declared=True)
+            spec, target = self._spec(job.task, job.host, declared=True)
             specs.append((spec, target))
             # Also the tests that are to await it: they may end before they do.
             for test in [*job.requested_by, *job.awaited_by]:
                 self.judging.note_request(job_key(spec.id, target.key), test)
         return specs
 
-    def _spec(self, check: Check, ref: HostRef, declared: bool) -> tuple[Spec, Target]:
+    def _spec(self, task: Task, ref: HostRef, declared: bool) -> tuple[Spec, Target]:
         """Return a check on a host as a job of this run, and tell of it, if it is new."""
-        target = self._target(ref, check.sudo, check.sudo_user)
+        target = self._target(ref, task.sudo, task.sudo_user)
         # A job that a call starts is known by its command, once a function has made that; a
         # declared one by where its function stands, so that any worker can await it.
-        terms = check.terms(self.link.salt) if declared or check.has_command else ""
-        id = check.id_on(ref.name, self.link.run_id, terms if declared else "")
+        terms = task.terms(self.link.salt) if declared or task.has_command else ""
+        id = task.id_on(ref.name, self.link.run_id, terms if declared else "")
         key = job_key(id, target.key)
-        self.start_points.note_job(key, check, ref, declared)
+        self.start_points.note_job(key, task, ref, declared)
         if key not in self._told_keys:
             self._told_keys.add(key)
-            self.link.tell(JobPlanned.of(id, target.key, check, target.label, unix_s()))
-        return Spec(id, check, terms), target
+            self.link.tell(JobPlanned.of(id, target.key, task, target.label, unix_s()))
+        return Spec(id, task, terms), target
 
     def submit(self, specs: Sequence[tuple[Spec, Target]]) -> list[Record]:
         """Return the records of jobs; start those that are new, and not held back."""
@@ -219,8 +225,8 @@ class Session:
     def _with_command(self, spec: Spec, ref: HostRef) -> Spec:
         """Return a job's Spec with the command that a function makes. Raises WrongUse."""
         with hosts.own_host(ref) as host:
-            check = with_command(spec.check, host)
-        return Spec(spec.id, check, spec.terms or check.terms(self.link.salt))
+            task = with_command(spec.task, host)
+        return Spec(spec.id, task, spec.terms or task.terms(self.link.salt))
 
     def started_elsewhere(self, jobs: JobsOnTarget) -> None:
         """Take note of jobs that another session has started on a target."""
@@ -246,12 +252,12 @@ class Session:
         """Return a declared check's job on a host, or its jobs if it is pinned to several; start
         what was not planned.
         """
-        check = self.collection.check_of(declaration, name)
-        if check.host is None:
-            return self.handle(self.record(check, hosts.ref_of_fixture(host)))
-        refs = self.collection.pinned_hosts(check.host)
-        jobs = {spec: self.handle(self.record(check, ref)) for spec, ref in refs.items()}
-        return jobs[check.host] if isinstance(check.host, str) else JobsOnHosts(check.name, jobs)
+        task = self.collection.check_of(declaration, name)
+        if task.host is None:
+            return self.handle(self.record(task, hosts.ref_of_fixture(host)))
+        refs = self.collection.pinned_hosts(task.host)
+        jobs = {spec: self.handle(self.record(task, ref)) for spec, ref in refs.items()}
+        return jobs[task.host] if isinstance(task.host, str) else JobsOnHosts(task.name, jobs)
 
     def handle(self, record: Record) -> Job:
         """Return a job as tests see it: the same object each time."""
@@ -270,39 +276,39 @@ class Session:
         __tracebackhide__ = True
         return wait_for_end(record, limit_s, self.runner, self.link, self.judging)
 
-    def record(self, check: Check, ref: HostRef, declared: bool = True) -> Record:
+    def record(self, task: Task, ref: HostRef, declared: bool = True) -> Record:
         """Return the job of a check on a host; start it unless it is known."""
         if not self.started:
-            return self._not_started(check, ref)
+            return self._not_started(task, ref)
         # A test wants one; the host's other jobs come with the same call.
         self._start_on([ref])
-        return self.submit([self._spec(check, ref, declared)])[0]
+        return self.submit([self._spec(task, ref, declared)])[0]
 
-    def _not_started(self, check: Check, ref: HostRef) -> Record:
+    def _not_started(self, task: Task, ref: HostRef) -> Record:
         """Return a job for a mode of pytest that sets fixtures up and runs no test."""
-        transport = HostTransport(ref.backend, check.sudo, check.sudo_user)
+        transport = HostTransport(ref.backend, task.sudo, task.sudo_user)
         detail = "pytest was asked to show something, not to run tests"
         result = Result(State.NOT_STARTED, detail=detail)
         target = Target(ref.label, ref.identity, transport)
-        return Record(Spec("", check), target, result.state, result)
+        return Record(Spec("", task), target, result.state, result)
 
-    def start(self, check: Check, host: object) -> Job:
+    def start(self, task: Task, host: object) -> Job:
         """Start a check that is not declared, once for its name and host."""
         __tracebackhide__ = True
         try:
             ref = self.named_host(host)
         except WrongUse as error:
-            raise WrongUse(f"background check {check.name!r}: {error}") from None
-        known = self._undeclared_checks.setdefault((check.name, ref.identity), check)
-        different = check.differences(known)
+            raise WrongUse(f"background check {task.name!r}: {error}") from None
+        known = self._undeclared_checks.setdefault((task.name, ref.identity), task)
+        different = task.differences(known)
         if different:
             raise WrongUse(
-                f"background check {check.name!r} was already started on {self.labels.of(ref)}"
+                f"background check {task.name!r} was already started on {self.labels.of(ref)}"
                 f" with another {', '.join(different)}"
             )
-        check_size(check, f"background check {check.name!r}")
-        record = self.record(check, ref, declared=False)
-        records = self.undeclared.setdefault(check.name, [])
+        check_size(task, f"background check {task.name!r}")
+        record = self.record(task, ref, declared=False)
+        records = self.undeclared.setdefault(task.name, [])
         if record not in records:
             records.append(record)
         return self.handle(record)

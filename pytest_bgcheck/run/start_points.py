@@ -30,7 +30,7 @@ from ..clocks import monotonic_s
 from ..compat.pytest import running_item
 from ..errors import WrongUse
 from ..events import StartPointFailed, StartPointReached, job_key
-from ..model import Check, Result, State
+from ..model import Result, State
 from ..plan import PlannedJob
 from ..suite.start_points import (
     keys_of_set_up,
@@ -42,6 +42,7 @@ from ..target.hosts import HostRef
 from ..target.records import Record, Target
 from ..target.requests import Spec
 from ..target.runner import Runner
+from ..tasks import Task
 from .judging import Judging, running_test
 from .link import Link
 from .messages import (
@@ -87,7 +88,7 @@ class StartPoints:
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
         self._names: set[str] = set()
-        self._planned: dict[tuple[Check, HostRef], tuple[PlannedJob[HostRef], set[str]]] = {}
+        self._planned: dict[tuple[Task, HostRef], tuple[PlannedJob[HostRef], set[str]]] = {}
         self._fixtures: dict[str, set[str]] = {}  # by the job's key
         self._reached: set[str] = set()
         self._never_started: dict[str, str] = {}
@@ -100,36 +101,36 @@ class StartPoints:
 
     def note_plan(self, jobs: Iterable[PlannedJob[HostRef]], items: Iterable[pytest.Item]) -> None:
         """Find the fixtures behind which planned jobs start; ``items``: all tests."""
-        behind = [job for job in jobs if job.check.after is not None]
+        behind = [job for job in jobs if job.task.after is not None]
         by_test = {item.nodeid: item for item in items} if behind else {}
         for job in behind:
             wanting = [by_test[test] for test in (*job.awaited_by, *job.requested_by)]
-            fixtures = start_point_keys(job.check, job.host, wanting)
-            self._planned[job.check, job.host] = job, fixtures
+            fixtures = start_point_keys(job.task, job.host, wanting)
+            self._planned[job.task, job.host] = job, fixtures
 
-    def watch(self, checks: Iterable[Check]) -> None:
+    def watch(self, checks: Iterable[Task]) -> None:
         """Hear from now on of the fixtures that these checks name."""
-        names = {check.after for check in checks if check.after is not None}
+        names = {task.after for task in checks if task.after is not None}
         if names and not self._names:
             self._jobs.config.pluginmanager.register(self, "bgcheck-start-points")
         self._names |= names
 
-    def note_job(self, key: str, check: Check, ref: HostRef, declared: bool) -> None:
+    def note_job(self, key: str, task: Task, ref: HostRef, declared: bool) -> None:
         """Find the fixtures behind which a job starts. Raises WrongUse if there are none."""
-        if check.after is None:
+        if task.after is None:
             return
-        if (check, ref) in self._planned:
-            fixtures = self._planned[check, ref][1]
+        if (task, ref) in self._planned:
+            fixtures = self._planned[task, ref][1]
         else:
             # It is found only now: what counts is what the test sees that runs.
             item = self._jobs.judging.item
             wanting = [] if item is None else [item]
-            wrong = wrong_start_point(check, wanting)
+            wrong = wrong_start_point(task, wanting)
             if wrong:
                 raise WrongUse(wrong)
-            self.watch([check])
-            fixtures = start_point_keys(check, ref, wanting, declared)
-            for definition in start_points(check, wanting):
+            self.watch([task])
+            fixtures = start_point_keys(task, ref, wanting, declared)
+            for definition in start_points(task, wanting):
                 if definition.cached_result is not None and definition.cached_result[2] is None:
                     for fixture in keys_of_set_up(definition, item):
                         self._reach(fixture)  # it is set up already
@@ -141,7 +142,7 @@ class StartPoints:
 
     def holds(self, spec: Spec, target: Target) -> bool:
         """Return whether a job is not to be started yet, or never."""
-        if spec.check.after is None:
+        if spec.task.after is None:
             return False
         key = job_key(spec.id, target.key)
         if key in self._never_started:

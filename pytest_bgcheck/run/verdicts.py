@@ -155,7 +155,7 @@ def verdict(
     session: Session, record: Record, awaited: Awaited | None, waited_s: float, now: float
 ) -> text.Verdict:
     """Return how a job stands for a test; ``awaited``: what its marks say of it, if they do."""
-    check, accepted = record.spec.check, record.spec.check.rc
+    task, accepted = record.spec.task, record.spec.task.accepted
     if awaited is not None and awaited.rc is not None:
         accepted = awaited.rc
     host, kept = record.target.label, ""
@@ -163,7 +163,7 @@ def verdict(
         kept = f"{record.target.path}/{record.spec.id}/ on {host}"
     unanswered = record.tries.text(now) if record.tries is not None else ""
     return text.Verdict(
-        check, host, record.state, record.result, accepted, waited_s, kept, unanswered,
+        task, host, record.state, record.result, accepted, waited_s, kept, unanswered,
         held_back=record.waits_for_start,
     )  # fmt: skip
 

@@ -15,9 +15,9 @@ from ..arguments import Awaited, read_marks
 from ..compat.pytest import active_fixtures, fixture_definitions
 from ..compat.testinfra import host_parameter
 from ..errors import WrongUse
-from ..model import Check
 from ..target import hosts, requests
 from ..target.hosts import HostRef
+from ..tasks import Task
 from .declaration import SITES, Declaration, declaration_of_fixture, visible_declarations
 from .misuse import misuse_messages
 from .start_points import wrong_start_point
@@ -34,7 +34,7 @@ class ItemChecks:
     """
 
     awaited: Mapping[str, Awaited]
-    declared: Mapping[str, tuple[Check, tuple[HostRef, ...]]]
+    declared: Mapping[str, tuple[Task, tuple[HostRef, ...]]]
 
 
 ITEM_CHECKS: pytest.StashKey[ItemChecks] = pytest.StashKey()
@@ -46,7 +46,7 @@ class Collection:
     def __init__(self, config: pytest.Config, timeout_s: float) -> None:
         self._config = config
         self._timeout_s = timeout_s
-        self._declared: dict[tuple[Declaration, str], Check] = {}
+        self._declared: dict[tuple[Declaration, str], Task] = {}
         self._module_hosts: dict[object, list[HostRef]] = {}
         self._pinned_hosts: dict[str | tuple[str, ...], dict[str, HostRef]] = {}
 
@@ -81,46 +81,46 @@ class Collection:
 
     def _wrong_start_points(self, items: Sequence[pytest.Item]) -> Iterator[str]:
         """Yield what is wrong with the ``after`` of checks that some items want."""
-        wanting: dict[Check, list[pytest.Item]] = {}
+        wanting: dict[Task, list[pytest.Item]] = {}
         for item in items:
-            for check, _ in item.stash[ITEM_CHECKS].declared.values():
-                if check.after is not None:
-                    wanting.setdefault(check, []).append(item)
-        for (declaration, name), check in self._declared.items():
-            wrong = wrong_start_point(check, wanting[check]) if check in wanting else ""
+            for task, _ in item.stash[ITEM_CHECKS].declared.values():
+                if task.after is not None:
+                    wanting.setdefault(task, []).append(item)
+        for (declaration, name), task in self._declared.items():
+            wrong = wrong_start_point(task, wanting[task]) if task in wanting else ""
             if wrong:
                 yield f"{declaration.place(name)}: {wrong}"
 
-    def check_of(self, declaration: Declaration, name: str) -> Check:
+    def check_of(self, declaration: Declaration, name: str) -> Task:
         """Return the check of a declaration whose fixture has this name. Raises WrongUse."""
         key = declaration, name
         if key not in self._declared:
-            check = declaration.to_check(name, self._timeout_s, self._config.rootpath)
-            self._refuse_other_values(declaration, check)
-            self._declared[key] = check
+            task = declaration.to_check(name, self._timeout_s, self._config.rootpath)
+            self._refuse_other_values(declaration, task)
+            self._declared[key] = task
         return self._declared[key]
 
-    def _refuse_other_values(self, declaration: Declaration, check: Check) -> None:
+    def _refuse_other_values(self, declaration: Declaration, task: Task) -> None:
         """Raise WrongUse for a check that differs from another only by what its function holds.
 
         Workers could not tell the jobs of the two apart.
         """
-        if check.make_command is None:
+        if task.make_command is None:
             return
         for (other, name), known in self._declared.items():
-            same_name = name == check.name and known != check
-            if same_name and known.terms("") == check.terms(""):
+            same_name = name == task.name and known != task
+            if same_name and known.terms("") == task.terms(""):
                 raise WrongUse(
-                    f"{declaration.place(check.name)}: its function {check.make_command} is that of"
+                    f"{declaration.place(task.name)}: its function {task.make_command} is that of"
                     f" the check at {other.file}:{other.line}, but with other values in it, and the"
                     " two have one name: give one of them another, by name="
                 )
 
-    def _place_of(self, check: Check) -> str:
+    def _place_of(self, task: Task) -> str:
         return next(
             declaration.place(name)
             for (declaration, name), known in self._declared.items()
-            if known == check
+            if known == task
         )
 
     def where_declared(self, name: str) -> list[str]:
@@ -134,7 +134,7 @@ class Collection:
         names = {name for _, name in self._declared}
         return {name for name in names if self._nearest(item, name) is not None}
 
-    def checks(self) -> list[Check]:
+    def checks(self) -> list[Task]:
         """Return all declared checks that the items could see."""
         return list(self._declared.values())
 
@@ -144,13 +144,13 @@ class Collection:
         Raises WrongUse.
         """
         found = {name: self._nearest(item, name) for name in fixtures}
-        requested = {name: check for name, check in found.items() if check is not None}
+        requested = {name: task for name, task in found.items() if task is not None}
         awaited = read_marks(item.iter_markers("bgcheck"), requested)
-        declared: dict[str, tuple[Check, tuple[HostRef, ...]]] = {}
+        declared: dict[str, tuple[Task, tuple[HostRef, ...]]] = {}
         for name in [*awaited, *requested]:
-            check = requested.get(name) or self._nearest(item, name)
-            if check is not None and name not in declared:
-                declared[name] = check, tuple(self._hosts(item, check))
+            task = requested.get(name) or self._nearest(item, name)
+            if task is not None and name not in declared:
+                declared[name] = task, tuple(self._hosts(item, task))
         return ItemChecks(awaited, declared)
 
     def pinned_hosts(self, host: str | tuple[str, ...]) -> dict[str, HostRef]:
@@ -163,23 +163,23 @@ class Collection:
             )
         return self._pinned_hosts[host]
 
-    def _nearest(self, item: pytest.Item, name: str) -> Check | None:
+    def _nearest(self, item: pytest.Item, name: str) -> Task | None:
         """Return the check that a name means to an item: that of the nearest declaration."""
         definitions = fixture_definitions(item, name)
         declaration = declaration_of_fixture(definitions[-1].func) if definitions else None
         return None if declaration is None else self.check_of(declaration, name)
 
-    def _hosts(self, item: pytest.Item, check: Check) -> list[HostRef]:
+    def _hosts(self, item: pytest.Item, task: Task) -> list[HostRef]:
         """Return the hosts of a check for an item; none if they are known after its set-up only."""
-        if check.host is not None:
+        if task.host is not None:
             try:
-                return list(dict.fromkeys(self.pinned_hosts(check.host).values()))
+                return list(dict.fromkeys(self.pinned_hosts(task.host).values()))
             except WrongUse as error:
-                raise WrongDeclaration(f"{self._place_of(check)}: {error}") from None
+                raise WrongDeclaration(f"{self._place_of(task)}: {error}") from None
         try:
             own = own_host(item)
         except WrongUse as error:
-            raise WrongUse(f"background check {check.name!r}: {error}") from None
+            raise WrongUse(f"background check {task.name!r}: {error}") from None
         if own is not None:
             return [own]
         if "host" in getattr(item, "fixturenames", ()):
@@ -218,15 +218,15 @@ def planned_jobs(items: Iterable[pytest.Item]) -> list[plan.PlannedJob[HostRef]]
     wants = []
     for item in items:
         checks = item.stash[ITEM_CHECKS]
-        for name, (check, refs) in checks.declared.items():
+        for name, (task, refs) in checks.declared.items():
             awaits = name in checks.awaited
-            wants += [plan.Want(item.nodeid, check, ref, awaits) for ref in refs]
+            wants += [plan.Want(item.nodeid, task, ref, awaits) for ref in refs]
     return plan.jobs(wants)
 
 
-def check_size(check: Check, place: str) -> None:
+def check_size(task: Task, place: str) -> None:
     """Raise WrongUse, with the check's place, if it is too large for any request."""
     try:
-        requests.check_size(check)
+        requests.check_size(task)
     except WrongUse as error:
         raise WrongUse(f"{place}: {error}") from None

@@ -26,7 +26,7 @@ from ..arguments import (
 )
 from ..compat.pytest import is_of_pytest, runs_test
 from ..errors import WrongUse
-from ..model import Check
+from ..tasks import Task
 from . import DECLARED_JOB
 from .stand_in import StandIn
 
@@ -68,7 +68,7 @@ class Declaration:
         """Return the message for a declaration in a class."""
         return f"{self.place(name)}: it must be declared at module level, not in the class {cls}"
 
-    def to_check(self, name: str, timeout_s: float, root: Path) -> Check:
+    def to_check(self, name: str, timeout_s: float, root: Path) -> Task:
         """Return the check that is declared under a fixture's name. Raises WrongUse."""
         try:
             if self.surplus:

@@ -10,27 +10,27 @@ from types import CodeType
 
 from ..errors import WrongUse
 from ..log import LOG, traceback_of, without_secrets
-from ..model import Check, CommandFunction
 from ..readers import read_command
 from ..target.requests import check_size
+from ..tasks import CommandFunction, Task
 
 
-def with_command(check: Check, host: object) -> Check:
+def with_command(task: Task, host: object) -> Task:
     """Return a check with the command that its function makes for a host. Raises WrongUse."""
-    make = check.make_command
+    make = task.make_command
     assert make is not None
     try:
         value = make.function(host)
         if isinstance(value, Iterator):
             value = tuple(value)  # a generator asks the host only now
     except BaseException as error:  # pytest.fail and pytest.skip too: no test would hear of them
-        LOG.warning("%s of %r made no command\n%s", make, check.name, traceback_of(error))
+        LOG.warning("%s of %r made no command\n%s", make, task.name, traceback_of(error))
         raise WrongUse(f"{make} raised {_in_one_line(error)}{_line(make, error)}") from None
     if value is None:
         raise WrongUse(f"{make} returned None, not a command")
     try:
         argv, command = read_command("its result", value)
-        made = replace(check, argv=argv, command=command)
+        made = replace(task, argv=argv, command=command)
         check_size(made)
     except WrongUse as error:
         raise WrongUse(f"{make}: {error}") from None

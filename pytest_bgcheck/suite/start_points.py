@@ -10,18 +10,18 @@ import pytest
 
 from ..compat.pytest import fixture_definitions, fixture_names
 from ..compat.testinfra import host_parameter, is_host_parameter
-from ..model import Check
 from ..target.hosts import HostRef, ref_of_fixture
+from ..tasks import Task
 from .declaration import declaration_of_fixture
 
 
-def start_points(check: Check, items: Iterable[pytest.Item]) -> list[pytest.FixtureDef[Any]]:
+def start_points(task: Task, items: Iterable[pytest.Item]) -> list[pytest.FixtureDef[Any]]:
     """Return the fixtures of the name in ``after`` that some tests see, of each the nearest one.
 
     An override that none of these tests can see is none: it must not start what they await.
     """
-    assert check.after is not None
-    found = [fixture_definitions(item, check.after) for item in items]
+    assert task.after is not None
+    found = [fixture_definitions(item, task.after) for item in items]
     return list(dict.fromkeys(definitions[-1] for definitions in found if definitions))
 
 
@@ -37,7 +37,7 @@ def fixture_key(definition: pytest.FixtureDef[Any], host: HostRef | None = None)
 
 
 def start_point_keys(
-    check: Check, host: HostRef, items: Iterable[pytest.Item], declared: bool = True
+    task: Task, host: HostRef, items: Iterable[pytest.Item], declared: bool = True
 ) -> set[str]:
     """Return the keys of the fixtures behind which a check's job on a host starts.
 
@@ -47,8 +47,8 @@ def start_point_keys(
     """
     keys = set()
     for item in items:
-        of_any = check.host is not None or not (declared or host == _host_of(item))
-        for definition in start_points(check, [item]):
+        of_any = task.host is not None or not (declared or host == _host_of(item))
+        for definition in start_points(task, [item]):
             own = not of_any and is_set_up_for_each_host(definition, item)
             keys.add(fixture_key(definition, host if own else None))
     return keys
@@ -85,17 +85,17 @@ def is_set_up_for_each_host(definition: pytest.FixtureDef[Any], item: pytest.Ite
     return False
 
 
-def wrong_start_point(check: Check, items: Sequence[pytest.Item]) -> str:
+def wrong_start_point(task: Task, items: Sequence[pytest.Item]) -> str:
     """Return what is wrong with ``after`` for the tests that want the check, empty if nothing."""
-    name = check.after
-    definitions = start_points(check, items)
+    name = task.after
+    definitions = start_points(task, items)
     if name is not None and not definitions:
         known = fixture_names(items[0]) if items else []
         near = difflib.get_close_matches(name, known, n=1)
         guess = f"; did you mean {near[0]!r}?" if near else ""
         return f"after={name!r}: the tests that want the check see no fixture of that name{guess}"
     if any(declaration_of_fixture(definition.func) for definition in definitions):
-        what = "the check itself" if name == check.name else "a background check"
+        what = "the check itself" if name == task.name else "a background check"
         return (
             f"after={name!r} is {what}, whose fixture is set up at once, not when the check has"
             f" ended: name a fixture that requests {name!r} and reads its result()"

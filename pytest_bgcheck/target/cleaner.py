@@ -188,7 +188,7 @@ class Cleaner:
 
     def _ask_last(self, target: Target, records: Sequence[Record], patience_s: float) -> None:
         """Ask once how jobs stand that nobody waits for any more."""
-        records = [record for record in records if record.state is State.RUNNING]
+        records = [record for record in records if record.runs]
         deadline = self._clock() + patience_s
         while records and target.directory is not None:
             try:

@@ -49,7 +49,7 @@ def _made(records: Records, target: Target, job: Record) -> Spec | None:
             said = error
         except BaseException as error:  # else the wait below would be in vain
             unexpected = log_internal_error(target, error)
-            said = WrongUse(f"{job.spec.check.command}: {unexpected}")
+            said = WrongUse(f"{job.spec.task.command}: {unexpected}")
         with records.changed:
             outcome.append(said)
             records.changed.notify_all()
@@ -61,7 +61,7 @@ def _made(records: Records, target: Target, job: Record) -> Spec | None:
     records.pause(MAKING_S, lambda: bool(outcome))
     if records.closing:
         return None
-    late = WrongUse(f"{job.spec.check.command} has not returned after {MAKING_S:.0f} s")
+    late = WrongUse(f"{job.spec.task.command} has not returned after {MAKING_S:.0f} s")
     said = outcome[0] if outcome else late
     if isinstance(said, Spec):
         return said

@@ -9,8 +9,9 @@ from typing import Protocol, TypeVar
 
 from ..clocks import unix_s
 from ..errors import NoSuchJob, StillRunning, TargetError
-from ..model import Output, Result, State, not_started_yet
+from ..model import Output, Result, State
 from ..readers import read_seconds_or_0
+from ..tasks import not_started_yet
 from .records import Record
 from .runner import Runner
 
@@ -110,7 +111,7 @@ class Job:
         self._runner.want(record)
         if not self._user.wait_for_end(record, limit_s):
             said = f": {record.tries.text(unix_s())}" if record.tries is not None else ""
-            not_yet = not_started_yet(record.spec.check.after)
+            not_yet = not_started_yet(record.spec.task.after)
             raise StillRunning(
                 f"background check {self.name!r} on {self.host} is still {record.state} after"
                 f" {limit_s:g} s of waiting{said};"

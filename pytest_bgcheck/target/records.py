@@ -27,7 +27,8 @@ class Record:
 
     ``started_s``: when its start was confirmed, by the monotonic clock. ``tries``: the calls about
     it, in a row, that its target has not answered. ``wanted``: somebody has asked for its result.
-    ``held_back``: it is not to be started yet, or never was.
+    ``held_back``: it is not to be started yet, or never was. ``ready_s``: after how many seconds a
+    service was ready, by the target's clock.
     """
 
     spec: requests.Spec
@@ -38,18 +39,18 @@ class Record:
     tries: Tries | None = None
     wanted: bool = False
     held_back: bool = False
+    ready_s: float | None = None
 
     @property
     def key(self) -> str:
         """The job's key in the ledger: the same in all processes of the run."""
         return job_key(self.spec.id, self.target.key)
 
-    # What starting, waiting and judging need to know of the check stands here and nowhere else, so
-    # that another kind of job has one place to answer it.
+    # What starting, waiting and judging need to know of a job's task stands here and in the task.
 
     @property
     def name(self) -> str:
-        return self.spec.check.name
+        return self.spec.task.name
 
     @property
     def waits_for_start(self) -> bool:
@@ -59,24 +60,28 @@ class Record:
     @property
     def timeout_s(self) -> float:
         """How long it may run on the target."""
-        return self.spec.check.timeout_s
+        return self.spec.task.timeout_s
 
     @property
     def deadline_s(self) -> float:
         """Until when the target is asked for its result, by the monotonic clock."""
-        check = self.spec.check
-        return recovery.job_deadline(self.started_s or 0.0, check.timeout_s, check.grace_s)
+        task = self.spec.task
+        return recovery.job_deadline(self.started_s or 0.0, task.timeout_s, task.grace_s)
 
     @property
     def secrets(self) -> list[str]:
         """What must be shown nowhere."""
-        return [value for _, value in self.spec.check.env]
+        return [value for _, value in self.spec.task.env]
 
-    def by_own_rc(self, result: Result) -> Result:
-        """Return a result from the target: failed, if the check does not accept its exit code."""
-        if result.state is State.SUCCEEDED and result.rc not in self.spec.check.rc:
-            return replace(result, state=State.FAILED)
-        return result
+    @property
+    def runs(self) -> bool:
+        """True if its start was confirmed, and its end is not known."""
+        return self.result is None and self.state is not State.PENDING
+
+    @property
+    def decided(self) -> bool:
+        """True if a mark has nothing to wait for any more: its end is known, or it is ready."""
+        return self.result is not None or self.state is State.READY
 
 
 @dataclass(frozen=True)
@@ -146,16 +151,17 @@ class Records:
     All changes, those of targets too, happen under the condition ``changed``, and notify it.
     ``closing``: the run is ending, and nothing is waited for any more.
 
-    ``on_start``, ``on_end`` and ``on_want`` (somebody has asked for its result) are called once for
-    each job, ``on_tries`` for each call that is not answered, and for the first answer after that;
-    all under the condition: they must not wait. What they raise changes nothing; it is logged, and
-    ``on_unexpected`` gets a line that says so.
+    ``on_start``, ``on_ready`` (of a service), ``on_end`` and ``on_want`` (somebody has asked for
+    its result) are called once for each job, ``on_tries`` for each call that is not answered, and
+    for the first answer after that; all under the condition: they must not wait. What they raise
+    changes nothing; it is logged, and ``on_unexpected`` gets a line that says so.
     """
 
     def __init__(
         self,
         *,
         on_start: Callable[[Record], None] = lambda record: None,
+        on_ready: Callable[[Record], None] = lambda record: None,
         on_end: Callable[[Record], None] = lambda record: None,
         on_want: Callable[[Record], None] = lambda record: None,
         on_tries: Callable[[Sequence[Record], Tries | None], None] = lambda records, tries: None,
@@ -164,6 +170,7 @@ class Records:
         self.changed = Condition()
         self.closing = False
         self._on_start = on_start
+        self._on_ready = on_ready
         self._on_end = on_end
         self._on_want = on_want
         self._on_tries = on_tries
@@ -190,7 +197,7 @@ class Records:
         with self.changed:
             for record in records:
                 self.add(record)
-                if record.state is State.RUNNING:
+                if record.runs:
                     record.target.running[record.spec.id] = record
 
     def note_elsewhere(
@@ -223,8 +230,8 @@ class Records:
             if known is None or known.terms != record.spec.terms:
                 return False
             if known.command:
-                check = replace(record.spec.check, command=known.command)
-                record.spec = replace(record.spec, check=check)
+                task = replace(record.spec.task, command=known.command)
+                record.spec = replace(record.spec, task=task)
             self.note_start(record, known.heard_s)
             return True
 
@@ -234,11 +241,11 @@ class Records:
         ``own``: by a request of this process; else another's function may have made the command.
         """
         with self.changed:
-            function = record.spec.check.make_command
+            function = record.spec.task.make_command
             if function is not None and not own:
-                check = replace(record.spec.check, argv=(), command=repr(function))
-                record.spec = replace(record.spec, check=check)
-            record.state, record.started_s, record.tries = State.RUNNING, started_s, None
+                task = replace(record.spec.task, argv=(), command=repr(function))
+                record.spec = replace(record.spec, task=task)
+            record.state, record.started_s, record.tries = record.spec.task.begun, started_s, None
             record.target.running[record.spec.id] = record
             _log_state(record)
             self._tell(self._on_start, record)
@@ -262,10 +269,20 @@ class Records:
                 record.wanted = True
                 self._tell(self._on_want, record)
 
+    def note_ready(self, record: Record, ready_s: float) -> None:
+        """Take note that a service is ready."""
+        with self.changed:
+            if record.runs and record.ready_s is None:
+                record.state, record.ready_s = State.READY, ready_s
+                self.changed.notify_all()
+                _log_state(record)
+                self._tell(self._on_ready, record)
+
     def settle(self, record: Record, result: Result) -> None:
         """Take note of a job's end. The first result stands."""
         with self.changed:
             if record.result is None:
+                result = record.spec.task.outcome(result)
                 record.result, record.state = result, result.state
                 record.target.running.pop(record.spec.id, None)
                 self.changed.notify_all()
@@ -307,7 +324,9 @@ class Records:
                     detail = "its directory on the target is gone"
                     self.settle(record, Result(State.LOST, detail=detail))
                 elif record is not None and report.result is not None:
-                    self.settle(record, record.by_own_rc(report.result))
+                    self.settle(record, report.result)
+                elif record is not None and report.ready_s is not None:
+                    self.note_ready(record, report.ready_s)
 
     def _tell(self, callback: Callable[[Record], None], record: Record) -> None:
         """Call back; what that raises must not change what becomes of jobs."""
@@ -362,7 +381,7 @@ class Records:
                 target.running.pop(id, None)
             else:
                 unsettled.setdefault(target, []).append(record)
-                if record.state is State.RUNNING:
+                if record.runs:
                     target.running[id] = record
                     record.started_s = record.started_s or now_s
         return unsettled

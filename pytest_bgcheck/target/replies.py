@@ -14,7 +14,10 @@ from ..model import EMPTY, Output, Result, State
 
 @dataclass(frozen=True)
 class Report:
-    """What a target says of one job: no ``result`` while it runs; ``gone`` if it has no state."""
+    """What a target says of one job: no ``result`` while it runs; ``gone`` if it has no state.
+
+    ``ready_s``: after how many seconds a service was ready, None if it is not.
+    """
 
     id: str
     result: Result | None
@@ -22,6 +25,7 @@ class Report:
     stdout: Output = EMPTY
     stderr: Output = EMPTY
     gone: bool = False
+    ready_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """The requests to a target. With `replies`, the only room that knows what the supervisor's program
-takes: `supervisor/words.sh` has each word of a request. Pure; imports only model and errors.
+takes: `supervisor/words.sh` has each word of a request. Pure; imports only tasks and errors.
 
 A request is one command line, ``/bin/sh -c '...' pytest-bgcheck NONCE '...'``, for the target's
 login shell, whatever shell that is. Everybody on the target can read it in the list of processes.
@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import WrongUse
-from ..model import Check
+from ..tasks import Check, Task
 
 REQUEST_LIMIT = 90_000
 """Characters of one request. Linux takes 131,072 in one argument, and quoting adds to them."""
@@ -69,7 +69,7 @@ class Spec:
     """One job to start: a check under the id that it has in this run, and its terms' digest."""
 
     id: str
-    check: Check
+    task: Task
     terms: str = "0"
 
 
@@ -129,19 +129,19 @@ def seconds(value: float) -> str:
 
 def specification(spec: Spec) -> str:
     """Return the program that becomes the check: its directory, its variables, its argv."""
-    check = spec.check
-    words = [quote(word) for word in check.argv]
-    program = "" if not check.argv else check.argv[0]
-    if check.script is not None:
-        interpreter = _interpreter(check.script.content)
+    task = spec.task
+    words = [quote(word) for word in task.argv]
+    program = "" if not task.argv else task.argv[0]
+    if task.script is not None:
+        interpreter = _interpreter(task.script.content)
         # Without one a shell has to find out what it is, which may be a script of its own.
         program = interpreter[0] if interpreter else "="
         words = [*map(quote, interpreter), '"$_job/script"', *words]
     if "=" in program:
         # env would take such a program for one more variable, print all of them, and succeed.
         words = ["/bin/sh", "-c", quote('exec "$@"; exit 127'), "sh", *words]
-    variables = [quote(f"{name}={value}") for name, value in check.env]
-    lines = [] if check.cwd is None else [f"enter {quote(check.cwd)}"]
+    variables = [quote(f"{name}={value}") for name, value in task.env]
+    lines = [] if task.cwd is None else [f"enter {quote(task.cwd)}"]
     return "\n".join([*lines, " ".join(["become", *variables, *words])]) + "\n"
 
 
@@ -218,10 +218,10 @@ LONGEST_WORD = (128 << 10) - 1
 """Bytes that Linux takes in one argument, or in one variable with its name."""
 
 
-def check_size(check: Check) -> None:
+def check_size(task: Task) -> None:
     """Raise WrongUse for a check with a word that is too long to start a program with."""
-    words = [("command" if check.script is None else "args", word) for word in check.argv]
-    words += [(f"env[{name!r}]", f"{name}={value}") for name, value in check.env]
+    words = [("command" if task.script is None else "args", word) for word in task.argv]
+    words += [(f"env[{name!r}]", f"{name}={value}") for name, value in task.env]
     for argument, word in words:
         size = len(word.encode("utf-8", "surrogateescape"))
         if size > LONGEST_WORD:
@@ -233,9 +233,9 @@ def check_size(check: Check) -> None:
 
 def _items(spec: Spec, room: int) -> Iterator[tuple[dict[str, str], bool]]:
     """Yield what a start says of one job: its files, then the job itself, with True."""
-    check = spec.check
+    task = spec.task
     text = specification(spec).encode("utf-8", "surrogateescape")
-    script = b"" if check.script is None else check.script.content
+    script = b"" if task.script is None else task.script.content
     for number, part in enumerate(_parts(script, room)):
         yield {"file": f"script-{spec.id}.{spec.terms}.{number:04d}", "data": part}, False
     inline = encode(text)
@@ -243,10 +243,10 @@ def _items(spec: Spec, room: int) -> Iterator[tuple[dict[str, str], bool]]:
         for number, part in enumerate(_parts(text, room)):
             yield {"file": f"spec-{spec.id}.{spec.terms}.{number:04d}", "data": part}, False
         inline = ""
-    retry_every = "" if check.retry_every_s is None else seconds(check.retry_every_s)
+    retry_every_s = task.retry_every_s if isinstance(task, Check) else None
     job = {
-        "retry_every_s": retry_every,
-        "rc": ",".join(map(str, sorted(check.rc))),
+        "retry_every_s": "" if retry_every_s is None else seconds(retry_every_s),
+        "rc": ",".join(map(str, sorted(task.accepted))),
         "terms": spec.terms,
         "script_size": str(len(script)),
         "spec_size": str(len(text)),
@@ -257,11 +257,11 @@ def _items(spec: Spec, room: int) -> Iterator[tuple[dict[str, str], bool]]:
 
 def _job(spec: Spec) -> dict[str, str]:
     """Return what a request says of each job. Its check can change what its directory says."""
-    check = spec.check
+    task = spec.task
     return {
-        "timeout_cs": str(round(check.timeout_s * 100)),
-        "grace_cs": str(round(check.grace_s * 100)),
-        "output_limit": str(check.output_limit),
+        "timeout_cs": str(round(task.timeout_s * 100)),
+        "grace_cs": str(round(task.grace_s * 100)),
+        "output_limit": str(task.output_limit),
         "id": spec.id,
     }
 

@@ -63,6 +63,7 @@ class Runner:
         clock: Callable[[], float] = monotonic_s,
         jitter: Callable[[], float] = _JITTER,
         on_start: Callable[[Record], None] = lambda record: None,
+        on_ready: Callable[[Record], None] = lambda record: None,
         on_end: Callable[[Record], None] = lambda record: None,
         on_want: Callable[[Record], None] = lambda record: None,
         on_tries: Callable[[Sequence[Record], Tries | None], None] = lambda records, tries: None,
@@ -72,8 +73,8 @@ class Runner:
         self.run_id = run_id
         self._held_back = held_back
         self.records = Records(
-            on_start=on_start, on_end=on_end, on_want=on_want, on_tries=on_tries,
-            on_unexpected=on_unexpected,
+            on_start=on_start, on_ready=on_ready, on_end=on_end, on_want=on_want,
+            on_tries=on_tries, on_unexpected=on_unexpected,
         )  # fmt: skip
         self._calls = Calls(run_id, base, forks, shell)
         cleaner = Cleaner(self.records, self._calls, clock, jitter)
@@ -209,8 +210,8 @@ class Runner:
 
     def _start(self, target: Target, records: Sequence[Record]) -> None:
         """Start some jobs, first those that need no function to make their command."""
-        self._start_all(target, [r for r in records if r.spec.check.has_command])
-        rest = [r for r in records if not r.spec.check.has_command and r.state is State.PENDING]
+        self._start_all(target, [r for r in records if r.spec.task.has_command])
+        rest = [r for r in records if not r.spec.task.has_command and r.state is State.PENDING]
         if target.identity not in self._unreachable:
             rest, attached = make_commands(self.records, target, rest)
             self._ensure_waiter(target, attached)
@@ -411,10 +412,10 @@ class Runner:
         reply = ask(record.target.transport, self._calls.tail(record), QUESTION_CALL_S)
         for report in reply.reports:
             if report.result is not None:
-                return record.by_own_rc(report.result)
+                return record.spec.task.outcome(report.result)
             if not report.gone:
                 return Result(
-                    State.RUNNING, None, report.running_s, 0, "", report.stdout, report.stderr
+                    record.state, None, report.running_s, 0, "", report.stdout, report.stderr
                 )
         return Result(State.LOST, detail="its directory on the target is gone")
 
@@ -422,7 +423,7 @@ class Runner:
         """Wait until a job was started; return whether it runs."""
         self.resume(record.target)
         self.wait_for(lambda: record.state is not State.PENDING, [record], None)
-        return record.state is State.RUNNING
+        return record.runs
 
     # --- forked children ----------------------------------------------------------------------
 

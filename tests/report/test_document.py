@@ -81,7 +81,7 @@ def test_every_state_has_a_look_that_the_page_can_colour_and_explain() -> None:
     assert all(f".bar.{look.kind} " in style for look in LEGEND)
 
 
-def test_the_documentation_explains_every_state_that_a_check_can_end_in() -> None:
+def test_the_documentation_explains_every_state_that_a_job_can_end_in() -> None:
     page = Path(__file__).parents[2].joinpath("docs/failures.md").read_text("utf-8")
     explained = re.findall(r"^\| `([a-z ]+)` \|", page, re.M)
     assert explained == [str(s) for s in State if s.final and s is not State.SUCCEEDED]

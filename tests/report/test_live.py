@@ -13,8 +13,9 @@ from pytest_bgcheck.events import (
     job_key,
 )
 from pytest_bgcheck.ledger import Ledger
-from pytest_bgcheck.model import Check, Result, State, Tries
+from pytest_bgcheck.model import Result, State, Tries
 from pytest_bgcheck.report.live import fit, fit_middle, status_line
+from pytest_bgcheck.tasks import Check
 
 NOW = 1_700_000_000.0
 REFUSED = "ssh: connect to host web1 port 22: Connection refused"

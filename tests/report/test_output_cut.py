@@ -7,10 +7,11 @@ from support.ledger_builder import ZERO, LedgerBuilder
 from support.suites import run
 
 from pytest_bgcheck import BgcheckError, OutputCut
-from pytest_bgcheck.model import Check, Output, Result, State
+from pytest_bgcheck.model import Output, Result, State
 from pytest_bgcheck.report import text
 from pytest_bgcheck.report.figures import Run, figures
 from pytest_bgcheck.report.text import Verdict
+from pytest_bgcheck.tasks import Check
 from pytest_bgcheck.wire import Reader, plain
 
 CUT = Output(5_000_004, b"begin", b"end\n")

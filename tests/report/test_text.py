@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_bgcheck.model import ANY_RC, Check, Output, Result, State
+from pytest_bgcheck.model import Output, Result, State
 from pytest_bgcheck.report import text
 from pytest_bgcheck.report.text import Verdict
+from pytest_bgcheck.tasks import ANY_RC, Check
 
 CHECK = Check("webapp", ("/opt/check",), "/opt/check")
 

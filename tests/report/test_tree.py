@@ -1,8 +1,8 @@
 """The lines that ``--bgcheck-plan`` shows."""
 
-from pytest_bgcheck.model import Check
 from pytest_bgcheck.plan import PlannedJob
 from pytest_bgcheck.report import tree
+from pytest_bgcheck.tasks import Check
 
 FAST = Check("fast", ("true",), "true", timeout_s=7.5)
 SLOW = Check("slow", ("sleep", "9"), "sleep 9", rc=frozenset({0, 2}), retry_every_s=3.0)

@@ -16,8 +16,9 @@ from support.suites import HEAD, run
 
 from pytest_bgcheck.events import JobEnded, JobPlanned, JobStarted
 from pytest_bgcheck.ledger import Ledger
-from pytest_bgcheck.model import Check, Result, State
+from pytest_bgcheck.model import Result, State
 from pytest_bgcheck.report.live import ending
+from pytest_bgcheck.tasks import Check
 
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
 

@@ -11,13 +11,14 @@ from support.suites import UNAWAITED, run
 
 from pytest_bgcheck.errors import Unreachable
 from pytest_bgcheck.events import JobJudged, JobRequested, WaitBegan
-from pytest_bgcheck.model import Check, State
+from pytest_bgcheck.model import State
 from pytest_bgcheck.report import summary
 from pytest_bgcheck.report.figures import Figures, Run, figures
 from pytest_bgcheck.target.records import Target
 from pytest_bgcheck.target.requests import Spec
 from pytest_bgcheck.target.runner import Runner
 from pytest_bgcheck.target.transport import Answer
+from pytest_bgcheck.tasks import Check
 
 
 def figures_of(told: LedgerBuilder, exit_status: int = 0, unawaited: str = "warn") -> Figures:

@@ -11,7 +11,8 @@ from pytest_bgcheck.events import (
     job_key,
 )
 from pytest_bgcheck.ledger import Ledger
-from pytest_bgcheck.model import Check, Output, Result, State
+from pytest_bgcheck.model import Output, Result, State
+from pytest_bgcheck.tasks import Check
 
 ZERO = 1_700_000_000.0
 """When all of them begin."""

@@ -13,10 +13,11 @@ from typing import Any
 
 from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.errors import BadReply
-from pytest_bgcheck.model import Check, Result, State
+from pytest_bgcheck.model import Result, State
 from pytest_bgcheck.target import replies, requests
 from pytest_bgcheck.target.replies import Reply
 from pytest_bgcheck.target.requests import Spec
+from pytest_bgcheck.tasks import Check
 from support.machines import SHELLS, shell_as_sh
 from support.machines.processes import find
 
@@ -81,10 +82,10 @@ class Client:
         deadline = time.monotonic() + 40
         while len(found) < len(specs):
             assert time.monotonic() < deadline, found
-            left = [s for s in specs if s.check.name not in found]
+            left = [s for s in specs if s.task.name not in found]
             for report in self.ask(requests.await_request, 3, left).reports:
                 assert report.result is not None, report
-                name = next(s.check.name for s in specs if s.id == report.id)
+                name = next(s.task.name for s in specs if s.id == report.id)
                 found[name] = report.result
         return found
 

@@ -79,7 +79,7 @@ def test_the_environment_is_the_logins_and_the_declarations(
     specs = [plain, given, coded, limited, again]
     login.start(*specs)
     results = login.results(*specs)
-    jobs = {spec.check.name: {"PYTEST_BGCHECK_JOB": spec.id} for spec in specs}
+    jobs = {spec.task.name: {"PYTEST_BGCHECK_JOB": spec.id} for spec in specs}
     assert told(results["plain"].stdout_bytes) == {**login.env, **jobs["plain"]}
     assert told(results["given"].stdout_bytes) == {
         **login.env, **jobs["given"], "A": "b\n", "IFS": "c", "SHLVL": "1", "PWD": "/usr"

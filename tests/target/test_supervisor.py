@@ -46,7 +46,7 @@ def codes_are_exact(client: Client) -> None:
     specs = [client.spec(f"c{n}", command) for n, command in enumerate(CODES)]
     client.start(*specs)
     results = client.results(*specs)
-    assert {s.check.command: results[s.check.name].rc for s in specs} == CODES
+    assert {s.task.command: results[s.task.name].rc for s in specs} == CODES
 
 
 def a_limit_ends_the_whole_tree(client: Client) -> None:

@@ -15,6 +15,7 @@ from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.target import replies, requests
 from pytest_bgcheck.target.replies import Reply
 from pytest_bgcheck.target.requests import Spec
+from pytest_bgcheck.tasks import Check
 
 pytestmark = pytest.mark.supervisor
 
@@ -143,7 +144,8 @@ def test_a_request_says_of_each_job_all_that_there_is_to_say(
         asked = list(requests.start_requests("0123456789ab", "", specs, iter("abcdef")))
     jobs = [job for _, request, _ in asked for job in jobs_in(request)]
     for spec, job in zip(specs, jobs, strict=True):
-        check = spec.check
+        assert isinstance(spec.task, Check)
+        check = spec.task
         every = check.retry_every_s
         assert float(job.get("retry_every_s") or 0) == (every or 0)
         assert int(job["timeout_cs"]) == check.timeout_s * 100

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_bgcheck.model import Check, Script
+from pytest_bgcheck.tasks import Check, Script
 
 COMMAND = Check("c", ("/bin/sh", "-c", "true"), "true")
 SCRIPT = Check("c", ("a",), "x.sh a", script=Script("x.sh", b"true"))
@@ -16,7 +16,7 @@ SCRIPT = Check("c", ("a",), "x.sh a", script=Script("x.sh", b"true"))
         (COMMAND, COMMAND, []),
         (COMMAND, replace(COMMAND, argv=("/bin/sh", "-c", "false"), command="false"), ["command"]),
         (COMMAND, replace(COMMAND, timeout_s=1.0, grace_s=1.0), ["timeout", "grace"]),
-        (COMMAND, replace(COMMAND, retry_every_s=1.0, env=(("A", "b"),)), ["retry_every", "env"]),
+        (COMMAND, replace(COMMAND, retry_every_s=1.0, env=(("A", "b"),)), ["env", "retry_every"]),
         (COMMAND, SCRIPT, ["command", "script"]),
         (SCRIPT, replace(SCRIPT, argv=("b",), command="x.sh b"), ["args"]),
         (SCRIPT, replace(SCRIPT, command="y.sh a", script=Script("y.sh", b"true")), ["script"]),
