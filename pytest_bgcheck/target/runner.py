@@ -1,48 +1,27 @@
 """Starts jobs and waits for their ends, in threads.
 
-Each target (a host, as one user) has at most one waiter: a thread with one call that blocks on the
-target until any of its jobs ends. Starts run in threads of their own, so that only who asks for a
-result waits. All threads are daemons: one that is stuck in a call is left behind.
-
-What is known of jobs and targets is in `records`, and changes under its condition only.
+The front of `starting` and `waiting`. What is known of jobs and targets is in `records`, and
+changes under its condition only.
 """
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ..clocks import monotonic_s, unix_s
-from ..errors import BadReply, Gone, NoAnswer, Refused, TargetError
+from ..clocks import monotonic_s
 from ..ledger import RUN_ENDED
 from ..model import Result, State, Tries
-from ..originals import threading
-from . import recovery, replies, requests
+from . import requests
 from .calls import QUESTION_CALL_S, Calls
 from .cleaner import Cleaner
-from .commands import make_commands
-from .records import HeldBack, Record, Records, StartedElsewhere, Target, log_internal_error
-from .transport import Call, ask, ask_stream
-
-START_TURN_S = 10.0
-"""How long a host waits for its turn among ``forks``: those that do not answer delay no others."""
-
-INTERNAL_ERRORS = 3
-"""After so many errors of ours in a row, in waiting for some jobs, these are unreachable."""
-
-CHILD_CALL_S = 4
-"""How long one call of a forked child waits on the target: it outlives the child there."""
-
-IDLE_S = 1.0
-"""The least time from one waiting call to the next, where the first had nothing to tell."""
+from .records import HeldBack, Record, Records, StartedElsewhere, Target
+from .starting import Starting
+from .transport import ask
+from .waiting import Waiting
 
 _JITTER = random.Random().random
 """Not the module's own numbers: a test that has seeded them shall get what it expects."""
-
-BATCH_S = 1.0
-"""How long ended jobs are left to gather, while nobody waits for one, where a call has but one
-reply."""
 
 
 class Runner:
@@ -80,11 +59,10 @@ class Runner:
         cleaner = Cleaner(self.records, self._calls, clock, jitter)
         self.stop, self.close = cleaner.stop, cleaner.close
         self.settle_starts, self.no_test_waits = cleaner.settle_starts, cleaner.no_test_waits
+        self._waiting = Waiting(self.records, self._calls, clock, jitter)
+        self._starting = Starting(self.records, self._calls, self._waiting, clock, jitter)
         self._clock = clock
-        self._jitter = jitter
-        self._in_child = False
         self._without_threads: dict[Target, list[Record]] = {}
-        self._unreachable: dict[str, str] = {}
 
     # --- starting -----------------------------------------------------------------------------
 
@@ -129,9 +107,9 @@ class Runner:
                 target.starting += 1
                 target.start_requested = True
         for target, batch in batches.items():
-            self._in_thread(self._start, target, batch)
+            self._starting.in_background(target, batch)
         for target, started in attached.items():
-            self._ensure_waiter(target, started)
+            self._waiting.ensure(target, started)
 
     def started_elsewhere(
         self, target: Target, directory: bytes, terms: Mapping[str, str],
@@ -147,227 +125,7 @@ class Runner:
         jobs = {id: StartedElsewhere(terms[id], now, commands.get(id, "")) for id in terms}
         self.release(self.records.note_elsewhere(target, directory, jobs))
 
-    def _ensure_waiter(self, target: Target, new: Sequence[Record]) -> None:
-        """Have a waiter for a target with running jobs.
-
-        One that waits already is woken by each end from now on, if its call is there. But ``new``
-        jobs may have ended before, even while the reply to their start was under way: they are
-        asked about once, and again when that call has begun.
-        """
-        with self.records.changed:
-            needed = bool(target.running) and not target.has_waiter and not self.records.closing
-            target.has_waiter = target.has_waiter or needed
-            self.records.changed.notify_all()
-        if needed:
-            self._in_thread(self._wait, target, ())
-        elif new:
-            self._in_thread(self._ask_once, target, new)
-
-    def _ask_once(self, target: Target, records: Sequence[Record]) -> None:
-        """Take the results of those jobs that have ended already."""
-        try:
-            call = self._calls.wait(target, records, 0, False)
-            reply = ask(target.transport, call, QUESTION_CALL_S)
-        except TargetError as error:
-            target.last_error = str(error)  # the waiter asks again
-            return
-        with self.records.changed:
-            if not self.records.closing:
-                self.records.take_reply(target, records, reply)
-
-    def _in_thread(
-        self, work: Callable[..., None], target: Target, records: Sequence[Record]
-    ) -> None:
-        """Do some work for jobs of a target in a thread, which must not leave them unsettled."""
-
-        def guarded() -> None:
-            try:
-                work(target, records)
-            except Exception as error:
-                failed(error)
-            finally:
-                over()
-
-        def failed(error: Exception) -> None:
-            with self.records.changed:
-                detail = log_internal_error(target, error)
-                concerned = records or list(target.running.values())
-                self.records.settle_all(concerned, State.UNREACHABLE, detail)
-                if work == self._wait:
-                    target.has_waiter = False  # the next job that runs here gets another
-
-        def over() -> None:
-            if work == self._start:
-                with self.records.changed:
-                    target.starting -= 1
-                    self.records.changed.notify_all()
-
-        try:
-            threading.Thread(target=guarded, name=f"bgcheck {target.label}", daemon=True).start()
-        except RuntimeError as error:  # no more threads
-            failed(error)
-            over()
-
-    def _start(self, target: Target, records: Sequence[Record]) -> None:
-        """Start some jobs, first those that need no function to make their command."""
-        self._start_all(target, [r for r in records if r.spec.task.has_command])
-        rest = [r for r in records if not r.spec.task.has_command and r.state is State.PENDING]
-        if target.identity not in self._unreachable:
-            rest, attached = make_commands(self.records, target, rest)
-            self._ensure_waiter(target, attached)
-        self._start_all(target, rest)
-
-    def _start_all(self, target: Target, records: Sequence[Record]) -> None:
-        for call, batch in self._calls.starts(target, records):
-            if not self._start_batch(target, call, batch):
-                rest = [r for r in records if r.state is State.PENDING]
-                if self.records.closing:  # which has cut the tries short: it proves nothing
-                    self.records.cancel_all(rest)
-                else:
-                    self.records.settle_all(rest, State.UNREACHABLE, target.last_error)
-                break
-
-    def _start_batch(self, target: Target, call: Call, records: Sequence[Record]) -> bool:
-        """Ask for the start of some jobs until it is answered. Return False if it never was."""
-        if target.identity in self._unreachable:
-            given_up = self._unreachable[target.identity]
-            target.last_error = f"this host was given up before: {given_up}"
-            return False
-        longest = max([r.timeout_s for r in records], default=recovery.START_PATIENCE_S)
-        deadline_s = recovery.start_deadline(self._clock(), longest)
-
-        def start() -> replies.Reply:
-            with self._calls.turn(START_TURN_S):
-                patience_s = recovery.start_patience(self._clock(), deadline_s, len(records))
-                reply = ask(target.transport, call, patience_s)
-            self._calls.check_start(target, records, reply)
-            return reply
-
-        try:
-            reply = self._repeat(start, records, deadline_s)
-        except Refused as error:
-            target.last_error = str(error)
-            self.records.settle_all(records, State.NOT_STARTED, str(error))
-            return True
-        except TargetError as error:
-            tries = next((record.tries for record in records if record.tries is not None), None)
-            target.last_error = tries.text(unix_s()) if tries else str(error)
-            if not self.records.closing and target.directory is None:
-                # No later job is tried there, nor one as another user.
-                self._unreachable.setdefault(target.identity, target.last_error)
-            return False
-        self.records.take_start(target, records, reply, self._clock())
-        self._ensure_waiter(target, [r for r in records if r.result is None])
-        return True
-
-    def _repeat(
-        self, call: Callable[[], replies.Reply], records: Sequence[Record], deadline_s: float
-    ) -> replies.Reply:
-        """Repeat a call about some jobs until it gives a reply.
-
-        Raises the last TargetError at the deadline.
-        """
-        foreign = 0
-        began_at = unix_s()
-        for failures in itertools.count(1):
-            try:
-                return call()
-            except Refused:
-                raise
-            except TargetError as error:
-                self.records.note_tries(records, Tries(failures, began_at, str(error)))
-                foreign = foreign + 1 if isinstance(error, BadReply) else 0
-                if foreign >= recovery.FOREIGN_ANSWERS:
-                    raise Refused(f"the answers do not come from /bin/sh: {error}") from error
-                pause_s = recovery.pause_s(failures, self._clock(), deadline_s, self._jitter())
-                if pause_s is None or self.records.closing:
-                    raise
-                self.records.pause(pause_s)
-        raise AssertionError  # pragma: no cover
-
     # --- waiting ------------------------------------------------------------------------------
-
-    def _wait(self, target: Target, _: Sequence[Record]) -> None:
-        """Collect the results of a target's jobs until none runs."""
-        failures = bugs = 0
-        silent_since = 0.0
-        while True:
-            with self.records.changed:
-                self._settle_overdue(target, failures > 0)
-                if self.records.closing or not target.running:
-                    target.has_waiter = False
-                    return
-                records = list(target.running.values())
-            begun, began_at = self._clock(), unix_s()
-            try:
-                self._await_once(target, records)
-            except Gone as error:
-                self.records.settle_all(records, State.LOST, f"the target is gone: {error}")
-                continue
-            except Exception as error:
-                failures += 1
-                if isinstance(error, TargetError):
-                    target.last_error = str(error)
-                else:
-                    # A bug of ours, perhaps in what has just come: the next reply may be good.
-                    bugs += 1
-                    target.last_error = log_internal_error(target, error)
-                    if bugs >= INTERNAL_ERRORS:
-                        self.records.settle_all(records, State.UNREACHABLE, target.last_error)
-                        continue
-                if failures == 1:
-                    silent_since = began_at if isinstance(error, NoAnswer) else unix_s()
-                tries = Tries(failures, silent_since, target.last_error)
-                target.last_error = tries.text(unix_s())
-                self.records.note_tries(records, tries)
-                last = max(record.deadline_s for record in records)
-                self.records.pause(
-                    recovery.pause_s(failures, self._clock(), last, self._jitter()) or 0.0
-                )
-                continue
-            failures = bugs = 0
-            if all(record.result is None for record in records):
-                # A target that cannot wait, for whatever reason, must not be asked without a pause.
-                self.records.pause(max(0.0, begun + IDLE_S - self._clock()))
-            if not target.transport.streams:
-                self.records.pause(BATCH_S, lambda: target.waits > 0)
-
-    def _await_once(self, target: Target, records: Sequence[Record]) -> None:
-        """Make one call that waits on the target for any of its jobs, and take what it tells."""
-        now = self._clock()
-        soonest_s = min(record.deadline_s for record in records)
-        expire_s, patience_s = recovery.await_patience(now, soonest_s)
-        if self._in_child:
-            expire_s = min(expire_s, CHILD_CALL_S)
-        stream = target.transport.streams
-        call = self._calls.wait(target, records, expire_s, stream)
-
-        def take(reply: replies.Reply) -> None:
-            with self.records.changed:
-                if not self.records.closing:
-                    self.records.take_reply(target, records, reply)
-
-        def ask_about_others() -> None:
-            # They were started since the call was made, and perhaps ended before it was there.
-            with self.records.changed:
-                others = [r for r in target.running.values() if r not in named]
-            if others:
-                self._in_thread(self._ask_once, target, others)
-
-        if stream:
-            named = set(records)
-            ask_stream(target.transport, call, patience_s, take, ask_about_others)
-        else:
-            take(ask(target.transport, call, patience_s))
-
-    def _settle_overdue(self, target: Target, failing: bool) -> None:
-        """Settle the jobs whose deadline is over. ``failing``: the last call has failed."""
-        now = self._clock()
-        for record in list(target.running.values()):
-            if now >= record.deadline_s:
-                running = "past its deadline the target still reports it as running"
-                detail = target.last_error if failing else running
-                self.records.settle(record, Result(State.UNREACHABLE, detail=detail))
 
     def want(self, record: Record) -> None:
         """Take note that somebody asks for a job's result."""
@@ -429,7 +187,7 @@ class Runner:
 
     def go_on_in_child(self) -> None:
         """Be the runner of a forked child, in which no thread of the parent goes on."""
-        self._in_child = True
+        self._waiting.go_on_in_child()
         self._calls.go_on_in_child()
         self._without_threads = self.records.go_on_in_child(self._clock())
 
@@ -443,5 +201,5 @@ class Runner:
         if pending:
             with self.records.changed:
                 target.starting += 1
-            self._in_thread(self._start, target, pending)
-        self._ensure_waiter(target, ())
+            self._starting.in_background(target, pending)
+        self._waiting.ensure(target, ())

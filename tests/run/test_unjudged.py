@@ -292,8 +292,8 @@ UNHEARD = (
     "    while not glob.glob(os.environ['TMPDIR'] + '/*/*/*/state.exit.*'): time.sleep(0.05)\n"
 )
 NOBODY_LISTENS = (
-    "from pytest_bgcheck.target.runner import Runner\n"
-    "Runner._wait = Runner._ask_once = lambda self, target, records: None\n"
+    "from pytest_bgcheck.target.waiting import Waiting\n"
+    "Waiting._wait = Waiting._ask_once = lambda self, target, jobs=(): None\n"
 )
 
 

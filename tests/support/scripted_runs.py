@@ -6,7 +6,7 @@ import pytest
 
 from pytest_bgcheck import State
 from pytest_bgcheck.arguments import make_check
-from pytest_bgcheck.target import recovery, runner
+from pytest_bgcheck.target import recovery, waiting
 from pytest_bgcheck.target.records import Record, Target
 from pytest_bgcheck.target.requests import Spec
 from pytest_bgcheck.target.runner import Runner
@@ -20,7 +20,7 @@ def shorten_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make pauses short; what is decided stays the same."""
     monkeypatch.setattr(recovery, "FIRST_PAUSE_S", 0.001)
     monkeypatch.setattr(recovery, "LONGEST_PAUSE_S", 0.01)
-    monkeypatch.setattr(runner, "BATCH_S", 0.01)
+    monkeypatch.setattr(waiting, "BATCH_S", 0.01)
 
 
 def check(name: str = "c", timeout: float = 60) -> Spec:

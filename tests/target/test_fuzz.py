@@ -14,7 +14,7 @@ from support.scripted_transport import Scripted, Step, ended, frame, started
 from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.errors import BadReply, Gone, Refused, Unreachable
 from pytest_bgcheck.model import Output, Result, State
-from pytest_bgcheck.target import recovery, runner
+from pytest_bgcheck.target import recovery, waiting
 from pytest_bgcheck.target.records import Record, Target
 from pytest_bgcheck.target.replies import Collector, Reply, Stream, mark_of, parse
 from pytest_bgcheck.target.requests import Spec
@@ -293,8 +293,8 @@ def test_whatever_a_target_answers_each_job_ends_in_one_state(
 ) -> None:
     monkeypatch.setattr(recovery, "FIRST_PAUSE_S", 0.0001)
     monkeypatch.setattr(recovery, "LONGEST_PAUSE_S", 0.001)
-    monkeypatch.setattr(runner, "BATCH_S", 0.001)
-    monkeypatch.setattr(runner, "IDLE_S", 0.001)
+    monkeypatch.setattr(waiting, "BATCH_S", 0.001)
+    monkeypatch.setattr(waiting, "IDLE_S", 0.001)
     ends: list[Record] = []
     target = Target("h", "h", Scripted(streams, start=[*starts, started], waits=waits))
     ours = Runner(RUN, clock=FastClock(0.5), on_end=ends.append)

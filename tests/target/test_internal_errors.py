@@ -15,6 +15,7 @@ from pytest_bgcheck.target.records import Record, Target
 from pytest_bgcheck.target.requests import Spec, clean_request
 from pytest_bgcheck.target.runner import Runner
 from pytest_bgcheck.target.transport import ask
+from pytest_bgcheck.target.waiting import Waiting
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +57,7 @@ def test_an_error_of_ours_again_and_again_settles_the_jobs_and_no_later_ones() -
 
 def test_whatever_ends_a_waiter_the_next_job_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Runner, "_settle_overdue", lambda *_: 1 / 0)
+        patch.setattr(Waiting, "_settle_overdue", lambda *_: 1 / 0)
         ours, (first,) = finish(Scripted(start=[started], waits=[ended("exit.0.5.1")]), check("a"))
     assert first.state is State.UNREACHABLE
     (second,) = ours.submit([(check("b"), first.target)])

@@ -14,7 +14,7 @@ from support.scripted_transport import Scripted, Step, ended, frame, started
 
 from pytest_bgcheck import State
 from pytest_bgcheck.errors import BadReply, Gone, Refused, Unreachable
-from pytest_bgcheck.target import cleaner, recovery, requests, runner
+from pytest_bgcheck.target import cleaner, recovery, requests, starting, waiting
 from pytest_bgcheck.target.records import OTHER_TERMS, Target
 from pytest_bgcheck.target.runner import Runner
 
@@ -264,7 +264,7 @@ def test_a_host_that_was_given_up_is_not_tried_again(monkeypatch: pytest.MonkeyP
 def test_hosts_that_do_not_answer_leave_the_turn_to_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runner, "START_TURN_S", 0.1)
+    monkeypatch.setattr(starting, "START_TURN_S", 0.1)
     monkeypatch.setattr(cleaner, "CLEAN_TURN_S", 0.1)
     over = threading.Event()
 
@@ -289,7 +289,7 @@ def test_hosts_that_do_not_answer_leave_the_turn_to_others(
 def test_a_target_with_nothing_to_tell_is_not_asked_without_a_pause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runner, "IDLE_S", 0.2)
+    monkeypatch.setattr(waiting, "IDLE_S", 0.2)
     transport = Scripted(start=[started], waits=[*[frame()] * 3, ended("exit.0.5.1")])
     begun = time.monotonic()
     assert state_of(transport)[0] is State.SUCCEEDED

@@ -17,7 +17,7 @@ from support.scripted_transport import Scripted, Step, ended, question, started
 from pytest_bgcheck import State, originals
 from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.errors import BadReply, Gone, Refused, TargetError, Unreachable
-from pytest_bgcheck.target import recovery, runner
+from pytest_bgcheck.target import recovery, waiting
 from pytest_bgcheck.target.causes import cause, of_exception
 from pytest_bgcheck.target.host_transport import HostTransport
 from pytest_bgcheck.target.records import Record, Target
@@ -186,7 +186,7 @@ RUN = "0123456789ab"
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, "FIRST_PAUSE_S", 0.001)
     monkeypatch.setattr(recovery, "LONGEST_PAUSE_S", 0.01)
-    monkeypatch.setattr(runner, "BATCH_S", 0.01)
+    monkeypatch.setattr(waiting, "BATCH_S", 0.01)
 
 
 def finished(transport: Scripted) -> Record:
