@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from .model import Result, Tries
-from .tasks import Check, Task
+from .tasks import Check, Service, Task
 
 SHOWN = 4096
 """Bytes of a stream's head, and of its tail, in an event and in a test's own report."""
@@ -44,11 +44,15 @@ class JobPlanned:
     output_limit: int
     unawaited: str
     after: str
+    ready: str
+    ready_output: str
+    ready_timeout_s: float | None
     planned_at: float
 
     @classmethod
     def of(cls, id: str, target: str, task: Task, host: str, at: float) -> JobPlanned:
         """``target``: the target's key; ``host``: its label."""
+        service = task if isinstance(task, Service) else None
         return cls(
             key=job_key(id, target),
             id=id,
@@ -63,6 +67,9 @@ class JobPlanned:
             output_limit=task.output_limit,
             unawaited=task.unawaited or "" if isinstance(task, Check) else "",
             after=task.after or "",
+            ready=service.ready if service else "",
+            ready_output=(service.ready_output or "") if service else "",
+            ready_timeout_s=service.ready_timeout_s if service else None,
             planned_at=at,
         )
 

@@ -62,7 +62,8 @@ class JobEntry:
     its result. ``judged``: one has awaited it by mark, or read its verdict. ``unawaited``: what it
     makes of the run otherwise; empty: what the run's option says. ``after``: the fixture behind
     which it starts, else empty; ``reached``: that was set up; ``set_up_failed``: why it could not
-    be, the last time.
+    be, the last time. ``ready``, ``ready_output``, ``ready_timeout_s``: by what and within how long
+    a service has to be ready; empty and None for a check.
     """
 
     key: str
@@ -80,6 +81,9 @@ class JobEntry:
     after: str = ""
     reached: bool = False
     set_up_failed: str = ""
+    ready: str = ""
+    ready_output: str = ""
+    ready_timeout_s: float | None = None
     planned_at: float | None = None
     started_at: float | None = None
     ended_at: float | None = None
@@ -144,6 +148,21 @@ class JobEntry:
     @property
     def duration_s(self) -> float | None:
         return None if self.result is None else self.result.duration
+
+    @property
+    def limit_s(self) -> float:
+        """The limit that counts: to be ready for a service that is not, else to its end."""
+        not_ready = self.state in (State.PENDING, State.STARTING, State.NOT_READY)
+        return self.ready_timeout_s if self.ready_timeout_s and not_ready else self.timeout_s
+
+    @property
+    def decided_after_s(self) -> float | None:
+        """How long a mark would have waited for it: until a check's own end, until a service was
+        ready; None if that did not come."""
+        if self.is_service:
+            return self.ready_s
+        ended_by_itself = self.result is not None and self.result.rc is not None
+        return self.duration_s if ended_by_itself else None
 
 
 @dataclass

@@ -113,7 +113,8 @@ class Result:
     target by its monotonic clock, and None where the job never ran or nobody could tell.
     ``attempts`` counts the runs of the command (more than one with ``retry_every``). ``detail`` is
     one line for a person where the state alone does not tell, else empty. ``ready_s``: after how
-    many seconds a service was ready, None if it never was.
+    many seconds a service was ready, None if it never was. ``look_kept``: the last output of a
+    ready command that has ended, empty if there was none.
     """
 
     state: State
@@ -124,6 +125,7 @@ class Result:
     stdout_kept: Output = EMPTY
     stderr_kept: Output = EMPTY
     ready_s: float | None = None
+    look_kept: Output = EMPTY
 
     @property
     def succeeded(self) -> bool:
@@ -197,4 +199,5 @@ class Result:
             self,
             stdout_kept=self.stdout_kept.shortened(limit),
             stderr_kept=self.stderr_kept.shortened(limit),
+            look_kept=self.look_kept.shortened(limit),
         )

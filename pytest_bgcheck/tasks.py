@@ -179,6 +179,8 @@ class Service(Task):
         if told.state is State.SUCCEEDED:
             ended = State.NOT_READY if told.ready_s is None else State.DIED
             return replace(told, state=ended)
+        if told.state is State.NOT_READY and not told.detail and self.ready_output is not None:
+            return replace(told, detail=f"no line of its output matches {self.ready_output!r}")
         return replace(told, state=State.STOPPED) if told.state is State.CANCELLED else told
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ..ledger import RUN_ENDED, JobEntry, Ledger, TestEntry, Wait
 from ..model import State
 from .invocation import Invocation
-from .text import count
+from .text import count, duration, named
 
 NEAR_LIMIT = 0.8
 """A check that used more of its limit is named."""
@@ -80,6 +80,7 @@ class UnjudgedFailure:
 class Figures:
     """The numbers, and the jobs of which something is to be said.
 
+    ``jobs``: how many there were, ``services``: how many of them were services.
     ``checks_s``: what all checks took on their targets; ``waited_s``: what all tests waited;
     ``wall_s``: from the run's start to its end. ``tests``: how many had each outcome.
     ``critical_path``: what the run's end had to wait
@@ -87,12 +88,14 @@ class Figures:
     that tests have judged, where all that used them passed. ``near_limit``: the jobs that used more
     than `NEAR_LIMIT` of their time. ``output_cut``: those whose output was cut. ``unjudged``: those
     that no test judged, unless that is to be ignored; ``unjudged_failures``: those of them that
-    make the run fail. ``stopped``: the run did not come to its end, so nothing is said of unjudged
-    jobs one by one. ``causes``: why the run failed, a line for each; none exactly if its exit
-    status is 0.
+    make the run fail. ``unjudged_services``: the services that ended badly, for which no test
+    failed and whose end none has read; they make the run fail too. ``stopped``: the run did not
+    come to its end, so nothing is said of unjudged jobs one by one. ``causes``: why the run failed,
+    a line for each; none exactly if its exit status is 0.
     """
 
     jobs: int
+    services: int
     hosts: int
     states: Mapping[State, int]
     checks_s: float
@@ -106,8 +109,17 @@ class Figures:
     output_cut: Sequence[JobEntry]
     unjudged: Sequence[JobEntry]
     unjudged_failures: Sequence[UnjudgedFailure]
+    unjudged_services: Sequence[JobEntry]
     stopped: bool
     causes: Sequence[str]
+
+    @property
+    def red_lines(self) -> list[str]:
+        """The lines of the jobs that make the run fail because no test judged them."""
+        return [
+            *map(unjudged_failure_line, self.unjudged_failures),
+            *map(unjudged_service_line, self.unjudged_services),
+        ]
 
     @property
     def longest_critical_job(self) -> JobEntry | None:
@@ -118,30 +130,34 @@ class Figures:
 
 def figures(ledger: Ledger, run: Run) -> Figures:
     jobs = list(ledger.jobs.values())
+    checks = [job for job in jobs if not job.is_service]
     bad = [job for job in jobs if job.bad]
     unjudged = [
-        job for job in jobs if not job.judged and (job.unawaited or run.unawaited) != "ignore"
+        job for job in checks if not job.judged and (job.unawaited or run.unawaited) != "ignore"
     ]
     stopped = run.exit_status in STOPPED or (run.interrupted and run.exit_status != 0)
     failures = [] if stopped else list(_unjudged_failures(unjudged, ledger, run))
+    services = [] if stopped else [job for job in bad if job.is_service and not job.judged]
     # Rounded once, here: a report that rounds what another has rounded could differ from it.
     return Figures(
         jobs=len(jobs),
+        services=len(jobs) - len(checks),
         hosts=len({job.host for job in jobs}),
         states=Counter(job.state for job in jobs),
-        checks_s=round(sum(job.duration_s or 0.0 for job in jobs), 3),
+        checks_s=round(sum(job.duration_s or 0.0 for job in checks), 3),
         wall_s=round(run.ended_at - run.started_at, 3),
         waited_s=round(sum(waited_by_test(jobs).values()), 3),
         tests=Counter(test.outcome for test in ledger.tests.values()),
         critical_path=critical_path(ledger),
         bad=bad,
         tolerated=list(_tolerated(bad, ledger)),
-        near_limit=[job for job in jobs if (limit_used(job) or 0.0) > NEAR_LIMIT],
+        near_limit=[job for job in checks if (limit_used(job) or 0.0) > NEAR_LIMIT],
         output_cut=[job for job in jobs if job.cut],
         unjudged=unjudged,
         unjudged_failures=failures,
+        unjudged_services=services,
         stopped=stopped,
-        causes=causes(ledger, run, failures),
+        causes=causes(ledger, run, failures, services),
     )
 
 
@@ -170,7 +186,9 @@ def _unjudged_failures(
             yield UnjudgedFailure(job, test, unawaited)
 
 
-def causes(ledger: Ledger, run: Run, failures: Sequence[UnjudgedFailure]) -> list[str]:
+def causes(
+    ledger: Ledger, run: Run, failures: Sequence[UnjudgedFailure], services: Sequence[JobEntry]
+) -> list[str]:
     """Return why a run is red, a line for each cause; none if its exit status is 0."""
     if not run.exit_status:
         return []
@@ -181,7 +199,8 @@ def causes(ledger: Ledger, run: Run, failures: Sequence[UnjudgedFailure]) -> lis
         lines.append(f"{errors} in collection: {_first(run.collection_errors)}")
     if failed:
         lines.append(f"{count(len(failed), 'test')} failed: {_first(failed)}")
-    lines += [*map(unjudged_failure_line, failures), *run.internal_errors]
+    lines += [*map(unjudged_failure_line, failures), *map(unjudged_service_line, services)]
+    lines += run.internal_errors
     known = run.exit_status in STOPPED or (run.exit_status == 1 and lines)
     if not known:
         why = OTHER_STATUSES.get(
@@ -216,16 +235,34 @@ def unjudged_failure_line(failure: UnjudgedFailure) -> str:
     """Return the line that says which job makes the run red that nobody judged, and why."""
     job = failure.job
     return (
-        f"background check {job.name!r} on {job.host} was judged by no test ({outcome(job)}),"
+        f"{named(job.kind, job.name, job.host)} was judged by no test ({outcome(job)}),"
         f" though {failure.test} requests it and has run, so the run fails"
         f" (unawaited={failure.unawaited}); await it by @pytest.mark.bgcheck({job.name!r}), or read"
         " its rc"
     )
 
 
+def unjudged_service_line(job: JobEntry) -> str:
+    """Return the line that says which service makes the run red, as no test has."""
+    result = job.result
+    facts = str(job.state)
+    if result is not None and result.rc is not None:
+        facts += f": rc {result.rc}"
+    if job.duration_s is not None:
+        facts += f" after {duration(job.duration_s)}"
+    if result is not None and result.detail:
+        facts += f": {result.detail}" if result.rc is None else f" ({result.detail})"
+    return (
+        f"{named(job.kind, job.name, job.host)} {facts}; no test has failed for it, and none has"
+        " read how it ended, so the run fails"
+    )
+
+
 def limit_used(job: JobEntry) -> float | None:
-    """Return how much of its limit a job used that came to its own end; 1 is all of it."""
-    if job.result is None or job.result.rc is None or job.duration_s is None or not job.timeout_s:
+    """Return how much of its limit a check used that came to its own end; 1 is all of it."""
+    if job.is_service or job.result is None or job.result.rc is None:
+        return None
+    if job.duration_s is None or not job.timeout_s:
         return None
     return job.duration_s / job.timeout_s
 
@@ -254,7 +291,8 @@ def critical_path(ledger: Ledger) -> list[Step]:
     """Return what the run's end had to wait for: from the last test back to the run's start.
 
     Before a test comes the job that it really waited for, else the worker's test before it; before
-    a job comes the test in which it was started, if it was not started at once.
+    a job comes the test in which it was started, if it was not started at once. Of a service that
+    a test waited for until it was ready, the step ends there.
     """
     tests = sorted(ledger.tests.values(), key=lambda test: test.ended_at)
     waits: dict[tuple[str, str], list[tuple[Wait, JobEntry]]] = {}
@@ -272,7 +310,7 @@ def critical_path(ledger: Ledger) -> list[Step]:
             wait, job = max(own, key=lambda pair: pair[0].ended_at or 0.0)
             path.append(Step(wait.ended_at or before, before, test=test))
             begun = job.started_at or job.planned_at or wait.began_at
-            path.append(Step(begun, job.ended_at or before, job=job))
+            path.append(Step(begun, _awaited_until(job, wait) or before, job=job))
             worker, started_at = job.worker, job.planned_at or begun
             before = wait.began_at  # workers' clocks differ: never to the same wait again
         else:
@@ -281,3 +319,14 @@ def critical_path(ledger: Ledger) -> list[Step]:
         test = max(earlier, key=lambda t: t.started_at, default=None)
         before = min(before, started_at if test is None else min(test.ended_at, started_at))
     return path[::-1]
+
+
+def _awaited_until(job: JobEntry, wait: Wait) -> float | None:
+    """Return when what a test waited for had happened to a job, None if it never did."""
+    if not job.is_service:
+        return job.ended_at
+    if job.ready_at is not None and wait.began_at <= job.ready_at:
+        return job.ready_at
+    # For its end, or for a line of its output.
+    ends = [at for at in (wait.ended_at, job.ended_at) if at is not None]
+    return min(ends, default=None)

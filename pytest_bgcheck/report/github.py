@@ -11,10 +11,10 @@ import re
 from ..ledger import JobEntry
 from .figures import Figures
 from .summary import (
-    HEADS,
     awaited_by,
     cells,
     headline,
+    heads,
     near_limit_line,
     output_cut_line,
     unjudged_lines,
@@ -36,7 +36,8 @@ def markdown(figures: Figures) -> str:
         causes = [f"- {_plain(cause)}" for cause in figures.causes[:MOST_ROWS]]
         blocks.append("\n".join(["Why the run failed:", "", *causes]))
     if figures.bad:
-        rows = [HEADS, tuple("---" for _ in HEADS)]
+        first = heads(figures.bad)
+        rows = [first, tuple("---" for _ in first)]
         shown = [cells(job, job in figures.tolerated) for job in figures.bad[:MOST_ROWS]]
         rows += [tuple(map(_plain, row)) for row in shown]
         blocks.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
@@ -65,7 +66,8 @@ def commands(figures: Figures, annotated: frozenset[str] = frozenset()) -> list[
     kind = "error" if figures.causes else "warning"
     failed = [job for job in figures.bad if job not in figures.tolerated]
     failed = [job for job in failed if not (job.judged and annotated.intersection(awaited_by(job)))]
-    failed += [failure.job for failure in figures.unjudged_failures if failure.job not in failed]
+    unjudged = [failure.job for failure in figures.unjudged_failures]
+    failed += [job for job in (*unjudged, *figures.unjudged_services) if job not in failed]
     lines = [f"::{kind} {_annotation(job)}" for job in failed[:MOST_ANNOTATIONS]]
     if len(failed) > MOST_ANNOTATIONS:
         left = len(failed) - MOST_ANNOTATIONS + 1

@@ -11,9 +11,7 @@ from ..ledger import JobEntry
 from ..model import Output, State
 from .figures import Figures, limit_used, outcome
 from .live import standing
-from .text import bytes_of, count, duration
-
-HEADS = ("check", "host", "state", "rc", "took", "limit", "awaited by")
+from .text import bytes_of, count, duration, named
 
 
 def headline(figures: Figures) -> str:
@@ -24,22 +22,42 @@ def headline(figures: Figures) -> str:
         which = f", {tolerated} of them" if tolerated < len(figures.bad) else ","
         bad += f"{which} as {'its' if tolerated == 1 else 'their'} tests accept"
     critical = figures.longest_critical_job
-    path = "only tests"
-    if critical is not None:
-        took = critical.duration_s
-        if took is None and critical.ended_at and critical.started_at:
-            took = critical.ended_at - critical.started_at
-        path = f"{critical.name} on {critical.host}" + (f", {duration(took)}" if took else "")
+    path = "only tests" if critical is None else _named_with_time(critical)
     return (
-        f"{count(figures.jobs, 'background check')} on {count(figures.hosts, 'host')}{bad}:"
-        f" {duration(figures.checks_s)} of checks in a run of {duration(figures.wall_s)};"
+        f"{_jobs(figures)} on {count(figures.hosts, 'host')}{bad}: {_times(figures)};"
         f" tests waited {duration(figures.waited_s)}; critical path: {path}"
     )
 
 
+def _jobs(figures: Figures) -> str:
+    """Return how many jobs of each kind there were."""
+    checks, services = figures.jobs - figures.services, figures.services
+    if not services:
+        return count(checks, "background check")
+    if not checks:
+        return count(services, "background service")
+    return f"{count(checks, 'background check')} and {count(services, 'service')}"
+
+
+def _times(figures: Figures) -> str:
+    run = f"a run of {duration(figures.wall_s)}"
+    only_services = figures.services == figures.jobs
+    return run if only_services else f"{duration(figures.checks_s)} of checks in {run}"
+
+
+def _named_with_time(job: JobEntry) -> str:
+    """Return a job, and how long the end of the run had to wait for it."""
+    if job.is_service and job.ready_s is not None:
+        return f"{job.name} on {job.host}, ready after {duration(job.ready_s)}"
+    took = job.duration_s
+    if took is None and job.ended_at and job.started_at:
+        took = job.ended_at - job.started_at
+    return f"{job.name} on {job.host}" + (f", {duration(took)}" if took else "")
+
+
 def near_limit_line(job: JobEntry) -> str:
     return (
-        f"background check {job.name!r} on {job.host} used {limit_used(job) or 0:.0%} of its limit:"
+        f"{named(job.kind, job.name, job.host)} used {limit_used(job) or 0:.0%} of its limit:"
         f" {duration(job.duration_s)} of {duration(job.timeout_s)}"
     )
 
@@ -52,8 +70,7 @@ def output_cut_line(job: JobEntry) -> str:
         sizes.append(f"{stream} ({output.missing or bytes_of(output.size)})")
         larger = larger or not output.missing
     more = "; a larger output_limit= keeps more" if larger else ""
-    where = f"background check {job.name!r} on {job.host}"
-    return f"the output of {where} was cut: {', '.join(sizes)}{more}"
+    return f"the output of {named(job.kind, job.name, job.host)} was cut: {', '.join(sizes)}{more}"
 
 
 def unjudged_lines(figures: Figures) -> list[str]:
@@ -64,7 +81,7 @@ def unjudged_lines(figures: Figures) -> list[str]:
         return [f"{count(len(figures.unjudged), 'background check')} {verb} judged by no test"]
     failures = {failure.job.key for failure in figures.unjudged_failures}
     return [
-        f"background check {job.name!r} on {job.host} was judged by no test ({outcome(job)})"
+        f"{named(job.kind, job.name, job.host)} was judged by no test ({outcome(job)})"
         for job in figures.unjudged
         if job.key not in failures
     ]
@@ -73,7 +90,7 @@ def unjudged_lines(figures: Figures) -> list[str]:
 def unanswered_lines(jobs: Iterable[JobEntry]) -> list[str]:
     """Return a line for each job whose target did not answer when the run's end cancelled it."""
     return [
-        f"background check {job.name!r} on {job.host} when the run ended:"
+        f"{named(job.kind, job.name, job.host)} when the run ended:"
         f" {standing(job, job.ended_at or 0.0)}"
         for job in jobs
         if job.state is State.CANCELLED and job.unanswered
@@ -83,7 +100,7 @@ def unanswered_lines(jobs: Iterable[JobEntry]) -> list[str]:
 def output_note_lines(jobs: Iterable[JobEntry]) -> list[str]:
     """Return a line for each job that succeeded, but with something to be said of its output."""
     return [
-        f"background check {job.name!r} on {job.host} succeeded; note: {job.result.detail}"
+        f"{named(job.kind, job.name, job.host)} succeeded; note: {job.result.detail}"
         for job in jobs
         if job.state is State.SUCCEEDED and job.result is not None and job.result.detail
     ]
@@ -94,18 +111,24 @@ def awaited_by(job: JobEntry) -> list[str]:
     return list(dict.fromkeys(wait.test for wait in job.waits))
 
 
+def heads(jobs: Iterable[JobEntry]) -> tuple[str, ...]:
+    """Return the heads of the table of these jobs."""
+    name = "job" if any(job.is_service for job in jobs) else "check"
+    return (name, "host", "state", "rc", "took", "limit", "awaited by")
+
+
 def cells(job: JobEntry, tolerated: bool = False) -> tuple[str, ...]:
-    """Return a job's row: what stands below each of `HEADS`."""
+    """Return a job's row: what stands below each of the `heads`."""
     rc = job.result.rc if job.result is not None else None
     tests = awaited_by(job)
     more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
     return (
-        job.name,
+        f"{job.name} (service)" if job.is_service else job.name,
         job.host,
         f"{job.state}, accepted" if tolerated else str(job.state),
         "-" if rc is None else str(rc),
         "-" if job.duration_s is None else duration(job.duration_s),
-        duration(job.timeout_s),
+        duration(job.limit_s),
         f"{tests[0]}{more}" if tests else "no test",
     )
 
@@ -113,11 +136,12 @@ def cells(job: JobEntry, tolerated: bool = False) -> tuple[str, ...]:
 def table(jobs: Sequence[JobEntry], width: int, tolerated: Sequence[JobEntry] = ()) -> list[str]:
     """Return a table of jobs; where the terminal is too narrow for it, a few lines for each."""
     rows = [cells(job, job in tolerated) for job in jobs]
-    widths = [max(map(len, column)) for column in zip(HEADS, *rows, strict=True)]
+    first = heads(jobs)
+    widths = [max(map(len, column)) for column in zip(first, *rows, strict=True)]
     if sum(widths) + 2 * (len(widths) - 1) <= width:
         return [
             "  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)).rstrip()
-            for row in (HEADS, *rows)
+            for row in (first, *rows)
         ]
     lines = []
     for name, host, state, rc, took, limit, tests in rows:

@@ -1,39 +1,18 @@
-"""What people read: results turned into text by pure functions. Imports only model and tasks."""
+"""What people read: results turned into text by pure functions. Imports hints, model, tasks."""
 
 from __future__ import annotations
 
 import difflib
 import re
-import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..model import Output, Result, State
-from ..tasks import ANY_RC, Task, not_started_yet
+from ..tasks import ANY_RC, Check, Service, Task, not_started_yet
+from .hints import hints
 
 TAIL_LINES = 20
 TAIL_CHARACTERS = 4000
-
-HINTS = {
-    126: "126: the command was found but could not be executed; look at its mode, its #! line"
-    " and whether its file system is mounted noexec",
-    127: "127: a command was not found on the target; look at its PATH and at the #! line",
-    137: "137: killed by SIGKILL, perhaps because the target ran out of memory",
-    139: "139: killed by SIGSEGV: it crashed",
-    143: "143: ended by SIGTERM, but not by this plugin",
-    255: "255: often ssh's own exit code, if the check itself uses ssh",
-}
-
-
-def hint_for(rc: int) -> str:
-    """Return what an exit code says by convention; empty if nothing."""
-    if rc in HINTS:
-        return HINTS[rc]
-    try:
-        name = signal.Signals(rc - 128).name
-    except ValueError:
-        return ""
-    return f"{rc}: 128 + {rc - 128}, probably ended by the signal {name}"
 
 
 @dataclass(frozen=True)
@@ -41,9 +20,13 @@ class Verdict:
     """How a job stands for one test that awaits it.
 
     ``accepted``: the exit codes that this test takes. ``waited_s``: how long the test
-    has waited for it; where ``result`` is None its patience was over. ``kept``: where the job's
-    files were left on the target, empty if they were not. ``unanswered``: what its target said last
-    and how often it was tried; empty if it answers. ``held_back``: its start point was not reached.
+    has waited for it; where ``result`` is None its patience was over, or it is a service that is
+    ready. ``kept``: where the job's files were left on the target, empty if they were not.
+    ``unanswered``: what its target said last and how often it was tried; empty if it answers.
+    ``held_back``: its start point was not reached.
+    ``ended_s``: when a service ended, in seconds after this test began, negative: before; None: not
+    to be told. ``not_proven``: why nobody knows whether a service still lives; empty if that is
+    known.
     """
 
     task: Task
@@ -55,20 +38,32 @@ class Verdict:
     kept: str = ""
     unanswered: str = ""
     held_back: bool = False
+    ended_s: float | None = None
+    not_proven: str = ""
 
     @property
     def good(self) -> bool:
+        """True if a check's exit code is accepted, or a service is ready and runs."""
         result = self.result
+        if isinstance(self.task, Service):
+            return result is None and self.state is State.READY and not self.not_proven
         if result is None or result.state not in (State.SUCCEEDED, State.FAILED):
             return False
         return result.rc in self.accepted
+
+    @property
+    def state_shown(self) -> State:
+        """The state as people read it: a service that is asked for is starting."""
+        pending = self.state is State.PENDING and not self.held_back
+        return self.task.begun if pending and isinstance(self.task, Service) else self.state
 
 
 def failure(verdicts: Sequence[Verdict], others: Sequence[Verdict] = ()) -> str:
     """Return the failure of a test whose jobs did not succeed; ``others``: its other jobs."""
     blocks = ["\n".join(_block(verdict)) for verdict in verdicts]
     if others:
-        blocks.append("\n".join(["the other checks of this test:", *map(_other_line, others)]))
+        jobs = one_word([verdict.task for verdict in (*verdicts, *others)])
+        blocks.append("\n".join([f"the other {jobs}s of this test:", *map(_other_line, others)]))
     return "\n\n".join(blocks)
 
 
@@ -77,22 +72,51 @@ def cut_short(by: str | None, still: str) -> str:
     return f"{(by or 'the wait was ended').rstrip('.')}: {still}"
 
 
+def named(kind: str, name: str, host: str) -> str:
+    """Return how a message names a job; ``kind``: that of its task."""
+    return f"background {kind} {name!r} on {host}"
+
+
+def one_word(tasks: Iterable[Task]) -> str:
+    """Return what tasks are: check or service, and job if there are several kinds."""
+    kinds = {task.kind for task in tasks}
+    return kinds.pop() if len(kinds) == 1 else "job"
+
+
 def headline(verdict: Verdict) -> str:
-    """Return the line that names a job's check, host and state."""
-    result = verdict.result
-    start = f"background check {verdict.task.name!r} on {verdict.host}"
+    """Return the line that names a job's kind, name, host and state."""
+    result, task = verdict.result, verdict.task
+    start = named(task.kind, task.name, verdict.host)
+    if verdict.not_proven:
+        return f"{start} not proven to be alive: {verdict.not_proven}"
     if result is None:
         said = f": {verdict.unanswered}" if verdict.unanswered else ""
-        return f"{start} still {verdict.state} after {duration(verdict.waited_s)} of waiting{said}"
+        waited = duration(verdict.waited_s)
+        return f"{start} still {verdict.state_shown} after {waited} of waiting{said}"
     took = f" after {duration(result.duration)}" if result.duration is not None else ""
+    took += _relative(verdict)
     if result.rc is not None:
-        return f"{start} failed: rc {result.rc}{took}{_accepted_note(verdict)}"
+        # Of a check that succeeded, this test's mark does not accept the rc.
+        became = State.FAILED if isinstance(task, Check) else result.state
+        return f"{start} {became}: rc {result.rc}{took}{_accepted_note(verdict)}"
     detail = f": {result.detail}" if result.detail else ""
     return f"{start} {result.state}{took}{detail}"
 
 
+def _relative(verdict: Verdict) -> str:
+    """Return when a service ended that had been ready, as this test has seen it."""
+    ended_s, result = verdict.ended_s, verdict.result
+    if ended_s is None or result is None or result.ready_s is None:
+        return ""
+    if ended_s < 0:
+        return f", {duration(-ended_s)} before this test"
+    return f", {duration(ended_s)} into this test"
+
+
 def _accepted_note(verdict: Verdict) -> str:
     accepted, own = verdict.accepted, verdict.task.accepted
+    if not own:
+        return ""
     if accepted != own:
         return (
             f" (accepted by this test's mark: {rc_codes(accepted)}; by the check: {rc_codes(own)})"
@@ -129,40 +153,41 @@ def bytes_of(size: int) -> str:
     return "1 byte" if size == 1 else f"{size:,} bytes"
 
 
-def used_and_failed(when: str, checks: int) -> str:
-    """Return what leads from the failures of so many checks to that of the test that used them.
+def used_and_failed(when: str, verdicts: Sequence[Verdict]) -> str:
+    """Return what leads from the failures of some jobs to that of the test that used them.
 
     ``when``: the phase of the test that failed, as pytest calls it.
     """
-    whose = "that check's result" if checks == 1 else "the results of these checks"
+    noun = one_word([verdict.task for verdict in verdicts])
+    whose = f"that {noun}'s result" if len(verdicts) == 1 else f"the results of these {noun}s"
     what = {"setup": "the set-up of this test", "teardown": "the teardown of this test"}
     return f"{what.get(when, 'this test')} used {whose}, and failed:"
 
 
 AWAITS_NOTHING = (
-    "this test awaits nothing: its mark 'bgcheck' has no names, and it requests no check's fixture;"
-    " name a check in the mark, or request its fixture"
+    "this test awaits nothing: its mark 'bgcheck' has no names, and it requests no fixture of a"
+    " check or a service; name one in the mark, or request its fixture"
 )
 
 
 def unknown(name: str, known: Iterable[str]) -> str:
-    """Return the failure of a test that awaits a check which nobody declared or started."""
+    """Return the failure of a test that awaits a job which nobody declared or started."""
     names = sorted(set(known))
-    text = f"no background check {name!r} was declared or started for this test"
+    text = f"no background check or service {name!r} was declared or started for this test"
     if not names:
-        return f"{text}; no checks are known"
+        return f"{text}; none is known"
     near = difflib.get_close_matches(name, names, n=1)
     guess = f"; did you mean {near[0]!r}?" if near else ""
-    return f"{text}{guess}\nknown checks: {', '.join(names)}"
+    return f"{text}{guess}\nknown: {', '.join(names)}"
 
 
 def not_visible(name: str, places: Iterable[str]) -> str:
-    """Return the failure of a test that awaits a check which is declared, but not for this test."""
+    """Return the failure of a test that awaits a job which is declared, but not for this test."""
     return (
-        f"background check {name!r} is not visible to this test; it is declared in"
+        f"background check or service {name!r} is not visible to this test; it is declared in"
         f" {', '.join(places)}\n"
-        "a test sees the checks of its own module, of its conftests and of plugins; of several with"
-        " one name it sees the nearest"
+        "a test sees those of its own module, of its conftests and of plugins; of several with one"
+        " name it sees the nearest"
     )
 
 
@@ -184,34 +209,65 @@ def _block(verdict: Verdict) -> list[str]:
     lines = [headline(verdict), f"  command: {one_line(task.command)}"]
     if task.cwd is not None:
         lines.append(f"  cwd: {one_line(task.cwd)}")
+    if isinstance(task, Service):
+        lines += [f"  {line}" for line in ready_lines(task.ready, task.ready_output or "")]
     if result is None:
-        goes_on = f"its limit is {duration(task.timeout_s)}; it goes on"
-        lines.append(f"  {not_started_yet(task.after) if verdict.held_back else goes_on}")
-        return lines
-    if result.state is State.SUCCEEDED:
+        return lines if verdict.not_proven else [*lines, f"  {_goes_on(verdict)}"]
+    if isinstance(task, Check) and result.state is State.SUCCEEDED:
         lines.append("  the check itself succeeded: only this test's mark does not accept that rc")
-    if verdict.waited_s is not None:
+    if result.ready_s is not None:
+        lines.append(f"  it was ready after {duration(result.ready_s)}")
+    elif verdict.waited_s is not None:
         lines.append(f"  this test waited {duration(verdict.waited_s)} for it")
     if result.state is State.TIMED_OUT:
         lines.append(f"  its limit on the target: timeout={task.timeout_s:g}")
+    if isinstance(task, Service) and result.state is State.NOT_READY and result.rc is None:
+        lines.append(f"  its limit on the target: ready_timeout={task.ready_timeout_s:g}")
     if result.attempts > 1:
         lines.append(f"  attempts: {result.attempts}; this is the output of the last one")
-    if result.attempts or result.state in (State.TIMED_OUT, State.CANCELLED, State.LOST):
-        lines += _stream("stdout", result.stdout_kept)
-        lines += _stream("stderr", result.stderr_kept)
-    elif result.stderr_kept.size:
-        lines += _stream("stderr", result.stderr_kept)
+    lines += _outputs(result)
     if result.rc is not None and result.detail:
         lines.append(f"  note: {result.detail}")
-    hint = "" if result.rc is None else hint_for(result.rc)
-    if hint:
-        lines.append(f"  hint: {hint}")
+    lines += [f"  hint: {hint}" for hint in hints(task, result)]
     if verdict.kept:
         lines.append(f"  its files were kept: {verdict.kept}")
     elif result.stdout_kept.cut or result.stderr_kept.cut:
-        lines.append("  a larger output_limit= of the check keeps more of its output")
+        lines.append(f"  a larger output_limit= of the {task.kind} keeps more of its output")
     elif not (shown_whole(result.stdout_kept) and shown_whole(result.stderr_kept)):
         lines.append("  --bgcheck-keep leaves the whole output on the target")
+    return lines
+
+
+def ready_lines(ready: str, ready_output: str) -> list[str]:
+    """Return the lines that say when a service is ready: its arguments, empty if not given."""
+    lines = [f"ready: {one_line(ready)}"] if ready else []
+    return [*lines, f"ready_output: {one_line(ready_output)}"] if ready_output else lines
+
+
+def _goes_on(verdict: Verdict) -> str:
+    """Return what becomes of a job that a test waits for no longer."""
+    task = verdict.task
+    if verdict.held_back:
+        return not_started_yet(task.after)
+    if isinstance(task, Service) and verdict.state is not State.READY:
+        limit = f"it has to be ready within {duration(task.ready_timeout_s)} of its start"
+    else:
+        limit = f"its limit is {duration(task.timeout_s)}"
+    return f"{limit}; it goes on"
+
+
+def _outputs(result: Result) -> list[str]:
+    """Return what a job wrote, and what its last ready command did."""
+    ran = result.attempts or result.state in (
+        State.TIMED_OUT, State.CANCELLED, State.LOST, State.STOPPED, State.DIED, State.NOT_READY
+    )  # fmt: skip
+    lines = []
+    if ran:
+        lines += _stream("stdout", result.stdout_kept)
+    if ran or result.stderr_kept.size:
+        lines += _stream("stderr", result.stderr_kept)
+    if result.look_kept.size:
+        lines += _stream("the last output of its ready command", result.look_kept)
     return lines
 
 
@@ -244,7 +300,7 @@ def _stream(name: str, output: Output) -> list[str]:
 
 def _other_line(verdict: Verdict) -> str:
     result = verdict.result
-    facts = [str(verdict.state)]
+    facts = [str(verdict.state_shown)]
     if result is None and verdict.unanswered:
         facts.append(verdict.unanswered)
     if result is not None and result.rc is not None:

@@ -38,7 +38,7 @@ from ..events import JobEnded
 from ..ledger import RUN_ENDED
 from ..plan import duration_key
 from ..report import files, github
-from ..report.figures import Run, figures, unjudged_failure_line
+from ..report.figures import Run, figures
 from ..suite.companions import annotates_failed_tests
 from . import durations, signals, summary
 from .whole_run import WholeRun
@@ -238,13 +238,13 @@ def _close(whole_run: WholeRun, session: pytest.Session) -> None:
     )
     result = whole_run.figures = figures(whole_run.ledger, facts)
     # What nobody could be told of might have made it red.
-    red = result.unjudged_failures or whole_run.unexpected
+    red = result.red_lines or whole_run.unexpected
     if red and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     took = [
-        (duration_key(job.name, job.host), job.duration_s)
+        (duration_key(job.name, job.host), job.decided_after_s)
         for job in whole_run.ledger.known_jobs()
-        if job.result is not None and job.result.rc is not None and job.duration_s is not None
+        if job.decided_after_s is not None
     ]
     durations.write(whole_run.cache, durations.remember(whole_run.durations(), took))
 
@@ -272,7 +272,7 @@ def _report(config: pytest.Config, whole_run: WholeRun, exit_status: int) -> Non
     unwritten = files.write_all(settings, whole_run.ledger, facts, final, left)
     lines = [f"report not written: {line}" for line in unwritten]
     if not whole_run.summary_written:  # --no-summary; but why the run is red must be said
-        lines += [*map(unjudged_failure_line, final.unjudged_failures), *summary.errors(whole_run)]
+        lines += [*final.red_lines, *summary.errors(whole_run)]
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     for line in lines:
         if reporter is None:

@@ -77,7 +77,7 @@ class FailedUses:
             report,
             cause=text.failure(shown),
             headline="; ".join(map(text.headline, shown)),
-            transition=text.used_and_failed(report.when or "", len(shown)),
+            transition=text.used_and_failed(report.when or "", shown),
         )
 
     def _verdicts(self, item: pytest.Item, keys: Iterable[str]) -> dict[str, text.Verdict]:

@@ -52,7 +52,8 @@ def awaited(session: Session, item: pytest.Item, checks: ItemChecks, name: str) 
         own = None if refs else own_host(item)
         if not refs and own is None:
             pytest.fail(
-                f"background check {name!r} has no host here: the test has no testinfra host",
+                f"background {check.kind} {name!r} has no host here:"
+                " the test has no testinfra host",
                 pytrace=False,
             )
         return [session.record(check, ref) for ref in refs or [own] if ref is not None]

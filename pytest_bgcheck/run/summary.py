@@ -8,7 +8,6 @@ import pytest
 
 from ..compat.pytest import own_reporter
 from ..report import summary
-from ..report.figures import unjudged_failure_line
 from .whole_run import WholeRun
 
 
@@ -44,7 +43,7 @@ def _lines(whole_run: WholeRun, width: int, verbosity: int) -> list[tuple[str, s
         lines += [(line, "yellow") for line in summary.output_note_lines(jobs)]
         lines += [(summary.output_cut_line(job), "yellow") for job in figures.output_cut]
         lines += [(line, "yellow") for line in summary.unjudged_lines(figures)]
-        lines += [(unjudged_failure_line(failure), "red") for failure in figures.unjudged_failures]
+        lines += [(line, "red") for line in figures.red_lines]
         if lines or verbosity >= 0:
             lines.insert(0, (summary.headline(figures), colour))
     lines += [(line, "red") for line in errors(whole_run)]

@@ -112,6 +112,63 @@ def test_what_did_not_succeed_is_a_table_where_there_is_room() -> None:
     ]
 
 
+def test_a_service_is_no_check_and_counts_until_it_was_ready() -> None:
+    told = LedgerBuilder()
+    check = told.job("webapp", "h", 0, 3)
+    web = told.service("web", "h", 0, 6.0, 20.0)
+    told.service("never_used", "h", 0, 0.5, 20.0)
+    told.test("ta", 0, 4, [check])
+    told.test("tb", 4, 15, [web])
+    told.test("after", 15, 20)
+    numbers = figures_of(told, 20)
+    assert (numbers.jobs, numbers.services, numbers.checks_s) == (3, 2, 3)
+    assert (numbers.bad, numbers.near_limit, numbers.unjudged, numbers.red_lines) == (
+        [],
+        [],
+        [],
+        [],
+    )
+    assert path_of(told) == ["web", "tb", "after"]
+    step = numbers.critical_path[0]
+    assert (step.began_at, step.ended_at) == (ZERO, ZERO + 6)
+    assert summary.headline(numbers) == (
+        "1 background check and 2 services on 1 host: 3.0 s of checks in a run of 20.0 s;"
+        " tests waited 5.0 s; critical path: web on h, ready after 6.0 s"
+    )
+
+
+def test_a_run_of_services_alone_speaks_of_no_checks() -> None:
+    told = LedgerBuilder()
+    told.service("web", "h", 0, 0.1)
+    assert summary.headline(figures_of(told, 2)) == (
+        "1 background service on 1 host: a run of 2.0 s; tests waited 0 s;"
+        " critical path: only tests"
+    )
+    assert [str(job.state) for job in told.ledger.jobs.values()] == ["stopped"]
+
+
+def test_a_service_that_died_and_failed_no_test_makes_the_run_red() -> None:
+    told = LedgerBuilder()
+    dead = told.service("web", "h", 0, 0.5, 7, State.DIED, 3)
+    judged = told.service("db", "h", 0, None, 30, State.NOT_READY, detail="no line matches")
+    told.ledger.tell(JobJudged(judged))
+    told.ledger.close(ZERO + 40)
+    green = figures(told.ledger, Run(ZERO, ZERO + 40, 0, "ignore"))
+    assert green.unjudged_services == [told.ledger.jobs[dead]]
+    red = figures(told.ledger, Run(ZERO, ZERO + 40, 1, "ignore"))
+    assert red.causes == red.red_lines
+    assert red.causes == [
+        "background service 'web' on h died: rc 3 after 7.0 s; no test has failed for it, and none"
+        " has read how it ended, so the run fails"
+    ]
+    assert summary.table(red.bad, 100) == [
+        "job            host  state      rc  took    limit      awaited by",
+        "web (service)  h     died       3   7.0 s   1 h 0 min  no test",
+        "db (service)   h     not ready  -   30.0 s  30.0 s     no test",
+    ]
+    assert figures(told.ledger, Run(ZERO, ZERO + 40, 2)).unjudged_services == []
+
+
 def test_a_job_near_its_limit_is_named() -> None:
     told = LedgerBuilder()
     told.job("near", "h", 0, 8.5, limit=10)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pytest_bgcheck.model import Output, Result, State
 from pytest_bgcheck.report import text
 from pytest_bgcheck.report.text import Verdict
-from pytest_bgcheck.tasks import ANY_RC, Check
+from pytest_bgcheck.tasks import ANY_RC, Check, Service
 
 CHECK = Check("webapp", ("/opt/check",), "/opt/check")
 
@@ -116,6 +116,116 @@ def test_a_failure_says_how_the_other_checks_of_the_test_stand() -> None:
     ]
 
 
+# --- services -------------------------------------------------------------------------------------
+
+WEB = Service("web", ("/opt/web",), "/opt/web", ready="curl -fs web", ready_timeout_s=30.0)
+
+
+def service(
+    state: State, rc: int | None = None, took: float | None = 12.4, ready_s: float | None = None,
+    task: Service = WEB, ended_s: float | None = None, **more: object,
+) -> str:  # fmt: skip
+    result = Result(state, rc, took, 1, ready_s=ready_s, **more)  # type: ignore[arg-type]
+    return text.failure([Verdict(task, "ssh://web1", state, result, waited_s=2, ended_s=ended_s)])
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        (service(State.DIED, 3, ready_s=1), "died: rc 3 after 12.4 s"),
+        (service(State.DIED, 3, ready_s=1, ended_s=-3.2),
+         "died: rc 3 after 12.4 s, 3.2 s before this test"),
+        (service(State.LOST, ready_s=1, ended_s=0.5, detail="gone"),
+         "lost after 12.4 s, 0.50 s into this test: gone"),
+        (service(State.NOT_READY, 1, 0.3, ended_s=-3), "not ready: rc 1 after 0.30 s"),
+        (service(State.NOT_READY, None, 30.04, detail="its ready command last ended with rc 7"),
+         "not ready after 30.0 s: its ready command last ended with rc 7"),
+        (service(State.TIMED_OUT, None, 3600, ready_s=1), "timed out after 1 h 0 min"),
+        (service(State.STOPPED, None, 9, ready_s=1, ended_s=-2),
+         "stopped after 9.0 s, 2.0 s before this test"),
+    ],
+)  # fmt: skip
+def test_the_first_line_of_a_services_failure_says_what_became_of_it(text: str, first: str) -> None:
+    assert text.split("\n")[0] == f"background service 'web' on ssh://web1 {first}"
+
+
+def test_a_service_is_good_only_while_it_is_ready() -> None:
+    good = [s for s in State if Verdict(WEB, "h", s, Result(s, 0) if s.final else None).good]
+    assert good == [State.READY]
+    silent = Verdict(WEB, "h", State.READY, not_proven="Connection refused (3 tries in 30 s)")
+    assert not silent.good
+    assert text.headline(silent) == (
+        "background service 'web' on h not proven to be alive: Connection refused (3 tries in 30 s)"
+    )
+
+
+def test_a_service_that_was_not_ready_shows_what_was_waited_for_and_what_was_seen() -> None:
+    told = WEB.outcome(Result(State.NOT_READY, None, 30.1, 1))
+    assert told.detail == ""
+    task = replace(WEB, ready_output="listening on")
+    result = replace(
+        task.outcome(Result(State.NOT_READY, None, 30.1, 1)),
+        stderr_kept=Output(6, b"begun\n"), look_kept=Output(8, b"refused\n"),
+    )  # fmt: skip
+    said = text.failure([Verdict(task, "h", State.NOT_READY, result, waited_s=29.0)])
+    assert said.split("\n")[:-1] == [
+        "background service 'web' on h not ready after 30.1 s:"
+        " no line of its output matches 'listening on'",
+        "  command: /opt/web",
+        "  ready: curl -fs web",
+        "  ready_output: listening on",
+        "  this test waited 29.0 s for it",
+        "  its limit on the target: ready_timeout=30",
+        "  stdout: empty",
+        "  stderr (6 bytes):",
+        "    begun",
+        "  the last output of its ready command (8 bytes):",
+        "    refused",
+    ]
+    assert "hint: what it has printed may still be in its buffer" in said
+    assert "stdbuf -oL" in said
+    assert "python -u" in said
+
+
+def test_a_buffer_is_suspected_only_where_nothing_or_whole_blocks_were_printed() -> None:
+    def suspects(size: int, rc: int | None = None, task: Service = WEB) -> bool:
+        kept = Output(size, b"x" * size)
+        return "stdbuf" in service(State.NOT_READY, rc, task=task, stdout_kept=kept)
+
+    task = replace(WEB, ready_output="x")
+    assert [suspects(n, task=task) for n in (0, 40, 8192, 5000)] == [True, True, True, False]
+    assert not suspects(0)
+    assert not suspects(0, rc=1, task=task)
+
+
+def test_a_service_that_ended_has_the_hint_that_helps() -> None:
+    taken = b"OSError: [Errno 98] Address already in use"
+    said = service(State.DIED, 1, ready_s=0.2, stderr_kept=Output(len(taken), taken))
+    assert "  hint: its port is taken: another process on the target listens there" in said
+    assert "  it was ready after 0.20 s\n" in said
+    assert "  hint: 0: its command has ended, and no process of it was left" in service(
+        State.DIED, 0, ready_s=0.2
+    )
+    assert "hint: 127: a command was not found" in service(State.NOT_READY, 127)
+
+
+def test_a_test_that_was_less_patient_than_a_service_says_how_long_it_may_take() -> None:
+    said = text.failure([Verdict(WEB, "h", State.PENDING, None, waited_s=3.0)])
+    assert said.startswith("background service 'web' on h still starting after 3.0 s of waiting\n")
+    assert said.endswith("\n  it has to be ready within 30.0 s of its start; it goes on")
+
+
+def test_what_services_are_called_beside_checks_is_jobs() -> None:
+    good = Verdict(WEB, "h", State.READY)
+    bad = Verdict(CHECK, "h", State.FAILED, Result(State.FAILED, 1))
+    assert text.failure([bad], [good]).endswith("the other jobs of this test:\n  'web' on h: ready")
+    assert "the other services of this test:" in text.failure([good], [good])
+    assert text.used_and_failed("call", [good]) == (
+        "this test used that service's result, and failed:"
+    )
+    assert "the results of these jobs" in text.used_and_failed("setup", [good, bad])
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(None, "an unknown time"), (0.004, "0 s"), (0.25, "0.25 s"), (12.36, "12.4 s"),
@@ -126,8 +236,8 @@ def test_a_duration_has_the_units_that_people_use(seconds: float | None, words: 
 
 
 def test_a_name_that_is_unknown_is_told_with_those_that_are_known() -> None:
-    assert text.unknown("db", []).endswith("for this test; no checks are known")
-    assert text.unknown("db", ["web", "app"]).endswith("for this test\nknown checks: app, web")
+    assert text.unknown("db", []).endswith("for this test; none is known")
+    assert text.unknown("db", ["web", "app"]).endswith("for this test\nknown: app, web")
     assert "did you mean 'webapp'?\n" in text.unknown("webap", ["webapp"])
 
 

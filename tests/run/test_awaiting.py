@@ -67,7 +67,7 @@ def test_a_mark_of_its_own_that_awaits_nothing_fails_a_test(pytester: pytest.Pyt
     result = pytester.runpytest("--hosts=local://")
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(
-        ["this test awaits nothing: *name a check in the mark, or request its fixture"]
+        ["this test awaits nothing: *name one in the mark, or request its fixture"]
     )
 
 

@@ -86,7 +86,7 @@ def test_a_suite_that_declares_nothing_fails_for_a_mark_that_comes_at_run_time(
     )
     expected = {"test_plain": "PASSED", "test_adds": "FAILED", "test_expected": "XFAIL"}
     assert outcomes(result) == expected
-    result.stdout.fnmatch_lines(["no background check 'webapp' was declared or started*"])
+    result.stdout.fnmatch_lines(["no background check or service 'webapp' was declared *"])
 
 
 def test_a_mark_without_names_awaits_what_running_fixtures_request(

@@ -176,7 +176,7 @@ def test_a_wrong_key_and_an_unknown_one_are_told(pytester: pytest.Pytester) -> N
     takes = "WrongUse: bgcheck[[]...] takes a check's name, or its name and a host, not"
     result.stdout.fnmatch_lines_random(
         [f"E *{takes} tuple", f"E *{takes} Job",
-         "E *NoSuchJob: no background check 'd' was declared or started for this test",
-         "E *known checks: c",
+         "E *NoSuchJob: no background check or service 'd' was declared or started for this test",
+         "E *known: c",
          "E *WrongUse: name must be a non-empty string of printable characters, not <Job 'c' *"]
     )  # fmt: skip

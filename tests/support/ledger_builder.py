@@ -5,6 +5,7 @@ import random
 from pytest_bgcheck.events import (
     JobEnded,
     JobPlanned,
+    JobReady,
     JobStarted,
     WaitBegan,
     WaitEnded,
@@ -12,7 +13,7 @@ from pytest_bgcheck.events import (
 )
 from pytest_bgcheck.ledger import Ledger
 from pytest_bgcheck.model import Output, Result, State
-from pytest_bgcheck.tasks import Check
+from pytest_bgcheck.tasks import Check, Service
 
 ZERO = 1_700_000_000.0
 """When all of them begin."""
@@ -45,13 +46,37 @@ class LedgerBuilder:
         self.ledger.tell(JobEnded.of(key, result, at + took))
         return key
 
+    def service(
+        self, name: str, host: str, start: float, ready: float | None, took: float | None = None,
+        state: State = State.STOPPED, rc: int | None = None, worker: str = "",
+        out: bytes = b"", look: bytes = b"", detail: str = "",
+    ) -> str:  # fmt: skip
+        """A service that is ready after so many seconds, None: never; ``took`` None: it goes on."""
+        service = Service(
+            name, ("x",), f"/opt/{name} --serve", ready=f"curl -fs {name}", ready_output="listening"
+        )
+        id = f"run-{name}-{host}"
+        key, at = job_key(id, host), ZERO + start
+        self.ledger.tell(JobPlanned.of(id, host, service, host, at - 0.1))
+        self.ledger.tell(JobStarted(key, worker, at))
+        if ready is not None:
+            self.ledger.tell(JobReady(key, ready, at + ready))
+        if took is not None:
+            result = Result(
+                state, rc, took, 1, detail, Output(len(out), out), ready_s=ready,
+                look_kept=Output(len(look), look),
+            )  # fmt: skip
+            self.ledger.tell(JobEnded.of(key, result, at + took))
+        return key
+
     def test(
         self, test: str, start: float, stop: float, awaits: list[str] | None = None,
         worker: str = "", outcome: str = "passed", message: str = "",
     ) -> None:  # fmt: skip
-        """A test that waits, from its start on, until the last of its jobs has ended."""
+        """A test that waits, from its start on, until its jobs have ended, or are ready."""
         if awaits:
-            ends = [self.ledger.jobs[key].ended_at or ZERO for key in awaits]
+            jobs = [self.ledger.jobs[key] for key in awaits]
+            ends = [job.ready_at or job.ended_at or ZERO for job in jobs]
             self.ledger.tell(WaitBegan(worker, test, tuple(awaits), ZERO + start))
             over = max([ZERO + start, *ends])
             self.ledger.tell(WaitEnded(worker, test, over, {}))
