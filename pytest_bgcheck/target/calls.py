@@ -71,11 +71,15 @@ class Calls:
         if reply.started and reply.directory is None and target.directory is None:
             raise BadReply("a reply without its directory")
 
-    def wait(self, target: Target, records: Sequence[Record], expire_s: int, stream: bool) -> Call:
+    def wait(
+        self, target: Target, records: Sequence[Record], expire_s: int, stream: bool,
+        proof: bool = False,
+    ) -> Call:  # fmt: skip
         """Return the call that waits, ``expire_s`` at the most, until one of some jobs has ended.
 
-        With ``stream`` its replies go on until all have. If the jobs are too many for one request,
-        they are sent ahead here and now. Raises a TargetError.
+        With ``stream`` its replies go on until all have. With ``proof`` it does not wait, but finds
+        out which of them run. If the jobs are too many for one request, they are sent ahead here
+        and now. Raises a TargetError.
         """
         assert target.directory is not None
         specs = [record.spec for record in records]
@@ -89,7 +93,7 @@ class Calls:
                 raise Unreachable("; ".join(reply.refused.values()))
             stored = nonce
         request = requests.await_request(
-            target.directory, nonce, expire_s, specs, self._shell, stream, stored
+            target.directory, nonce, expire_s, specs, self._shell, stream, stored, proof
         )
         return Call("await", target.label, nonce, request, len(specs))
 

@@ -282,13 +282,17 @@ def await_request(
     shell: str = "/bin/sh",
     stream: bool = False,
     stored: str = "",
+    proof: bool = False,
 ) -> str:
     """Build the wait for the first of some jobs to end, for ``expire_s`` at the longest.
 
     With ``stream`` the reply goes on until all have ended: see `replies.Stream`. ``stored`` is the
     name of a list that was sent ahead, of more jobs than a request can name: see `store_requests`.
+    With ``proof`` no end is waited for: a reply that neither tells of a job nor refuses proves that
+    all run.
     """
     words = [f"expire_s={expire_s}", f"budget={REPLY_BUDGET}", f"stream={1 if stream else 0}"]
+    words += ["proof=1"] if proof else []
     words += [f"list={stored}"] if stored else _job_words(specs)
     return _ask(directory, "await", nonce, shell, *words)
 

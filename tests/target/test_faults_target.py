@@ -105,6 +105,31 @@ def test_a_killed_guard_is_replaced_at_once(clients: dict[str, Client]) -> None:
     assert states == dict.fromkeys(clients, State.TIMED_OUT)
 
 
+def test_a_job_is_proven_to_run_by_a_look_at_its_processes(clients: dict[str, Client]) -> None:
+    """The states of files alone would tell that of a job whose target has restarted."""
+    proof = partial(requests.await_request, proof=True)
+    for shell, client in clients.items():
+        lost, spec = client.spec("lost", "sleep 91"), client.spec("c", "sleep 92")
+        ended = client.spec("ended", "exit 3")
+        client.start(lost, spec, ended)
+        client.results(ended)
+        (told,) = client.ask(proof, 5, [spec, ended, lost]).reports
+        assert (told.id, told.result and told.result.rc) == (ended.id, 3), shell
+        reply = client.ask(proof, 5, [spec, lost])
+        assert (reply.reports, reply.refused) == ((), {}), shell
+
+        for kind in ("guard", "run"):
+            for pid in client.processes(f"{kind}:{lost.id}"):
+                os.kill(pid, signal.SIGKILL)
+        (told,) = client.ask(proof, 20, [spec, lost]).reports
+        assert (told.id, told.result and told.result.state) == (lost.id, State.LOST), shell
+
+        (old,) = client.guards(spec)
+        os.kill(old, signal.SIGKILL)
+        reply = client.ask(proof, 20, [spec])
+        assert (reply.reports, reply.refused) == ((), {}), shell
+
+
 def test_a_lost_job_is_missed_while_others_end(local: Client) -> None:
     lost = local.spec("lost", "sleep 91")
     others = [local.spec(f"c{n}", f"sleep {2 + n * 0.4:.1f}") for n in range(15)]

@@ -3,6 +3,7 @@
 # whether the guards are there, and starts one that is gone again.
 
 # await: report the jobs that have ended, as soon as there is one, or none when the time is over.
+# With proof=1 what is not reported, nor refused, is proven to run, and the time is for finding out.
 # With stream=1 frames NONCE.1, NONCE.2 and so on follow each other until all have ended, or the
 # time is over, and an empty frame is the last. The first one begins as soon as each end is heard.
 await() {
@@ -27,6 +28,7 @@ await() {
     # Processes are looked at only when a second has passed without a word: of most checks that have
     # ended the bell tells at once.
     _closely="" _closely_next=yes _looked=0
+    [ -z "$_proof" ] || _closely=yes _closely_next=
     find_ended "$@"
     if [ "$_stream" = 1 ] && [ -z "$_ended" ]; then
         # A job that the caller has started since may have ended before the bell was there. Now it is
@@ -40,6 +42,8 @@ await() {
             report_ended
         done
         if [ "$_waiting" -le 0 ] || [ -n "$_ask_again" ] || [ ! -f supervisor.sh ]; then break; fi
+        # A guard that was gone has to find out first whether its job runs.
+        if [ -n "$_proof" ] && [ -z "$_closely_next" ]; then break; fi
         since "$_begun"
         _left=$((_expire_s * 100 - _took))
         [ "$_left" -gt 0 ] || break
@@ -82,6 +86,10 @@ await() {
     done
     [ -z "$_bell" ] || rm -f "$_bell"
     [ "$_stream" = 0 ] || _ended=
+    if [ -n "$_proof" ] && [ -n "$_closely_next" ]; then
+        begin_frame
+        refuse "*" "what became of a job is not known yet"
+    fi
     report_ended
     exit 0
 }

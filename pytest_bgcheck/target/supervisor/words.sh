@@ -9,6 +9,7 @@
 #            budget=BYTES                   of output in one frame, beyond which no further job is told in it
 #            stream=1 or 0                  whether to go on until all jobs have ended
 #            list=NAME                      jobs that store has taken in
+#            proof=1                        do not wait for ends, but find out which jobs still run
 #   store    list=NAME.NUMBER               then words of an await, which are kept as they are
 #   clean    keep=1 or 0                    whether the run's directory is to stay
 #
@@ -22,7 +23,7 @@
 #   spec_size=BYTES spec=DATA               its specification, encoded; no spec: it was sent as files (start)
 
 # A word that a request does not say is empty, whatever a login's variable of that name is.
-_base="" _expire_s="" _budget="" _stream="" _list="" _keep=""
+_base="" _expire_s="" _budget="" _stream="" _list="" _proof="" _keep=""
 
 # each_job STEP WORD...: read the words, and call STEP for each job, which is $_id. By builtins
 # alone, since there can be thousands of words. terms, spec_size and spec do not hold for the next
@@ -53,6 +54,7 @@ each_job() {
         budget=*) _budget=${_word#*=} ;;
         stream=*) _stream=${_word#*=} ;;
         list=*) _list=${_word#*=} ;;
+        proof=*) _proof=${_word#*=} ;;
         keep=*) _keep=${_word#*=} ;;
         *) refuse "*" "a word of the request is not known: ${_word%%=*}"; finish ;;
         esac
