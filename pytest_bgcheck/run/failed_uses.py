@@ -18,7 +18,8 @@ from ..events import WaitBegan, WaitEnded
 from ..report import text
 from ..report.item import sections
 from .session import Session
-from .verdicts import TOLD, forget_properties, tell_properties, verdict
+from .standing import verdict
+from .verdicts import TOLD, forget_properties, tell_properties
 
 
 class FailedUses:
@@ -89,9 +90,9 @@ class FailedUses:
             awaited = session.collection.checks_of(item, requested).awaited
         except WrongUse:
             awaited = {}
-        waited_s, now = session.judging.waited_s, unix_s()
+        waited_s, now, keep = session.judging.waited_s, unix_s(), session.settings.keep
         return {
-            key: verdict(session, record, awaited.get(record.name), waited_s.get(key, 0.0), now)
+            key: verdict(record, awaited.get(record.name), waited_s.get(key, 0.0), now, keep)
             for key in keys
             if (record := records.get(key)) is not None
         }

@@ -19,7 +19,7 @@ from ..ledger import RUN_ENDED
 from ..model import Result, State, Tries
 from ..options import Settings, keeps_order
 from ..plan import PlannedJob
-from ..report import tree
+from ..report import text, tree
 from ..suite.collection import Collection, check_size, planned_jobs
 from ..suite.declaration import Declaration
 from ..suite.fixtures import RequestedFixtures
@@ -34,12 +34,13 @@ from ..target.records import OTHER_TERMS, Record, Target
 from ..target.requests import Spec
 from ..target.runner import Runner
 from ..tasks import Task
-from .handle_wait import wait_for_end
+from .handle_wait import wait_until
 from .judging import Judging
 from .link import Link
 from .messages import InternalError, JobsOnTarget, NewOrder, StartPointMessage, TargetUsed
 from .new_order import new_order
 from .outcomes import TrueTimes
+from .standing import verdict
 from .start_points import StartPoints
 
 
@@ -271,10 +272,17 @@ class Session:
         if self.started:
             self.judging.note_use(record.key, use)
 
-    def wait_for_end(self, record: Record, limit_s: float | None) -> bool:
-        """Wait for a job's end, by its handle. See `pytest_bgcheck.run.handle_wait`."""
+    def wait_until(
+        self, happened: Callable[[], bool], record: Record, limit_s: float | None
+    ) -> bool:
+        """Wait for a job by its handle. See `pytest_bgcheck.run.handle_wait`."""
         __tracebackhide__ = True
-        return wait_for_end(record, limit_s, self.runner, self.link, self.judging)
+        return wait_until(happened, record, limit_s, self.runner, self.link, self.judging)
+
+    def failure(self, record: Record) -> str:
+        """Return the failure of a job that is used by its handle."""
+        waited_s = self.judging.waited_s.get(record.key)
+        return text.failure([verdict(record, None, waited_s, unix_s(), self.settings.keep)])
 
     def record(self, task: Task, ref: HostRef, declared: bool = True) -> Record:
         """Return the job of a check on a host; start it unless it is known."""

@@ -21,6 +21,7 @@ from ..target.job import Use
 from ..target.records import Record
 from . import lookup
 from .session import Session
+from .standing import verdict
 
 
 def await_item(
@@ -144,28 +145,11 @@ class _Wait:
     def _verdict(self, record: Record, awaited: Awaited, now: float) -> text.Verdict:
         before_s = self._session.judging.waited_s.get(record.key, 0.0)
         waited_s = before_s + self._waited_s(record.key, now)
-        return verdict(self._session, record, awaited, waited_s, now)
+        return verdict(record, awaited, waited_s, now, self._session.settings.keep)
 
     def _waited_s(self, key: str, now: float) -> float:
         """Return how long the test has waited for a job: until its end, if it has ended."""
         return max(0.0, min(now, self._session.ended_at.get(key, now)) - self._began_at)
-
-
-def verdict(
-    session: Session, record: Record, awaited: Awaited | None, waited_s: float, now: float
-) -> text.Verdict:
-    """Return how a job stands for a test; ``awaited``: what its marks say of it, if they do."""
-    task, accepted = record.spec.task, record.spec.task.accepted
-    if awaited is not None and awaited.rc is not None:
-        accepted = awaited.rc
-    host, kept = record.target.label, ""
-    if session.settings.keep and record.target.directory:
-        kept = f"{record.target.path}/{record.spec.id}/ on {host}"
-    unanswered = record.tries.text(now) if record.tries is not None else ""
-    return text.Verdict(
-        task, host, record.state, record.result, accepted, waited_s, kept, unanswered,
-        held_back=record.waits_for_start,
-    )  # fmt: skip
 
 
 TOLD: pytest.StashKey[dict[str, text.Verdict]] = pytest.StashKey()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import enum
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
 from ..clocks import unix_s
-from ..errors import NoSuchJob, StillRunning, TargetError
+from ..errors import Gone, NoSuchJob, StillRunning, TargetError, WrongUse
 from ..model import Output, Result, State
 from ..readers import read_seconds_or_0
-from ..tasks import not_started_yet
+from ..tasks import Service, not_started_yet
 from .records import Record
 from .runner import Runner
 
@@ -41,12 +42,18 @@ class User(Protocol):
 
     def note_use(self, record: Record, use: Use) -> None: ...
 
-    def wait_for_end(self, record: Record, limit_s: float | None) -> bool:
-        """Wait for a job's end; return False if the limit (None: the job's own) was over first."""
+    def wait_until(
+        self, happened: Callable[[], bool], record: Record, limit_s: float | None
+    ) -> bool:
+        """Wait until something has happened to a job, which its end is in any case; return False if
+        the limit (seconds; None: the job's own) was over first."""
+
+    def failure(self, record: Record) -> str:
+        """Return what people read of a job that has failed."""
 
 
 class Job:
-    """One run of a check on one host.
+    """One run of a check, or a service, on one host.
 
     ``rc``, ``stdout``, ``stderr``, ``succeeded``, ``failed``, ``duration`` and ``attempts`` are
     shortcuts to ``result()``, which waits for the job's end. ``stdout`` and ``stderr`` raise
@@ -55,6 +62,9 @@ class Job:
 
     Whoever reads a verdict (``rc``, ``succeeded``, ``failed``, a final ``state``, ``result()``)
     judges the job. The other attributes only use it.
+
+    A service has, besides, ``ready``, ``wait_ready()`` and ``stop()``. While it lives, what would
+    wait for its end raises :class:`WrongUse`, but ``result(timeout=...)``.
     """
 
     def __init__(self, runner: Runner, record: Record, user: User) -> None:
@@ -63,11 +73,11 @@ class Job:
         self._user = user
 
     def __repr__(self) -> str:
-        return f"<Job {self.name!r} on {self.host}: {self._record.state}>"
+        return f"<Job {self.name!r} on {self.host}: {self._record.state_shown}>"
 
     @property
     def name(self) -> str:
-        """The name of its check."""
+        """The name of its check or service."""
         return self._record.name
 
     @property
@@ -84,7 +94,7 @@ class Job:
     def state(self) -> State:
         """What is known now, without asking the target."""
         self._runner.look(self._record)
-        state = self._record.state
+        state = self._record.state_shown
         self._user.note_use(self._record, Use.VERDICT if state.final else Use.HOLD)
         return state
 
@@ -107,22 +117,97 @@ class Job:
     def _ended(self, use: Use, limit_s: float | None = None) -> Result:
         __tracebackhide__ = True
         record = self._record
-        self._user.note_use(record, Use.HOLD)
-        self._runner.want(record)
-        if not self._user.wait_for_end(record, limit_s):
-            said = f": {record.tries.text(unix_s())}" if record.tries is not None else ""
-            not_yet = not_started_yet(record.spec.task.after)
+        if record.service is not None and limit_s is None and record.ending_s is None:
+            self._runner.look(record)
+            if record.result is None:
+                runs = "still runs" if record.state is State.READY else "is still starting"
+                raise WrongUse(
+                    f"{self._title} {runs}: tail() is its output so far, stop() ends it and returns"
+                    " its result"
+                )
+        if not self._wait_until(lambda: record.result is not None, limit_s):
             raise StillRunning(
-                f"background check {self.name!r} on {self.host} is still {record.state} after"
-                f" {limit_s:g} s of waiting{said};"
-                f" {not_yet if record.waits_for_start else 'it goes on'}"
+                f"{self._title} is still {record.state_shown} {self._after(limit_s)}"
             )
         assert record.result is not None
         self._user.note_use(record, use)
         return record.result
 
+    def _wait_until(self, happened: Callable[[], bool], limit_s: float | None) -> bool:
+        __tracebackhide__ = True
+        self._user.note_use(self._record, Use.HOLD)
+        self._runner.want(self._record)
+        return self._user.wait_until(happened, self._record, limit_s)
+
+    def _after(self, limit_s: float | None, why: str = "") -> str:
+        """Return how long a wait took that was in vain, why it was, and what becomes of the job."""
+        record = self._record
+        why = record.tries.text(unix_s()) if record.tries is not None else why
+        not_yet = not_started_yet(record.spec.task.after)
+        goes_on = not_yet if record.waits_for_start else "it goes on"
+        return f"after {limit_s:g} s of waiting{why and f': {why}'}; {goes_on}"
+
+    @property
+    def _title(self) -> str:
+        return f"background {self._record.spec.task.kind} {self.name!r} on {self.host}"
+
+    # --- services -----------------------------------------------------------------------------
+
+    def _service(self, asked: str) -> Service:
+        """Return its task. Raises WrongUse if it is no service."""
+        __tracebackhide__ = True
+        if self._record.service is None:
+            raise WrongUse(
+                f"{self._title} is no service, and has no {asked}: result() waits for its end,"
+                " cancel() ends it"
+            )
+        return self._record.service
+
+    @property
+    def ready(self) -> bool:
+        """True if the service is ready, as far as is known now, without asking the target."""
+        __tracebackhide__ = True
+        self._service("ready")
+        self._runner.look(self._record)
+        self._user.note_use(self._record, Use.HOLD)
+        return self._record.state is State.READY
+
+    def wait_ready(self, timeout: float | datetime.timedelta | None = None) -> None:
+        """Wait until the service is ready.
+
+        Raises an AssertionError with its output if it ends before, or has ended since, and one that
+        says what it waits for when ``timeout`` (seconds) is over; then the service goes on. Without
+        ``timeout`` the wait's limit follows from the service's own ``ready_timeout``.
+        """
+        __tracebackhide__ = True
+        service, record = self._service("wait_ready()"), self._record
+        limit_s = None if timeout is None else read_seconds_or_0("timeout", timeout)
+        if not self._wait_until(lambda: record.decided, limit_s):
+            why = "it has not been seen to run"
+            if service.ready_output is not None:
+                why = f"no line of its output has matched {service.ready_output!r}"
+            elif service.ready_argv:
+                why = f"its ready command has not succeeded: {service.ready}"
+            raise AssertionError(f"{self._title} not ready {self._after(limit_s, why)}")
+        if record.result is not None:
+            self._user.note_use(record, Use.VERDICT)
+            raise AssertionError(self._user.failure(record))
+
+    def stop(self) -> Result:
+        """End the service on its target: TERM, then KILL; wait for its end and return its result.
+
+        Its state is ``stopped``, unless it has ended before. Raises a :class:`TargetError` if the
+        target could not be asked.
+        """
+        __tracebackhide__ = True
+        self._service("stop()")
+        with contextlib.suppress(Gone):  # and the service with it, as its result says
+            self.cancel()
+        return self._ended(Use.RESULT)
+
     def cancel(self) -> None:
-        """End the job on its target: TERM, then KILL. It is ``cancelled`` unless it ended before.
+        """End the job on its target: TERM, then KILL. It is ``cancelled`` unless it ended before; a
+        service is ``stopped``.
 
         Raises a :class:`TargetError` if the target could not be asked.
         """

@@ -14,6 +14,7 @@ from ..events import job_key
 from ..ledger import RUN_ENDED
 from ..log import LOG, hide, internal_error
 from ..model import Result, State, Tries
+from ..tasks import Service
 from . import recovery, replies, requests
 from .transport import Transport
 
@@ -28,7 +29,8 @@ class Record:
     ``started_s``: when its start was confirmed, by the monotonic clock. ``tries``: the calls about
     it, in a row, that its target has not answered. ``wanted``: somebody has asked for its result.
     ``held_back``: it is not to be started yet, or never was. ``ready_s``: after how many seconds a
-    service was ready, by the target's clock.
+    service was ready, by the target's clock. ``ending_s``: when its target has taken note that it
+    is to end, by the monotonic clock.
     """
 
     spec: requests.Spec
@@ -40,6 +42,7 @@ class Record:
     wanted: bool = False
     held_back: bool = False
     ready_s: float | None = None
+    ending_s: float | None = None
 
     @property
     def key(self) -> str:
@@ -53,6 +56,23 @@ class Record:
         return self.spec.task.name
 
     @property
+    def service(self) -> Service | None:
+        """Its task, if that is a service."""
+        task = self.spec.task
+        return task if isinstance(task, Service) else None
+
+    @property
+    def state_shown(self) -> State:
+        """The state as people read it: a service that is asked for is starting."""
+        asked_for = self.state is State.PENDING and not self.held_back
+        return State.STARTING if asked_for and self.service is not None else self.state
+
+    @property
+    def may_get_ready(self) -> bool:
+        """True for a service that is not known to be ready, nor to have ended."""
+        return self.service is not None and self.ready_s is None and self.result is None
+
+    @property
     def waits_for_start(self) -> bool:
         """True while it is held back and may still be started."""
         return self.held_back and self.result is None
@@ -64,9 +84,15 @@ class Record:
 
     @property
     def deadline_s(self) -> float:
-        """Until when the target is asked for its result, by the monotonic clock."""
-        task = self.spec.task
-        return recovery.job_deadline(self.started_s or 0.0, task.timeout_s, task.grace_s)
+        """Until when the target is asked for its result, by the monotonic clock; of a service that
+        is not ready: for that."""
+        begun_s, limit_s = self.started_s or 0.0, self.timeout_s
+        if self.service is not None and self.ready_s is None:
+            limit_s = min(limit_s, self.service.ready_timeout_s)
+        until_s = begun_s + limit_s
+        if self.ending_s is not None:
+            until_s = min(until_s, self.ending_s)
+        return recovery.job_deadline(until_s, self.spec.task.grace_s)
 
     @property
     def secrets(self) -> list[str]:
@@ -277,6 +303,12 @@ class Records:
                 self.changed.notify_all()
                 _log_state(record)
                 self._tell(self._on_ready, record)
+
+    def note_ending(self, record: Record, now_s: float) -> None:
+        """Take note that a target ends a job because this process has asked for it."""
+        with self.changed:
+            if record.ending_s is None:
+                record.ending_s = now_s
 
     def settle(self, record: Record, result: Result) -> None:
         """Take note of a job's end. The first result stands."""

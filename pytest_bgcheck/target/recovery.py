@@ -73,6 +73,7 @@ def await_patience(now_s: float, soonest_s: float) -> tuple[int, float]:
     return expire, min(expire + AWAIT_SLACK_S, max(soonest_s - now_s, expire + LEAST_SLACK_S))
 
 
-def job_deadline(started_s: float, timeout_s: float, grace_s: float) -> float:
-    """Return until when a host is asked for a job's result, from when its start was confirmed."""
-    return started_s + timeout_s + grace_s + MARGIN_S
+def job_deadline(ends_s: float, grace_s: float) -> float:
+    """Return until when a host is asked for a job's result; ``ends_s``: when that is to be ended at
+    the latest."""
+    return ends_s + grace_s + MARGIN_S

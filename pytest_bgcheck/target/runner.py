@@ -6,19 +6,24 @@ changes under its condition only.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..clocks import monotonic_s
+from ..errors import Refused, TargetError
 from ..ledger import RUN_ENDED
 from ..model import Result, State, Tries
-from . import requests
+from . import recovery, requests
 from .calls import QUESTION_CALL_S, Calls
 from .cleaner import Cleaner
 from .records import HeldBack, Record, Records, StartedElsewhere, Target
 from .starting import Starting
 from .transport import ask
 from .waiting import Waiting
+
+CANCEL_S = 10.0
+"""For how long a target is asked again to end a job, if it has not answered."""
 
 _JITTER = random.Random().random
 """Not the module's own numbers: a test that has seeded them shall get what it expects."""
@@ -62,6 +67,7 @@ class Runner:
         self._waiting = Waiting(self.records, self._calls, clock, jitter)
         self._starting = Starting(self.records, self._calls, self._waiting, clock, jitter)
         self._clock = clock
+        self._jitter = jitter
         self._without_threads: dict[Target, list[Record]] = {}
 
     # --- starting -----------------------------------------------------------------------------
@@ -154,10 +160,22 @@ class Runner:
     def cancel(self, record: Record) -> None:
         """End a job on its target, if it runs; wait for its start before that.
 
-        Its end is heard like any other. Raises a TargetError if the target cannot be asked.
+        Its end is heard like any other. Raises a TargetError if the target cannot be asked, also
+        after some tries.
         """
-        if self._runs(record):
-            ask(record.target.transport, self._calls.cancel(record), QUESTION_CALL_S)
+        if not self._runs(record):
+            return
+        deadline_s = self._clock() + CANCEL_S
+        for failures in itertools.count(1):
+            try:
+                ask(record.target.transport, self._calls.cancel(record), QUESTION_CALL_S)
+                break
+            except TargetError as error:
+                pause_s = recovery.pause_s(failures, self._clock(), deadline_s, self._jitter())
+                if isinstance(error, Refused) or pause_s is None or self.records.closing:
+                    raise
+                self.records.pause(pause_s)
+        self.records.note_ending(record, self._clock())
 
     def tail(self, record: Record) -> Result:
         """Return how a job stands: its result or, while it runs, its output so far.

@@ -1,5 +1,5 @@
-"""Waits for the ends of jobs: one waiter for each target with running jobs, a thread with one call
-that blocks on the target until any of them ends.
+"""Waits for the ends of jobs, and for services to be ready: one waiter for each target with running
+jobs, a thread with one call that blocks on the target until any of them has something to tell.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ CHILD_CALL_S = 4
 """How long one call of a forked child waits on the target: it outlives the child there."""
 
 IDLE_S = 1.0
-"""The least time from one waiting call to the next, where the first had nothing to tell."""
+"""The least time from one waiting call to the next, where several had nothing to tell."""
+
+FIRST_IDLE_S = 0.05
+"""The same after the first of these, which a job of another process may have ended."""
 
 BATCH_S = 1.0
 """How long ended jobs are left to gather, while nobody waits for one, where a call has but one
@@ -88,7 +91,7 @@ class Waiting:
 
     def _wait(self, target: Target) -> None:
         """Collect the results of a target's jobs until none runs."""
-        failures = bugs = 0
+        failures = bugs = idle = 0
         silent_since = 0.0
         while True:
             with self._records.changed:
@@ -97,6 +100,7 @@ class Waiting:
                     target.has_waiter = False
                     return
                 records = list(target.running.values())
+                unready = [record for record in records if record.may_get_ready]
             begun, began_at = self._clock(), unix_s()
             try:
                 self._await_once(target, records)
@@ -125,9 +129,12 @@ class Waiting:
                 )
                 continue
             failures = bugs = 0
-            if all(record.result is None for record in records):
+            told = any(r.result for r in records) or not all(r.may_get_ready for r in unready)
+            idle = 0 if told else idle + 1
+            if idle:
                 # A target that cannot wait, for whatever reason, must not be asked without a pause.
-                self._records.pause(max(0.0, begun + IDLE_S - self._clock()))
+                pause_s = min(IDLE_S, FIRST_IDLE_S * 2 ** min(idle - 1, 8))
+                self._records.pause(max(0.0, begun + pause_s - self._clock()))
             if not target.transport.streams:
                 self._records.pause(BATCH_S, lambda: target.waits > 0)
 
@@ -165,6 +172,8 @@ class Waiting:
         for record in list(target.running.values()):
             if now >= record.deadline_s:
                 running = "past its deadline the target still reports it as running"
+                if record.may_get_ready and record.ending_s is None:
+                    running += ", and not as ready"
                 detail = target.last_error if failing else running
                 self._records.settle(record, Result(State.UNREACHABLE, detail=detail))
 

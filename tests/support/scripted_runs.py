@@ -10,6 +10,7 @@ from pytest_bgcheck.target import recovery, waiting
 from pytest_bgcheck.target.records import Record, Target
 from pytest_bgcheck.target.requests import Spec
 from pytest_bgcheck.target.runner import Runner
+from pytest_bgcheck.tasks import Service
 from support.scripted_transport import Scripted
 
 RUN = "0123456789ab"
@@ -26,6 +27,11 @@ def shorten_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def check(name: str = "c", timeout: float = 60) -> Spec:
     given = {"timeout": timeout, "grace": 0}
     made = make_check(name, "true", given, timeout_s=1, directory=Path())
+    return Spec(made.id_on("host", RUN), made)
+
+
+def service(name: str = "s", ready_timeout_s: float = 60) -> Spec:
+    made = Service(name, ("true",), "true", grace_s=0, ready_timeout_s=ready_timeout_s)
     return Spec(made.id_on("host", RUN), made)
 
 

@@ -25,12 +25,13 @@ class Scripted:
         *,
         start: Sequence[Step] = (),
         waits: Sequence[Step] = (),
+        cancel: Sequence[Step] = (),
         clean: Sequence[Step] = (),
         present: Sequence[Step] = (),
     ) -> None:
         self.streams = streams
         self.steps = {"start": list(start), "await": list(waits), "clean": list(clean)}
-        self.steps["present"] = list(present)
+        self.steps |= {"cancel": list(cancel), "present": list(present)}
         self.last: Step = ""
         self.calls: list[str] = []
         self.closed = False

@@ -208,7 +208,7 @@ def test_the_rules_end_by_the_deadline_whatever_the_calls_take(
     timeout: float, grace: float, now: float, calls: list[tuple[float, float]]
 ) -> None:
     """A clock of our own: each call takes as long as it may, or less, and fails."""
-    deadline = recovery.job_deadline(now, timeout, grace)
+    deadline = recovery.job_deadline(now + timeout, grace)
     assert deadline >= now + timeout + grace
     begun, failures = now, 0
     while True:

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 from support.real_targets import Counting, RealRun, target
-from support.scripted_runs import DIRECTORY, RUN, check, finish, shorten_pauses, state_of
+from support.scripted_runs import (
+    DIRECTORY,
+    RUN,
+    check,
+    finish,
+    service,
+    shorten_pauses,
+    state_of,
+)
 from support.scripted_transport import Scripted, Step, ended, frame, started
 
 from pytest_bgcheck import State
@@ -111,6 +119,54 @@ def test_a_line_that_stays_down_is_unreachable_by_the_deadline(
     assert record.result is not None
     assert record.result.state is State.UNREACHABLE
     assert without_numbers(record.result.detail) == "no route to host (N tries in N s)"
+
+
+def test_a_service_that_its_target_never_tells_of_is_unreachable_when_it_should_be_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recovery, "MARGIN_S", 0.2)
+    transport = Scripted(start=[started], waits=[Unreachable("no route to host")])
+    _, (dead,) = finish(transport, service(ready_timeout_s=0.1))
+    assert (dead.state, dead.state_shown) == (State.UNREACHABLE, State.UNREACHABLE)
+    _, (mute,) = finish(Scripted(start=[started], waits=[frame()]), service(ready_timeout_s=0.1))
+    assert mute.result is not None
+    assert mute.result.detail.endswith("the target still reports it as running, and not as ready")
+
+
+def test_a_target_that_does_not_answer_is_asked_again_to_end_a_job() -> None:
+    over = threading.Event()
+
+    def long_wait(request: str) -> str:
+        assert over.wait(30)
+        return ended("cancel.5.1.0")(request)
+
+    def cancelled(request: str) -> str:
+        over.set()
+        return frame()
+
+    transport = Scripted(
+        start=[started], waits=[long_wait], cancel=[Unreachable("connection reset"), cancelled]
+    )
+    target, ours = Target("host", "host", transport), Runner(RUN)
+    (record,) = ours.submit([(service(), target)])
+    assert record.state_shown is State.STARTING
+    ours.cancel(record)
+    assert ours.wait_for(lambda: record.result is not None, [record], 30)
+    assert record.state is State.STOPPED
+    assert record.ending_s is not None
+    assert transport.calls.count("cancel") == 2
+
+
+def test_a_service_that_is_told_to_end_is_not_waited_for_as_long_as_it_may_live(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recovery, "MARGIN_S", 0.2)
+    transport = Scripted(start=[started], waits=[frame()], cancel=[frame()])
+    target, ours = Target("host", "host", transport), Runner(RUN)
+    (record,) = ours.submit([(service(), target)])
+    ours.cancel(record)
+    assert ours.wait_for(lambda: record.result is not None, [record], 30)
+    assert record.state is State.UNREACHABLE
 
 
 def test_a_refused_directory_is_told_for_each_job() -> None:
@@ -293,7 +349,7 @@ def test_a_target_with_nothing_to_tell_is_not_asked_without_a_pause(
     transport = Scripted(start=[started], waits=[*[frame()] * 3, ended("exit.0.5.1")])
     begun = time.monotonic()
     assert state_of(transport)[0] is State.SUCCEEDED
-    assert time.monotonic() - begun > 0.5
+    assert time.monotonic() - begun > 0.3
 
 
 def test_more_jobs_than_a_request_names_are_all_awaited(

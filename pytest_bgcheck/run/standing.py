@@ -1,0 +1,28 @@
+"""How a job stands for a test: what its record says, as the reports read it."""
+
+from __future__ import annotations
+
+from ..arguments import Awaited
+from ..report import text
+from ..target.records import Record
+
+
+def verdict(
+    record: Record, awaited: Awaited | None, waited_s: float | None, now: float, keep: bool
+) -> text.Verdict:
+    """Return how a job stands for a test that has waited so long for it.
+
+    ``awaited``: what the test's marks say of it, if they do. ``now``: in seconds since the epoch.
+    ``keep``: the targets' files are left there.
+    """
+    task, accepted = record.spec.task, record.spec.task.accepted
+    if awaited is not None and awaited.rc is not None:
+        accepted = awaited.rc
+    host, kept = record.target.label, ""
+    if keep and record.target.directory:
+        kept = f"{record.target.path}/{record.spec.id}/ on {host}"
+    unanswered = record.tries.text(now) if record.tries is not None else ""
+    return text.Verdict(
+        task, host, record.state, record.result, accepted, waited_s, kept, unanswered,
+        held_back=record.waits_for_start,
+    )  # fmt: skip
