@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     )
     from .model import Output, Result, State
     from .run.fixture import Bgcheck
-    from .suite.declaration import background_check
+    from .suite.declaring import background_check, background_service
     from .target.job import Job
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Unreachable",
     "WrongUse",
     "background_check",
+    "background_service",
 ]
 
 _ROOMS = {
@@ -44,7 +45,8 @@ _ROOMS = {
     "Output": "model",
     "Result": "model",
     "State": "model",
-    "background_check": "suite.declaration",
+    "background_check": "suite.declaring",
+    "background_service": "suite.declaring",
 }
 
 

@@ -1,24 +1,21 @@
-"""The arguments of declarations and marks: a row each, and the frozen values that they become.
+"""The arguments of declarations: a row each, and the frozen values that they become.
 
 An argument of a check that only Python knows is a type in `CheckArguments`, a row in `CHECK_ROWS`
-and a field of `model.Check`, whose default is the argument's. What any kind of job would take is a
-type in `JobArguments` and a row in `JOB_ROWS`. May import pytest, model, readers and errors.
+and a field of `tasks.Check`, whose default is the argument's; one of a service likewise. What any
+kind of job would take is a type in `JobArguments` and a row in `JOB_ROWS`. Imports tasks, readers
+and errors.
 """
 
 from __future__ import annotations
 
 import datetime
 import functools
-import inspect
 import os
-import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ForwardRef, TypeAlias, TypedDict, TypeVar
-
-import pytest
+from typing import Any, TypeAlias, TypedDict
 
 from .errors import WrongUse
 from .readers import (
@@ -31,7 +28,7 @@ from .readers import (
     read_function,
     read_host,
     read_local_file,
-    read_order,
+    read_pattern,
     read_seconds,
     read_seconds_or_0,
     read_size,
@@ -39,7 +36,7 @@ from .readers import (
     read_unawaited,
     read_words,
 )
-from .tasks import ANY_RC, Check, CommandFunction, Script
+from .tasks import ANY_RC, Check, CommandFunction, Script, Service, Task
 
 
 @dataclass(frozen=True)
@@ -64,6 +61,7 @@ CommandMaker: TypeAlias = Callable[[Any], Command]
 class JobArguments(TypedDict, total=False):
     """What each kind of job takes beside its command, name and host. None counts as not given."""
 
+    after: str | None
     script: str | os.PathLike[str] | None
     args: Sequence[str] | None
     sudo: bool | None
@@ -80,11 +78,22 @@ class CheckArguments(JobArguments, total=False):
     timeout: float | datetime.timedelta | None
     rc: int | Iterable[int] | None
     retry_every: float | datetime.timedelta | None
-    after: str | None
     unawaited: str | None
 
 
+class ServiceArguments(JobArguments, total=False):
+    """What a service takes: a type for each of `SERVICE_ROWS`."""
+
+    ready: Command | None
+    ready_output: str | None
+    ready_timeout: float | datetime.timedelta | None
+    timeout: float | datetime.timedelta | None
+
+
 JOB_ROWS = (
+    Argument("after", "after", read_fixture_name,
+             "the name of a fixture: start when that has first been set up in the run;\n"
+             "default: before the first test."),
     Argument("script", "script", read_local_file,
              "instead of a command: a local file, sent to the target and run there by its\n"
              "``#!`` line with ``args``. A relative path is that from the declaring file;\n"
@@ -116,20 +125,26 @@ CHECK_ROWS = (
              default=0),
     Argument("retry_every", "retry_every_s", read_seconds,
              "seconds: run the command again until its rc is accepted or the time is over."),
-    Argument("after", "after", read_fixture_name,
-             "the name of a fixture: start when that has first been set up in the run;\n"
-             "default: before the first test."),
     *JOB_ROWS,
     Argument("unawaited", "unawaited", read_unawaited,
              '``"ignore"``, ``"warn"`` or ``"fail"``: what becomes of the run if no test\n'
              "judged it; default: as the option ``--bgcheck-unawaited`` says."),
 )  # fmt: skip
 
-MARK_ROWS = (
-    Argument("rc", "rc", read_exit_codes, "the exit codes accepted for this test; None: any.",
-             default="as declared"),
-    Argument("timeout", "timeout_s", read_seconds, "seconds that this test waits."),
-    Argument("order", "order", read_order, "'keep': leave the test where it is."),
+SERVICE_ROWS = (
+    Argument("ready", "ready_argv", read_command,
+             "a command, as ``command``, that the target repeats, twice a second at most: the\n"
+             "service is ready when that ends with 0. As the service's user, with its ``env``\n"
+             "and ``cwd``."),
+    Argument("ready_output", "ready_output", read_pattern,
+             "a POSIX extended regular expression: it is ready when a line of its\n"
+             "stdout or stderr matches. With neither, it is ready as soon as it runs."),
+    Argument("ready_timeout", "ready_timeout_s", read_seconds,
+             "seconds within which it has to be ready, or it is ended; default 30."),
+    Argument("timeout", "timeout_s", read_seconds,
+             "seconds that it may live on the target, also if nobody is left to end it;\n"
+             "default: ini ``bgcheck_service_timeout``, 3600."),
+    *JOB_ROWS,
 )  # fmt: skip
 
 
@@ -151,38 +166,101 @@ def make_check(
     ``timeout_s`` is the default; a relative ``script`` lies in ``directory``. ``root``: the suite's
     directory, from which the place of a function is told.
     """
-    if not isinstance(name, str) or not name or not name.isprintable():
-        raise WrongUse(f"name must be a non-empty string of printable characters, not {name!r}")
-    _refuse_unknown(
-        "a check", ["command", "name", "host", *(row.name for row in CHECK_ROWS)], given
-    )
-    script = given.get("script")
-    if (command is None) == (script is None):
-        raise WrongUse("exactly one of command and script must be given, "
-                       + ("not both" if script is not None else "and none was"))  # fmt: skip
-    if script is None and given.get("args") is not None:
-        raise WrongUse("args go with script; put the arguments of a command into the command")
-    fields = {"timeout_s": timeout_s, **_read(CHECK_ROWS, given)}
+    fields = _fields(Check, name, command, given, host, directory, root)
     if "retry_every_s" in fields and fields.get("rc") == ANY_RC:
         raise WrongUse("retry_every contradicts rc=None: the first attempt would be accepted")
-    if script is not None:
-        path, argv = fields["script"], fields.get("argv", ())
-        fields["script"] = _load(path, directory)
-        fields |= {"argv": argv, "command": shlex.join([path, *argv])}
-    elif callable(command) and not isinstance(command, type):
-        function = read_function("command", command)
-        made = CommandFunction(function, place_of(function, root))
-        fields |= {"argv": (), "command": repr(made), "make_command": made}
-    else:
-        argv, shown = read_command("command", command)
-        fields |= {"argv": argv, "command": shown}
+    return Check(**{"timeout_s": timeout_s, **fields})
+
+
+def make_service(
+    name: object,
+    command: object,
+    given: Mapping[str, object],
+    *,
+    host: object = None,
+    timeout_s: float,
+    directory: Path,
+    root: Path = Path(),
+) -> Service:
+    """Make a service of a declaration's arguments, as `make_check` does a check."""
+    fields = {
+        "timeout_s": timeout_s,
+        **_fields(Service, name, command, given, host, directory, root),
+    }
+    if "ready_argv" in fields and "ready_output" in fields:
+        raise WrongUse(
+            "ready and ready_output must not both be given: where both have to hold, let the"
+            " command of ready look at what the service has written too"
+        )
+    if fields.get("ready_timeout_s", 0) > fields["timeout_s"]:
+        raise WrongUse(
+            f"ready_timeout={fields['ready_timeout_s']:g} is longer than the"
+            f" {fields['timeout_s']:g} s that the service may live: give it a longer timeout"
+        )
+    if "ready_argv" in fields:
+        fields["ready_argv"], fields["ready"] = fields["ready_argv"]
+    return Service(**fields)
+
+
+def make_task(kind: type[Task], *arguments: Any, **limits: Any) -> Task:
+    """Make a job's task of one kind, as `make_check` does a check."""
+    make: Callable[..., Task] = {Check: make_check, Service: make_service}[kind]
+    return make(*arguments, **limits)
+
+
+ROWS: Mapping[type[Task], Sequence[Argument]] = {Check: CHECK_ROWS, Service: SERVICE_ROWS}
+
+
+def _fields(
+    kind: type[Task],
+    name: object,
+    command: object,
+    given: Mapping[str, object],
+    host: object,
+    directory: Path,
+    root: Path,
+) -> dict[str, Any]:
+    """Return the fields that a declaration of a kind has given: what all kinds have in common."""
+    if not isinstance(name, str) or not name or not name.isprintable():
+        raise WrongUse(f"name must be a non-empty string of printable characters, not {name!r}")
+    refuse_unknown(
+        f"a {kind.kind}", ["command", "name", "host", *(row.name for row in ROWS[kind])], given
+    )
+    fields = {"name": name, **read_given(ROWS[kind], given)}
+    fields |= _program(command, given, fields, directory, root)
     if "sudo_user" in fields:
         if fields.get("sudo") is False:
             raise WrongUse(f"sudo_user={fields['sudo_user']!r} contradicts sudo=False")
         fields["sudo"] = True
     if host is not None:
         fields["host"] = read_host("host", host)
-    return Check(name=name, **fields)
+    return fields
+
+
+def _program(
+    command: object,
+    given: Mapping[str, object],
+    fields: Mapping[str, Any],
+    directory: Path,
+    root: Path,
+) -> dict[str, Any]:
+    """Return what says which program runs: a command, the function that makes it, or a script."""
+    script = given.get("script")
+    if (command is None) == (script is None):
+        raise WrongUse("exactly one of command and script must be given, "
+                       + ("not both" if script is not None else "and none was"))  # fmt: skip
+    if script is None and given.get("args") is not None:
+        raise WrongUse("args go with script; put the arguments of a command into the command")
+    if script is not None:
+        path, argv = fields["script"], fields.get("argv", ())
+        shown = shlex.join([path, *argv])
+        return {"script": _load(path, directory), "argv": argv, "command": shown}
+    if callable(command) and not isinstance(command, type):
+        function = read_function("command", command)
+        made = CommandFunction(function, place_of(function, root))
+        return {"argv": (), "command": repr(made), "make_command": made}
+    argv, shown = read_command("command", command)
+    return {"argv": argv, "command": shown}
 
 
 def place_of(function: Callable[..., object], root: Path) -> str:
@@ -203,7 +281,7 @@ def place_of(function: Callable[..., object], root: Path) -> str:
     return f"{name}(host) in {where}:{code.co_firstlineno}"
 
 
-def _read(rows: Iterable[Argument], given: Mapping[str, object]) -> dict[str, Any]:
+def read_given(rows: Iterable[Argument], given: Mapping[str, object]) -> dict[str, Any]:
     """Return the validated values of the arguments that were given, by field."""
     return {
         row.field: row.read(row.name, given[row.name])
@@ -223,46 +301,7 @@ def _load(script: str, directory: Path) -> Script:
     return Script(script, content)
 
 
-# --- signatures -----------------------------------------------------------------------------------
-
-FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
-
-
-def show_arguments(rows: Sequence[Argument], types: type) -> Callable[[FunctionT], FunctionT]:
-    """Let ``help()`` and ``inspect.signature`` show the rows in place of ``**arguments``.
-
-    A type checker reads the same from ``**arguments: Unpack[...]``, of which nothing is left when
-    the program runs: on Python 3.10, ``Unpack`` comes with a package that we do not need otherwise.
-    The types stay texts, as all annotations are here: to evaluate them takes time at each start.
-    """
-    hints: dict[str, ForwardRef] = types.__annotations__
-
-    def show(function: FunctionT) -> FunctionT:
-        signature = inspect.signature(function)
-        own = [p for p in signature.parameters.values() if p.name not in ("surplus", "arguments")]
-        shown = [
-            inspect.Parameter(
-                row.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=row.default,
-                annotation=hints[row.name].__forward_arg__,
-            )
-            for row in rows
-        ]
-        vars(function)["__signature__"] = signature.replace(parameters=[*own, *shown])
-        annotations = {**function.__annotations__, **hints}
-        for name in ("surplus", "arguments"):
-            annotations.pop(name, None)
-        function.__annotations__ = annotations
-        if function.__doc__:  # not with python -OO
-            docs = [f":param {row.name}: {row.doc}".replace("\n", "\n    ") for row in rows]
-            function.__doc__ = "\n".join([inspect.cleandoc(function.__doc__), *docs])
-        return function
-
-    return show
-
-
-def _refuse_unknown(whose: str, known: Sequence[str], given: Iterable[str]) -> None:
+def refuse_unknown(whose: str, known: Sequence[str], given: Iterable[str]) -> None:
     """Raise WrongUse for the first name that is no argument."""
     for name in given:
         if name not in known:
@@ -270,48 +309,7 @@ def _refuse_unknown(whose: str, known: Sequence[str], given: Iterable[str]) -> N
 
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(known)}"
+            other = [kind.kind for kind, rows in ROWS.items() if name in [row.name for row in rows]]
+            if other and not near:
+                hint = f"it is one of background_{other[0]}"
             raise WrongUse(f"{whose} has no argument {name!r}: {hint}")
-
-
-# --- marks ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Awaited:
-    """What a test's mark says of one check. ``rc`` None: as declared."""
-
-    rc: frozenset[int] | None = None
-    timeout_s: float | None = None
-
-
-def read_marks(marks: Iterable[pytest.Mark], requested: Iterable[str]) -> dict[str, Awaited]:
-    """Return the checks that a test awaits, by name, in the order of its marks from the outside in.
-
-    ``marks`` come nearest first; the nearest mark of a check decides. A mark without names stands
-    for all ``requested`` checks, but one with nothing but ``order`` for none. Raises WrongUse.
-    """
-    result: dict[str, Awaited] = {}
-    for mark in reversed(list(marks)):
-        for name in mark.args:
-            if not isinstance(name, str) or not name.isidentifier():
-                names = name
-                if isinstance(name, str):
-                    names = [word for word in re.split(r"[\s,]+", name) if word.isidentifier()]
-                hint = ""
-                if isinstance(names, (list, tuple, set)) and names:
-                    hint = f": write mark.bgcheck({', '.join(map(repr, names))})"
-                raise WrongUse(f"the mark's arguments must be names of checks, not {name!r}{hint}")
-        _refuse_unknown("the mark", [row.name for row in MARK_ROWS], mark.kwargs)
-        fields = _read(MARK_ROWS, mark.kwargs)
-        fields.pop("order", None)
-        if not awaits(mark):
-            continue
-        awaited = Awaited(**fields)
-        for name in mark.args or requested:
-            result[name] = awaited
-    return result
-
-
-def awaits(mark: pytest.Mark) -> bool:
-    """Return whether a mark awaits checks: not if it says of the order, and nothing else."""
-    return bool(mark.args) or mark.kwargs.keys() != {"order"}

@@ -25,6 +25,7 @@ class Settings:
     """The options of a session."""
 
     timeout_s: float
+    service_timeout_s: float
     order: str
     unawaited: str
     dir: str
@@ -35,6 +36,11 @@ class Settings:
     report_title: str
     github_summary: bool
     junit_properties: bool
+
+    @property
+    def timeouts_s(self) -> dict[str, float]:
+        """The timeouts of declarations that have none of their own, by the kind of job."""
+        return {"check": self.timeout_s, "service": self.service_timeout_s}
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,8 @@ _SWITCH = {"type": "bool", "default": True}
 OPTIONS = (
     Option("timeout", "timeout_s", 360.0, _number(float), {"metavar": "SECONDS"}, {},
            "the timeout of checks that declare none, in seconds (default: 360)"),
+    Option("service_timeout", "service_timeout_s", 3600.0, _number(float), None, {},
+           "how long services may live that declare no timeout, in seconds (default: 3600)"),
     Option("order", "order", "last", _choice("last", "keep"), {"metavar": "last|keep"}, {},
            "where tests that await checks run: 'last', behind the others (default), or 'keep',"
            " where they are"),

@@ -51,7 +51,7 @@ CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     options.add_options(parser)
     if f"{__package__}.suite.declaration" in sys.modules:
-        from .suite.declaration import stand_down
+        from .suite.standing_in import stand_down
 
         stand_down()
     # By its module's name it is loaded where pytest loads no plugin by itself. Its checks need
@@ -308,7 +308,7 @@ def pytest_runtestloop_around(session: pytest.Session) -> Generator[None, object
         runs = not failed or _worker_input(config)
         if runs and not options.only_looks(config):
             _start(ours)
-            from .suite.declaration import standing_in
+            from .suite.standing_in import standing_in
 
             with standing_in():
                 return (yield)
@@ -378,7 +378,7 @@ def pytest_terminal_summary(
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     if f"{__package__}.suite.declaration" in sys.modules:
-        from .suite.declaration import stand_again
+        from .suite.standing_in import stand_again
 
         stand_again()
     whole_run, controller = config.stash.get(WHOLE_RUN, None), config.stash.get(CONTROLLER, None)

@@ -88,6 +88,21 @@ def read_host(argument: str, value: object) -> str | tuple[str, ...]:
     return tuple(dict.fromkeys(read_text(f"{argument}[{i}]", spec) for i, spec in enumerate(value)))
 
 
+def read_pattern(argument: str, value: object) -> str:
+    """Return an extended regular expression of POSIX, for one line."""
+    pattern = read_text(argument, value)
+    if "\n" in pattern:
+        raise WrongUse(f"{argument} must be of one line, for it is compared with single lines")
+    foreign = re.search(r"(?<!\\)(?:\\\\)*(\\[dD]|\(\?)", pattern)
+    if foreign:
+        write = "[0-9]" if foreign[1] == r"\d" else "[^0-9]" if foreign[1] == r"\D" else "( )"
+        raise WrongUse(
+            f"{argument} must be an extended regular expression of POSIX, as of grep -E, in which"
+            f" {foreign[1]} has no meaning, not {pattern!r}: write {write}"
+        )
+    return pattern
+
+
 def read_fixture_name(argument: str, value: object) -> str:
     if not isinstance(value, str) or not value.isidentifier():
         raise WrongUse(f"{argument} must be the name of a fixture, not {_given(value)}")
@@ -189,7 +204,7 @@ def read_environment(argument: str, value: object) -> tuple[tuple[str, str], ...
                 f"{argument} must have names of letters, digits and underscores, got {_given(name)}"
             )
         if name == "PYTEST_BGCHECK_JOB":
-            raise WrongUse(f"{argument} must not set {name}: it marks the check's processes")
+            raise WrongUse(f"{argument} must not set {name}: it marks the job's processes")
         if not isinstance(text, str):
             hint = "leave it out" if text is None else "quote its value, or write str(...)"
             kind = "None" if text is None else type(text).__name__

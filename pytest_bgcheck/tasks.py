@@ -94,13 +94,18 @@ class Task:
         raise NotImplementedError
 
     @property
+    def title(self) -> str:
+        """What messages call it."""
+        return title(self.kind, self.name)
+
+    @property
     def has_command(self) -> bool:
         """False as long as its function has not made the command."""
         return self.make_command is None or bool(self.argv)
 
     def differences(self, other: Task) -> list[str]:
         """Return the names of the arguments in which two tasks of one kind differ."""
-        names = {f.name: f.name.removesuffix("_s") for f in fields(self)}
+        names = {f.name: f.name.removesuffix("_s").removesuffix("_argv") for f in fields(self)}
         if self.script is not None and other.script is not None:
             names["argv"] = "args"
             del names["command"]  # the script's path and its arguments, as they are shown
@@ -186,6 +191,11 @@ class Service(Task):
 
 def _digest(*facts: object) -> str:
     return hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()[:10]
+
+
+def title(kind: str, name: str) -> str:
+    """Return what messages call a job of a kind and a name."""
+    return f"background {kind} {name!r}"
 
 
 def not_started_yet(after: str | None) -> str:

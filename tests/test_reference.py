@@ -2,15 +2,17 @@
 
 import inspect
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 import pytest_bgcheck
-from pytest_bgcheck import background_check, plugin
-from pytest_bgcheck.arguments import CHECK_ROWS, MARK_ROWS, Argument
+from pytest_bgcheck import background_check, background_service, plugin
+from pytest_bgcheck.arguments import CHECK_ROWS, SERVICE_ROWS, Argument
+from pytest_bgcheck.marks import MARK_ROWS
 from pytest_bgcheck.options import OPTIONS, UNAWAITED, Option
-from pytest_bgcheck.tasks import Check
+from pytest_bgcheck.tasks import Check, Service
 
 TEXT = Path(__file__).parents[1].joinpath("docs/reference.md").read_text("utf-8")
 
@@ -29,19 +31,38 @@ def default_in(text: str) -> int | None:
     return found and int(found[1]) << (20 if found[2] else 0)
 
 
-def test_the_reference_has_each_argument_of_a_declaration() -> None:
-    named = [name for cell, _ in table("argument") for name in re.findall(r"`(\w+)`", cell)]
-    assert sorted(named) == sorted(inspect.signature(background_check).parameters)
+TABLES = [
+    ("argument", background_check, CHECK_ROWS),
+    ("argument of a service", background_service, SERVICE_ROWS),
+]
+
+
+@pytest.mark.parametrize(("heading", "function", "rows"), TABLES)
+def test_the_reference_has_each_argument_of_a_declaration(
+    heading: str, function: Callable[..., object], rows: Sequence[Argument]
+) -> None:
+    named = [name for cell, _ in table(heading) for name in re.findall(r"`(\w+)`", cell)]
+    assert sorted(named) == sorted(inspect.signature(function).parameters)
 
 
 def test_each_default_of_an_argument_is_that_of_its_field() -> None:
-    check = Check("c", ("true",), "true")
+    check, service = Check("c", ("true",), "true"), Service("s", ("true",), "true")
     assert check.rc == {0}
-    defaults = {"timeout": check.timeout_s, "rc": 0, "grace": check.grace_s,
-                "output_limit": check.output_limit}  # fmt: skip
-    reference = {cell.strip("`"): default_in(text) for cell, text in table("argument")}
-    help = {row.name: default_in(row.doc) for row in CHECK_ROWS}
-    for told in (reference, help):
+    of_all = {"grace": check.grace_s, "output_limit": check.output_limit}
+    of_check = {"timeout": check.timeout_s, "rc": 0}
+    of_service = {"timeout": service.timeout_s, "ready_timeout": service.ready_timeout_s}
+    assert of_all == {"grace": service.grace_s, "output_limit": service.output_limit}
+    checks, services = [
+        {cell.strip("`"): default_in(text) for cell, text in table(heading)}
+        for heading, _, _ in TABLES
+    ]
+    shown, of_services = [{row.name: default_in(row.doc) for row in rows} for _, _, rows in TABLES]
+    for told, defaults in [
+        (checks, of_check | of_all),
+        (shown, of_check | of_all),
+        (services, of_service),
+        (of_services, of_service | of_all),
+    ]:
         assert {name: default for name, default in told.items() if default is not None} == defaults
 
 
@@ -72,9 +93,10 @@ def test_each_default_of_an_option_is_told(option: Option) -> None:
         assert re.search(rf"'{option.default}'[^']*\bdefault\)", option.help)
 
 
-def test_the_default_timeout_of_a_check_is_the_options() -> None:
-    (timeout,) = [option for option in OPTIONS if option.name == "timeout"]
-    assert Check("c", ("true",), "true").timeout_s == timeout.default
+def test_the_default_timeout_of_a_declaration_is_the_options() -> None:
+    default = {option.name: option.default for option in OPTIONS}
+    assert Check("c", ("true",), "true").timeout_s == default["timeout"]
+    assert Service("s", ("true",), "true").timeout_s == default["service_timeout"]
 
 
 def test_the_reference_has_each_way_to_treat_an_unawaited_job() -> None:

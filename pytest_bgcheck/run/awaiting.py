@@ -18,7 +18,7 @@ from ..errors import WrongUse
 from . import MAKE_SESSION, SESSION
 
 if TYPE_CHECKING:
-    from ..arguments import Awaited
+    from ..marks import Awaited
 
 TOO_LATE = (
     "the mark 'bgcheck' was added after the test, when nothing could be awaited: add it in the"

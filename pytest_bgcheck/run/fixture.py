@@ -13,9 +13,9 @@ from ..arguments import (
     Command,
     CommandMaker,
     make_check,
-    show_arguments,
 )
 from ..errors import WrongUse
+from ..signatures import show_arguments
 from ..target.job import Job
 from .lookup import find
 from .session import Session

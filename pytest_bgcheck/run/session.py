@@ -58,7 +58,7 @@ class Session:
         self.config = config = session.config
         self.settings = settings
         self.link = link
-        self.collection = Collection(config, settings.timeout_s)
+        self.collection = Collection(config, settings.timeouts_s)
         self.requested_fixtures = RequestedFixtures()
         self.start_points = StartPoints(self)
         self.runner = Runner(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..arguments import Awaited
+from ..marks import Awaited
 from ..report import text
 from ..target.records import Record
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from ..arguments import Awaited, awaits
 from ..clocks import monotonic_s, unix_s
 from ..compat.pytest import is_unittest
 from ..events import WaitBegan, WaitEnded
 from ..ledger import RUN_ENDED
+from ..marks import Awaited, awaits
 from ..report import text
 from ..report.item import PREFIX, properties, sections
 from ..target.job import Use

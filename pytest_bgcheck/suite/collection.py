@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import pytest
 
 from .. import plan
-from ..arguments import Awaited, read_marks
 from ..compat.pytest import active_fixtures, fixture_definitions
 from ..compat.testinfra import host_parameter
 from ..errors import WrongUse
+from ..marks import Awaited, read_marks
 from ..target import hosts, requests
 from ..target.hosts import HostRef
 from ..tasks import Task
@@ -43,9 +43,9 @@ ITEM_CHECKS: pytest.StashKey[ItemChecks] = pytest.StashKey()
 class Collection:
     """The declared checks of one pytest session, and which of them each item awaits or requests."""
 
-    def __init__(self, config: pytest.Config, timeout_s: float) -> None:
+    def __init__(self, config: pytest.Config, timeouts_s: Mapping[str, float]) -> None:
         self._config = config
-        self._timeout_s = timeout_s
+        self._timeouts_s = timeouts_s
         self._declared: dict[tuple[Declaration, str], Task] = {}
         self._module_hosts: dict[object, list[HostRef]] = {}
         self._pinned_hosts: dict[str | tuple[str, ...], dict[str, HostRef]] = {}
@@ -95,7 +95,7 @@ class Collection:
         """Return the check of a declaration whose fixture has this name. Raises WrongUse."""
         key = declaration, name
         if key not in self._declared:
-            task = declaration.to_check(name, self._timeout_s, self._config.rootpath)
+            task = declaration.to_task(name, self._timeouts_s, self._config.rootpath)
             self._refuse_other_values(declaration, task)
             self._declared[key] = task
         return self._declared[key]

@@ -11,8 +11,9 @@ import pytest
 from support.suites import run
 
 from pytest_bgcheck import WrongUse
-from pytest_bgcheck.suite.declaration import declaration_in_variable, standing_in
+from pytest_bgcheck.suite.declaration import declaration_in_variable
 from pytest_bgcheck.suite.stand_in import StandIn
+from pytest_bgcheck.suite.standing_in import standing_in
 
 MODULE = "from pytest_bgcheck import background_check\nwebapp = background_check('x', name='web')"
 
