@@ -31,7 +31,7 @@ MOST_ANNOTATIONS = 10
 def markdown(figures: Figures) -> str:
     """Return a short summary of a run."""
     mark = "❌" if figures.causes else "✅"
-    blocks = [f"### {mark} Background checks", _plain(headline(figures))]
+    blocks = [f"### {mark} {figures.title.capitalize()}", _plain(headline(figures))]
     if figures.causes:
         causes = [f"- {_plain(cause)}" for cause in figures.causes[:MOST_ROWS]]
         blocks.append("\n".join(["Why the run failed:", "", *causes]))
@@ -87,7 +87,7 @@ def _annotation(job: JobEntry) -> str:
     tests = awaited_by(job)
     by = "" if job.judged else ", and judged by no test"
     text = f"{facts}{by}\ncommand: {job.command}\nawaited by: {', '.join(tests[:5]) or 'no test'}"
-    title = f"background check {job.name} on {job.host}"
+    title = f"background {job.kind} {job.name} on {job.host}"
     return f"title={_property(title)}::{_data(printable(text))}"
 
 

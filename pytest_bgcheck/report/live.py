@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from ..ledger import JobEntry, Wait
 from ..model import State
 from ..tasks import not_started_yet
-from .text import count, duration, printable
+from .text import count, duration, named, printable, title
 
 LONG_S = 1000.0
 """From this limit on, times are told in minutes and hours."""
@@ -19,7 +19,7 @@ LEAST_PART = 10
 """Columns for a part of the line that is cut; with less, it is left out."""
 
 LEAST_PLACE = 16
-"""Columns for a check's name and its host; with less, only the name is shown."""
+"""Columns for a job's name and its host; with less, only the name is shown."""
 
 
 def status_line(jobs: Sequence[JobEntry], now: float, columns: int | None = None) -> str:
@@ -34,12 +34,11 @@ def status_line(jobs: Sequence[JobEntry], now: float, columns: int | None = None
     if not waits:
         return ""
     longest = min((wait for wait, _ in waits), key=lambda wait: wait.began_at)
-    test = longest.test, longest.worker
-    own = [job for wait, job in waits if (wait.test, wait.worker) == test]
+    own = [job for wait, job in waits if _waiting(wait) == _waiting(longest)]
     job = max(own, key=lambda job: (job.unanswered is not None, _may_end_at(job, now)))
     status, *trouble = _progress(job, now)
     awaited = len({job.key for _, job in waits}) - 1
-    tests = len({(wait.test, wait.worker) for wait, _ in waits}) - 1
+    tests = len({_waiting(wait) for wait, _ in waits}) - 1
     first = _named(printable(job.name), printable(job.host), status, columns)
     rest = [f", {part}" for part in trouble]
     rest += [f", +{awaited} more"] if awaited else []
@@ -48,19 +47,39 @@ def status_line(jobs: Sequence[JobEntry], now: float, columns: int | None = None
     return _as_fits([first, *rest, f"; {_counts(jobs)}"], columns)
 
 
+def log_line(jobs: Sequence[JobEntry], now: float) -> str:
+    """Return the status line as it stands in a log."""
+    about = title(len(jobs), sum(job.is_service for job in jobs))
+    return f"{about}: {status_line(jobs, now)}"
+
+
 def open_waits(jobs: Iterable[JobEntry]) -> list[tuple[Wait, JobEntry]]:
-    """Return the waits that last, for jobs that have not ended."""
-    return [
+    """Return the waits that last, for jobs that have not ended.
+
+    Of a test that waits for others too, those for services that are ready are left out.
+    """
+    waits = [
         (wait, job)
         for job in jobs
         if not job.state.final
         for wait in tuple(job.waits)
         if wait.waited_s is None
     ]
+    undecided = {_waiting(wait) for wait, job in waits if job.state is not State.READY}
+    return [
+        (wait, job)
+        for wait, job in waits
+        if job.state is not State.READY or _waiting(wait) not in undecided
+    ]
+
+
+def _waiting(wait: Wait) -> tuple[str, str]:
+    """Return which test waits."""
+    return wait.test, wait.worker
 
 
 def _may_end_at(job: JobEntry, now: float) -> float:
-    return (job.started_at or now) + job.timeout_s
+    return (job.started_at or now) + job.limit_s
 
 
 def _progress(job: JobEntry, now: float) -> list[str]:
@@ -75,15 +94,23 @@ def _progress(job: JobEntry, now: float) -> list[str]:
             return [f"connecting for {clock(now - (job.planned_at or now))}"]
         since = clock(now - tries.began_at)
         return ["connecting", f"{_brief(tries.cause)} ({tries.number} in {since})"]
-    took_s = max(0.0, now - job.started_at)
-    if job.timeout_s < LONG_S:
-        status = f"{took_s:.1f} of {job.timeout_s:g} s"
-    else:
-        status = f"{clock(took_s)} of {clock(job.timeout_s)}"
+    status = _elapsed(job, now)
     if tries is None:
         return [status]
     silent = f"no answer for {clock(now - tries.began_at)}"
     return [status, silent, f"{_brief(tries.cause)} ({tries.number})"]
+
+
+def _elapsed(job: JobEntry, now: float) -> str:
+    """Return how long a job that was started has run, and of how much."""
+    if job.is_service and job.ready_at is not None:
+        return f"ready for {clock(now - job.ready_at)}"
+    took_s, limit_s = max(0.0, now - (job.started_at or now)), job.limit_s
+    if limit_s < LONG_S:
+        status = f"{took_s:.1f} of {limit_s:g} s"
+    else:
+        status = f"{clock(took_s)} of {clock(limit_s)}"
+    return f"{State.STARTING}, {status}" if job.is_service else status
 
 
 def _brief(cause: str) -> str:
@@ -94,11 +121,14 @@ def _brief(cause: str) -> str:
 def _counts(jobs: Sequence[JobEntry]) -> str:
     """Return how many jobs run, are to be started, have ended and have failed."""
     ended = [job for job in jobs if job.state.final]
-    running = sum(job.state is State.RUNNING for job in jobs)
     held_back = sum(job.held_back and not job.state.final for job in jobs)
+    begun = {
+        str(state): sum(job.state is state for job in jobs)
+        for state in (State.RUNNING, State.STARTING, State.READY)
+    }
     numbers = {
-        "running": running,
-        "connecting": len(jobs) - len(ended) - running - held_back,
+        **begun,
+        "connecting": len(jobs) - len(ended) - sum(begun.values()) - held_back,
         "not started yet": held_back,
         "done": len(ended),
         "failed": sum(job.bad for job in ended),
@@ -136,7 +166,11 @@ def ending(jobs: Iterable[JobEntry], again: bool) -> str:
 
 
 def started(job: JobEntry) -> str:
-    return f"background check {job.name!r} on {job.host} started"
+    return f"{named(job.kind, job.name, job.host)} started"
+
+
+def ready(job: JobEntry) -> str:
+    return f"{named(job.kind, job.name, job.host)} ready after {duration(job.ready_s)}"
 
 
 def ended(job: JobEntry) -> str:
@@ -145,7 +179,7 @@ def ended(job: JobEntry) -> str:
     if result is not None and result.rc is not None and job.state is not State.SUCCEEDED:
         facts += f", rc {result.rc}"
     took = f" after {duration(job.duration_s)}" if job.duration_s is not None else ""
-    return f"background check {job.name!r} on {job.host} ended: {facts}{took}"
+    return f"{named(job.kind, job.name, job.host)} ended: {facts}{took}"
 
 
 # --- columns --------------------------------------------------------------------------------------

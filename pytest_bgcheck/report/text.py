@@ -77,6 +77,13 @@ def named(kind: str, name: str, host: str) -> str:
     return f"background {kind} {name!r} on {host}"
 
 
+def title(jobs: int, services: int) -> str:
+    """Return what all that is told of a run is about: so many jobs, with so many services."""
+    if not services:
+        return "background checks"
+    return "background services" if services == jobs else "background checks and services"
+
+
 def one_word(tasks: Iterable[Task]) -> str:
     """Return what tasks are: check or service, and job if there are several kinds."""
     kinds = {task.kind for task in tasks}

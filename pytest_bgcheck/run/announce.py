@@ -1,4 +1,4 @@
-"""Calls our hooks, once for each job, by the main thread: plugins need no locks for them."""
+"""Calls our hooks, each once for a job, by the main thread: plugins need no locks for them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import queue
 
 import pytest
 
-from ..events import Event, JobEnded, JobStarted
+from ..events import Event, JobEnded, JobReady, JobStarted
 from ..ledger import Ledger
 
 
@@ -16,8 +16,9 @@ class Announcer:
     def __init__(self, config: pytest.Config, ledger: Ledger) -> None:
         self._config = config
         self._ledger = ledger
-        self._queue: queue.SimpleQueue[JobStarted | JobEnded] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[JobStarted | JobReady | JobEnded] = queue.SimpleQueue()
         self._started: set[str] = set()
+        self._ready: set[str] = set()
         self._ended: set[str] = set()
         ledger.listeners.append(self._heard)
 
@@ -25,6 +26,9 @@ class Announcer:
         match event:
             case JobStarted(key=key) if key not in self._started and key not in self._ended:
                 self._started.add(key)
+                self._queue.put(event)
+            case JobReady(key=key) if key not in self._ready and key not in self._ended:
+                self._ready.add(key)
                 self._queue.put(event)
             case JobEnded(key=key) if key not in self._ended:
                 self._ended.add(key)
@@ -38,6 +42,8 @@ class Announcer:
             job = self._ledger.jobs[event.key]
             if isinstance(event, JobStarted):
                 hook.pytest_bgcheck_job_started(config=self._config, job=job)
+            elif isinstance(event, JobReady):
+                hook.pytest_bgcheck_job_ready(config=self._config, job=job)
             else:
                 hook.pytest_bgcheck_job_finished(config=self._config, job=job, result=job.result)
 

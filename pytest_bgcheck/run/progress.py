@@ -24,7 +24,7 @@ import pytest
 
 from ..clocks import unix_s
 from ..compat.pytest import begin_line, begins_lines, capture_off, end_line, terminal_file
-from ..events import Event, JobEnded, JobStarted, WaitEnded
+from ..events import Event, JobEnded, JobReady, JobStarted, WaitEnded
 from ..ledger import JobEntry, Ledger
 from ..report import live
 
@@ -60,7 +60,7 @@ class Progress:
         dumb = os.environ.get("TERM", "dumb") == "dumb"
         self._live = bool(reporter.isatty) and not dumb  # in pytest 8 it is no method
         self._lock = threading.RLock()
-        self._changes: list[JobStarted | JobEnded] = []
+        self._changes: list[JobStarted | JobReady | JobEnded] = []
         self._noted: set[tuple[type[Event], str]] = set()
         self._test: tuple[str, tuple[str, int | None, str]] | None = None
         self._line_is_shown = False
@@ -80,7 +80,7 @@ class Progress:
             )
             self._thread.start()
         match event:
-            case JobStarted(key=key) | JobEnded(key=key) if self._verbose:
+            case JobStarted(key=key) | JobReady(key=key) | JobEnded(key=key) if self._verbose:
                 if (type(event), key) not in self._noted:
                     self._noted.add((type(event), key))
                     self._changes.append(event)
@@ -102,7 +102,7 @@ class Progress:
                     self._draw(jobs, now)
             elif now - max(min(begun), self._last_plain_at) >= PLAIN_EVERY_S:
                 self._last_plain_at = now
-                self._write([(f"background checks: {live.status_line(jobs, now)}", {})])
+                self._write([(live.log_line(jobs, now), {})])
         return REDRAW_S if self._live or self._verbose else min(REDRAW_S, PLAIN_EVERY_S)
 
     def write_last(self, line: str) -> None:
@@ -207,13 +207,15 @@ class Progress:
             self._live = False
 
     def _write_changes(self, before_test: bool = False) -> None:
-        """Write what has started and ended."""
+        """Write what has started, is ready and has ended."""
         events, self._changes = self._changes, []
         texts: list[tuple[str, dict[str, bool]]] = []
         for event in events:
             job = self._ledger.jobs[event.key]
             if isinstance(event, JobStarted):
                 texts.append((live.started(job), {}))
+            elif isinstance(event, JobReady):
+                texts.append((live.ready(job), {}))
             else:
                 texts.append((live.ended(job), {"red": True} if job.bad else {}))
         if texts:

@@ -18,7 +18,8 @@ def write(whole_run: WholeRun, reporter: pytest.TerminalReporter, config: pytest
     lines = _lines(whole_run, width, config.get_verbosity())
     whole_run.summary_written = True
     if len(lines) > 1:
-        reporter.write_sep("=", "background checks")
+        figures = whole_run.figures
+        reporter.write_sep("=", figures.title if figures is not None else "background checks")
     for line, colour in lines:
         # A log keeps its lines whole.
         pieces = textwrap.wrap(line, width, subsequent_indent="  ") if len(line) > width else []

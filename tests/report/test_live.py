@@ -6,6 +6,7 @@ import wcwidth
 from pytest_bgcheck.events import (
     JobEnded,
     JobPlanned,
+    JobReady,
     JobStarted,
     StartPointReached,
     TargetTried,
@@ -14,8 +15,8 @@ from pytest_bgcheck.events import (
 )
 from pytest_bgcheck.ledger import Ledger
 from pytest_bgcheck.model import Result, State, Tries
-from pytest_bgcheck.report.live import fit, fit_middle, status_line
-from pytest_bgcheck.tasks import Check
+from pytest_bgcheck.report.live import fit, fit_middle, log_line, status_line
+from pytest_bgcheck.tasks import Check, Service
 
 NOW = 1_700_000_000.0
 REFUSED = "ssh: connect to host web1 port 22: Connection refused"
@@ -37,6 +38,19 @@ class Told:
         self.ledger.tell(JobPlanned.of(f"{name}{host}", host, check, host, NOW - planned))
         if ran is not None:
             self.ledger.tell(JobStarted(key, "", NOW - ran))
+        if state is not None:
+            self.ledger.tell(JobEnded.of(key, Result(state), NOW))
+        return key
+
+    def service(
+        self, name: str = "web", host: str = "ssh://web1", *, ran: float = 4,
+        ready: float | None = None, state: State | None = None,
+    ) -> str:  # fmt: skip
+        key = job_key(f"{name}{host}", host)
+        self.ledger.tell(JobPlanned.of(f"{name}{host}", host, Service(name, ("x",), "x"), host, 0))
+        self.ledger.tell(JobStarted(key, "", NOW - ran))
+        if ready is not None:
+            self.ledger.tell(JobReady(key, ran - ready, NOW - ready))
         if state is not None:
             self.ledger.tell(JobEnded.of(key, Result(state), NOW))
         return key
@@ -153,6 +167,31 @@ def test_of_several_jobs_the_one_in_trouble_is_shown_else_the_one_that_may_take_
     )
     told.tried(short, 2)
     assert told.line().startswith("short on ssh://web1: 12.4 of 30 s, no answer for 12 s, ")
+
+
+def test_a_service_is_starting_then_ready_and_only_a_test_that_goes_on_waiting_shows_it(
+    told: Told,
+) -> None:
+    web, check = told.service(), told.job()
+    told.service("dead", state=State.DIED)
+    told.service("gone", state=State.STOPPED)
+    told.waits("test_page", web, check)
+    numbers = "1 running, 1 starting, 2 done, 1 failed"
+    assert told.line() == (
+        f"webapp on ssh://web1: 12.4 of 360 s, +1 more; test_page waits 8 s; {numbers}"
+    )
+    told.tried(web, 2)
+    assert told.line(60) == "web on ssh://web1: starting, 4.0 of 30 s, no answer for 12 s"
+    told.tried(web, None)
+    told.ledger.tell(JobReady(web, 1.0, NOW - 3))
+    assert told.line() == (
+        "webapp on ssh://web1: 12.4 of 360 s; test_page waits 8 s;"
+        " 1 running, 1 ready, 2 done, 1 failed"
+    )
+    told.ledger.tell(JobEnded.of(check, Result(State.SUCCEEDED, 0), NOW))
+    line = told.line()
+    assert line.startswith("web on ssh://web1: ready for 3 s; test_page waits 8 s; 1 ready, ")
+    assert log_line(told.ledger.known_jobs(), NOW) == f"background checks and services: {line}"
 
 
 def test_the_tries_of_a_worker_are_its_own(told: Told) -> None:

@@ -1,7 +1,15 @@
 """The hooks for others."""
 
+import _pytest.config
 import pytest
+from support.ledger_builder import ZERO, LedgerBuilder
 from support.suites import run
+
+from pytest_bgcheck import hookspecs
+from pytest_bgcheck.events import JobReady
+from pytest_bgcheck.ledger import JobEntry
+from pytest_bgcheck.model import Result, State
+from pytest_bgcheck.run.announce import Announcer
 
 HOOKS = (
     "import threading\n"
@@ -18,6 +26,39 @@ SUITE = (
     "@pytest.mark.parametrize('n', range(3))\n"
     "@pytest.mark.bgcheck('good', 'bad', 'refused')\ndef test(n): pass\n"
 )
+
+
+def test_a_hook_is_called_once_for_each_service_that_is_ready_and_all_in_their_order() -> None:
+    called: list[tuple[object, ...]] = []
+
+    class Plugin:
+        @pytest.hookimpl
+        def pytest_bgcheck_job_started(self, job: JobEntry) -> None:
+            called.append(("started", job.name, job.kind))
+
+        @pytest.hookimpl
+        def pytest_bgcheck_job_ready(self, job: JobEntry) -> None:
+            called.append(("ready", job.name, job.ready_s))
+
+        @pytest.hookimpl
+        def pytest_bgcheck_job_finished(self, job: JobEntry, result: Result) -> None:
+            called.append(("finished", job.name, str(result.state)))
+
+    config = _pytest.config.get_config()
+    config.pluginmanager.add_hookspecs(hookspecs)
+    config.pluginmanager.register(Plugin())
+    told = LedgerBuilder()
+    announcer = Announcer(config, told.ledger)
+    told.job("webapp", "h", 0, 3)
+    web = told.service("web", "h", 0, 0.5, 9.0)
+    told.ledger.tell(JobReady(web, 0.6, ZERO))  # by another worker
+    told.service("dead", "h", 0, None, 0.2, State.NOT_READY, 1)
+    announcer.call_hooks()
+    assert called == [
+        ("started", "webapp", "check"), ("finished", "webapp", "succeeded"),
+        ("started", "web", "service"), ("ready", "web", 0.5), ("finished", "web", "stopped"),
+        ("started", "dead", "service"), ("finished", "dead", "not ready"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("args", [[], ["-n2"]], ids=["alone", "workers"])
