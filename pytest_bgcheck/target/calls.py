@@ -11,7 +11,7 @@ from ..errors import BadReply, Unreachable
 from ..originals import secrets
 from . import replies, requests
 from .records import Record, Target
-from .requests import Spec
+from .requests import Place, Spec
 from .transport import Call, ask
 
 QUESTION_CALL_S = 20.0
@@ -104,6 +104,32 @@ class Calls:
     def tail(self, record: Record) -> Call:
         """Return the call that asks how a job stands that runs, with its output so far."""
         return self._about("tail", requests.tail_request, record)
+
+    def follow(
+        self,
+        target: Target,
+        places: Sequence[tuple[Spec, Place]],
+        expire_s: int,
+        stream: bool,
+    ) -> Call:
+        """Return the call that tells what some jobs write from these places on.
+
+        It lasts ``expire_s`` at the most. Without ``stream`` its one reply comes as soon as there
+        is something to tell.
+        """
+        assert target.directory is not None
+        nonce = next(self._nonces)
+        request = requests.follow_request(
+            target.directory, nonce, expire_s, places, self._shell, stream
+        )
+        return Call("follow", target.label, nonce, request, len(places))
+
+    def unfollow(self, target: Target, follow: Call) -> Call:
+        """Return the call that ends a follow which may still go on on its target."""
+        assert target.directory is not None
+        nonce = next(self._nonces)
+        request = requests.unfollow_request(target.directory, nonce, follow.nonce, self._shell)
+        return Call("unfollow", target.label, nonce, request)
 
     def _about(
         self, kind: str, build: Callable[[bytes, str, list[Spec], str], str], record: Record

@@ -29,6 +29,27 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Grown:
+    """What a stream ("out" or "err") of a job holds from the byte ``start`` on, without its mark.
+
+    ``attempt``: of the job's command, whose output begins anew with each. A ``start`` larger than
+    what was reached: the bytes in between were cut out. A smaller one: the stream was emptied, and
+    this is what was written since. Without data it says where the stream stands, at first, or
+    nothing.
+    """
+
+    id: str
+    stream: str
+    attempt: int
+    start: int
+    data: bytes
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.data)
+
+
+@dataclass(frozen=True)
 class Reply:
     """A whole reply.
 
@@ -36,7 +57,9 @@ class Reply:
     there any more or, with the reason in ``refused``, that others could have written there.
     ``started`` holds all jobs that are there, ``attached`` those of them that were there before.
     ``refused`` has the reason for each job that was not started, and under ``*`` that for the whole
-    request. ``left`` is the number of processes that could not be killed.
+    request. ``left`` is the number of processes that could not be killed. ``grown`` and ``over``
+    are a follow's: what jobs have written, in its order, and the ids of those of which no more is
+    told, with their last state as the target names it.
     """
 
     directory: bytes | None = None
@@ -46,6 +69,8 @@ class Reply:
     reports: tuple[Report, ...] = ()
     left: int = 0
     gone: bool = False
+    grown: tuple[Grown, ...] = ()
+    over: dict[str, str] = field(default_factory=dict)
 
     def counts(self) -> str:
         """Return how much the reply tells, for the log."""
@@ -57,6 +82,8 @@ class Reply:
             "running": sum(report.running_s is not None for report in self.reports),
             "gone": sum(report.gone for report in self.reports),
             "processes left": self.left,
+            "bytes written": sum(len(grown.data) for grown in self.grown),
+            "over": len(self.over),
         }
         words = [f"{count} {word}" for word, count in told.items() if count]
         words += ["the run's directory is gone"] if self.gone else []
@@ -104,7 +131,7 @@ class Collector:
 
 
 class Stream:
-    """The reply to a streamed wait: frames in a row, of which the last one is empty.
+    """The reply to a call that streams: frames in a row, of which the last one is empty.
 
     Keeps what has come of the next frame, and little of what comes between frames.
     """
@@ -144,7 +171,7 @@ class Stream:
             self._looked = 0
             reply = parse(name, frame)
             self._frames += 1
-            self.complete = reply.gone or not reply.reports
+            self.complete = reply.gone or not (reply.reports or reply.grown or reply.over)
             yield reply
 
     def _end_of(self, name: str) -> int:
@@ -181,6 +208,8 @@ class _Frame:
         refused: dict[str, str] = {}
         reports: list[Report] = []
         left = 0
+        grown: list[Grown] = []
+        over: dict[str, str] = {}
         while (words := self.record()) is not None:
             match words:
                 case ["dir"]:
@@ -196,11 +225,18 @@ class _Frame:
                     left = _number(processes)
                 case ["job", id, state, took_cs]:
                     reports.append(self.report(id, state, took_cs))
+                case ["grown", id, "out" | "err" as stream, attempt, start, end]:
+                    grown.append(self.grown(id, stream, attempt, start, end))
+                case ["void", id, stream, end]:
+                    grown[-1:] = [_without_void(grown[-1:], id, stream, _number(end))]
+                case ["over", id, state]:
+                    over[id] = state
                 case _:
                     raise ValueError(f"an unknown record, {words[0]!r}")
         return Reply(
-            directory, frozenset(started), frozenset(attached), refused, tuple(reports), left
-        )
+            directory, frozenset(started), frozenset(attached), refused, tuple(reports), left,
+            grown=tuple(grown), over=over,
+        )  # fmt: skip
 
     def record(self) -> list[str] | None:
         """Return the words of the next record, None behind the last."""
@@ -223,6 +259,13 @@ class _Frame:
         if self.encoding == "base64":
             return base64.b64decode(b"".join(parts), validate=True)
         return bytes.fromhex(b"".join(parts).decode("ascii"))
+
+    def grown(self, id: str, stream: str, attempt: str, start: str, end: str) -> Grown:
+        found = Grown(id, stream, _number(attempt), _number(start), self.data())
+        # There may be less: the job has emptied the file in this instant.
+        if found.end > _number(end):
+            raise ValueError(f"{len(found.data)} bytes in the place of those from {start} to {end}")
+        return found
 
     def report(self, id: str, state: str, took_cs: str) -> Report:
         if state == "gone":
@@ -250,6 +293,15 @@ class _Frame:
         if data[: min(head, len(mark))] != mark:
             return Output(size, data[:head], data[head:], OVERWRITTEN)
         return Output(size - len(mark), data[len(mark) : head], data[head:])
+
+
+def _without_void(last: list[Grown], id: str, stream: str, end: int) -> Grown:
+    """Return what was told last, without its bytes ahead of ``end``: they were being cut."""
+    if not last or (last[0].id, last[0].stream) != (id, stream) or end < last[0].start:
+        raise ValueError("bytes of nothing that was told are void")
+    told = last[0]
+    data = told.data[end - told.start :]
+    return replace(told, start=end if data else told.start, data=data)
 
 
 OVERWRITTEN = (

@@ -29,6 +29,9 @@ WORDS_LIMIT = 80_000
 REPLY_BUDGET = 4 << 20
 """Bytes of output in one reply, beyond which the next ended job waits for the next reply."""
 
+FOLLOW_BUDGET = 1 << 20
+"""Bytes of output in one frame of a follow. Nothing of it is seen before all of it has come."""
+
 _UNSET = (
     "IFS CDPATH ENV BASH_ENV BASH_COMPAT TMOUT PS4 FUNCNEST GLOBIGNORE EXECIGNORE _POSIX2_VERSION"
     " GREP_OPTIONS GREP_COLOR GREP_COLORS BLOCK_SIZE BLOCKSIZE LS_BLOCK_SIZE TIME_STYLE"
@@ -336,6 +339,53 @@ def tail_request(
 ) -> str:
     """Build the question how some jobs stand, and what their output is so far."""
     return _ask(directory, "tail", nonce, shell, *_job_words(specs))
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far the output of a job was read: offsets in its two streams, of which attempt.
+
+    An offset None: what is written from now on. ``attempt`` 0: it is not known.
+    """
+
+    stdout: int | None = 0
+    stderr: int | None = 0
+    attempt: int = 0
+
+
+def follow_request(
+    directory: bytes,
+    nonce: str,
+    expire_s: int,
+    places: Iterable[tuple[Spec, Place]],
+    shell: str = "/bin/sh",
+    stream: bool = False,
+    budget: int = FOLLOW_BUDGET,
+) -> str:
+    """Build the question what some jobs write from these places on, for ``expire_s`` at most.
+
+    With ``stream`` the reply goes on until all have ended: see `replies.Stream`. Without, it comes
+    as soon as there is something to tell. ``budget``: about how many bytes of output one reply, or
+    frame of it, has at the most.
+    """
+    words = [f"expire_s={expire_s}", f"budget={budget}", f"stream={1 if stream else 0}"]
+    said: dict[str, str] = {}
+    for spec, place in places:
+        job = {
+            "output_limit": str(spec.task.output_limit),
+            "attempt": str(place.attempt),
+            "from_out": "end" if place.stdout is None else str(place.stdout),
+            "from_err": "end" if place.stderr is None else str(place.stderr),
+            "id": spec.id,
+        }
+        words += _words(job, said)
+        said |= job
+    return _ask(directory, "follow", nonce, shell, *words)
+
+
+def unfollow_request(directory: bytes, nonce: str, ends: str, shell: str = "/bin/sh") -> str:
+    """Build the end of the follow with the nonce ``ends``, whose reader is gone."""
+    return _ask(directory, "unfollow", nonce, shell, f"ends={ends}")
 
 
 def cancel_request(

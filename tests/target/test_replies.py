@@ -5,7 +5,7 @@ from support.scripted_transport import frame, nothing
 
 from pytest_bgcheck.errors import BadReply
 from pytest_bgcheck.model import State
-from pytest_bgcheck.target.replies import Report, parse
+from pytest_bgcheck.target.replies import Grown, Report, Stream, parse
 
 ID = "0123456789ab-00ff"
 OUTPUT = f"out {nothing(ID)}\nerr {nothing(ID)}"
@@ -116,3 +116,43 @@ def test_a_reply_is_counted_for_the_log() -> None:
         "the run's directory is gone"
     )
     assert parse("nonce", b"nonce begin hex\nnonce end 0\n").counts() == "nothing to tell"
+
+
+def test_what_was_cut_while_it_was_read_is_not_told() -> None:
+    told = [
+        f"grown {ID} out 1 5 9\n{b'5678'.hex()}\n.",
+        f"void {ID} out 7",  # a hole was made, up to there
+        f"grown {ID} err 2 0 3\n{b'abc'.hex()}\n.",
+        f"void {ID} err 3",
+        f"over {ID} state.exit.0.1.1",
+    ]
+    reply = parse("nonce", frame(*told, name="nonce").encode())
+    assert reply.grown == (Grown(ID, "out", 1, 7, b"78"), Grown(ID, "err", 2, 0, b""))
+    assert reply.over == {ID: "state.exit.0.1.1"}
+    assert reply.counts() == "2 bytes written, 1 over"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [f"void {ID} out 3"],
+        [f"grown {ID} out 1 5 9\n{b'5678'.hex()}\n.", f"void {ID} err 9"],
+        [f"grown {ID} out 1 5 9\n{b'5678'.hex()}\n.", f"void {ID} out 4"],
+        [f"grown {ID} out 1 5 9\n{b'56789'.hex()}\n."],
+        [f"grown {ID} in 1 0 0\n."],
+    ],
+)
+def test_output_that_does_not_fit_what_is_said_of_it_is_no_reply(told: list[str]) -> None:
+    with pytest.raises(BadReply):
+        parse("nonce", frame(*told, name="nonce").encode())
+
+
+def test_a_stream_goes_on_behind_a_frame_that_tells_output_only() -> None:
+    stream = Stream("nonce")
+    first = frame(f"grown {ID} out 1 0 0\n.", name="nonce.1")
+    second = frame(f"over {ID} gone", name="nonce.2")
+    for text in (first, second):
+        (_,) = stream.feed(text.encode())
+        assert not stream.complete
+    (_,) = stream.feed(frame(name="nonce.3").encode())
+    assert stream.complete

@@ -23,6 +23,7 @@ OF_A_JOB = [
     "timeout_cs=6000", "grace_cs=500", "output_limit=1000", "rc=0", "terms=0", "script_size=0",
     "spec_size=9", "spec=become a",
 ]  # fmt: skip
+OF_FOLLOW = ["output_limit=1000", "attempt=0", "from_out=0", "from_err=0"]
 
 
 def ask(client: Client, verb: str, *words: str) -> Reply:
@@ -44,7 +45,7 @@ def test_a_word_that_is_not_known_is_refused(clients: dict[str, Client]) -> None
         assert ask(client, "start", "colour=$(exit)", *OF_A_JOB, f"id={client.run}-1").refused == (
             refused
         )
-        for verb in ("await", "tail", "cancel", "clean"):
+        for verb in ("await", "tail", "cancel", "clean", "follow", "unfollow"):
             assert ask(client, verb, "colour=red=blue").refused == refused
 
 
@@ -64,6 +65,9 @@ def test_a_job_that_lacks_a_word_is_refused_with_its_request(local: Client, name
         ("tail", ["id=0-1"]),
         ("store", ["id=0-1"]),
         ("clean", []),
+        ("follow", ["expire_s=1", "budget=9"]),
+        ("follow", ["expire_s=1", "budget=9", "stream=0", *OF_FOLLOW[1:], "id=0-1"]),
+        ("unfollow", []),
     ],
 )
 def test_a_request_that_lacks_a_word_is_refused(

@@ -23,8 +23,10 @@ launch() {
     mark_of "$_id"
     if [ "$2" -gt 1 ]; then
         for _word in pid.*; do mv "$_word" "pid.$$.$2.$_born$5"; done 2>/dev/null
-        rm -f out err cut.*
-        { printf "%s" "$_mark" >out && printf "%s" "$_mark" >err; } 2>/dev/null || refuse_run output
+        rm -f out err cut.* hole.* again.*
+        # again.ATTEMPT says that these are the files of this attempt: see follow.sh.
+        { printf "%s" "$_mark" >out && printf "%s" "$_mark" >err && printf "" >"again.$2"; } 2>/dev/null ||
+            refuse_run output
     else
         { printf "" >"pid.$$.1.$_born"; } 2>/dev/null || refuse_run output
     fi

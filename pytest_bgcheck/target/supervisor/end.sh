@@ -31,6 +31,7 @@ clean() {
     for _word in bell.*; do
         [ -p "$_word" ] && echo closed 1<>"$_word"
     done
+    rm -f follow.*
     now
     _begun=$_now
     while

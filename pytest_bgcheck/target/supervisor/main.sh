@@ -117,6 +117,7 @@ fi
 . ./start.sh
 . ./await.sh
 . ./end.sh
+. ./follow.sh
 _nonce=$1 _run=$2
 shift 2
 case $_verb in
@@ -126,4 +127,6 @@ store) store "$@" ;;
 cancel) cancel "$@" ;;
 tail) tell_jobs "$@" ;;
 clean) clean "$@" ;;
+follow) follow "$@" ;;
+unfollow) unfollow "$@" ;;
 esac

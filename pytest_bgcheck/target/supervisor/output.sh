@@ -7,6 +7,10 @@
 # that were dropped then stands in the name of a file, cut.STREAM.ATTEMPT.BYTES, which ends in .busy
 # until the stream fits what it says. What is cut is an open file, since the file of that name may
 # already be the next attempt's.
+#
+# Who reads a stream while it is written has to know what was taken out: hole.STREAM.ATTEMPT.END
+# says up to which byte, the mark counted, there may be a hole behind the head. It is there before
+# the hole is. So bytes that were read are true if no such file says otherwise afterwards.
 
 # has_grown: has output been written since the last look?
 has_grown() {
@@ -54,24 +58,44 @@ add() {
 # read_dropped PREFIX STREAM ATTEMPT: set $_dropped to the number of bytes that were taken out of a
 # stream, and $_record to the file whose name says so. PREFIX is that of find_state.
 read_dropped() {
-    _dropped=0 _record=
-    for _file in "$1cut.$2.$3".*; do
-        _word=${_file#"$1cut.$2.$3."}
+    read_record "$1cut.$2.$3"
+    _dropped=$_bytes
+}
+
+# read_record NAME: set $_bytes to the number of bytes that the name of a file NAME.BYTES says, 0 if
+# there is none, and $_record to the file.
+read_record() {
+    _bytes=0 _record=
+    for _file in "$1".*; do
+        _word=${_file#"$1."}
         _word=${_word%.busy}
         case $_word in
         "" | *[!0123456789]* | 0?* | ????????????????*) ;;
-        *) _dropped=$_word _record=$_file ;;
+        *) _bytes=$_word _record=$_file ;;
         esac
     done
 }
 
 # punch: have the file system drop the middle of the file on fd 0.
 punch() {
-    [ -f /proc/self/fd/0 ] || return 1
+    [ -f /proc/self/fd/0 ] && command -v fallocate >/dev/null || return 1
     size_of /proc/self/fd/0
-    _off=$(((_limit / 2 + ${#_mark} + 4095) / 4096 * 4096))
-    fallocate -p -o "$_off" -l "$(((_size - _limit) / 4096 * 4096 - _off))" /proc/self/fd/0
+    find_hole_begin
+    _hole=$(((_size - _limit) / 4096 * 4096))
+    find_leader
+    read_dropped "" "$_which" "$_attempt"
+    _hole_name=hole.$_which.$_attempt.$((_hole + _dropped))
+    read_record "hole.$_which.$_attempt"
+    if [ -n "$_record" ]; then mv "$_record" "$_hole_name"; else printf "" >"$_hole_name"; fi
+    # What cannot be told is not done. Where even an empty file has no room, the next look tries again.
+    [ -e "$_hole_name" ] || return 0
+    fallocate -p -o "$_off" -l "$((_hole - _off))" /proc/self/fd/0 && return
+    if [ -n "$_record" ]; then mv "$_hole_name" "$_record"; else rm -f "$_hole_name"; fi
+    return 1
 }
+
+# find_hole_begin: set $_off to where a hole begins: behind the head, at the next block.
+find_hole_begin() { _off=$(((_limit / 2 + ${#_mark} + 4095) / 4096 * 4096)); }
 
 # shorten: stop the check, and take the middle out of $_which.
 shorten() {

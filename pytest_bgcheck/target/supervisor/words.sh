@@ -12,10 +12,15 @@
 #            proof=1                        do not wait for ends, but find out which jobs still run
 #   store    list=NAME.NUMBER               then words of an await, which are kept as they are
 #   clean    keep=1 or 0                    whether the run's directory is to stay
+#   follow   expire_s, budget, stream       as an await's
+#   unfollow ends=NONCE                     of the follow that is to end
 #
 #   id=ID                                   the job, to which all words ahead of it apply
 #   timeout_cs=N grace_cs=N                 its limits in centiseconds (start, await)
-#   output_limit=BYTES                      of each stream in a report (start, await, tail)
+#   output_limit=BYTES                      of each stream in a report (start, await, tail, follow)
+#   from_out=N from_err=N                   the first byte of a stream to tell, without its mark, or
+#                                           "end": none that is there already (follow)
+#   attempt=N                               of which that is; of another one all is told; 0: not known (follow)
 #   retry_every_s=SECONDS                   run it again after these seconds; empty: run it once (start)
 #   rc=N,N                                  until its exit code is one of these (start)
 #   terms=DIGEST                            of its declaration (start)
@@ -23,14 +28,14 @@
 #   spec_size=BYTES spec=DATA               its specification, encoded; no spec: it was sent as files (start)
 
 # A word that a request does not say is empty, whatever a login's variable of that name is.
-_base="" _expire_s="" _budget="" _stream="" _list="" _proof="" _keep=""
+_base="" _expire_s="" _budget="" _stream="" _list="" _proof="" _keep="" _ends=""
 
 # each_job STEP WORD...: read the words, and call STEP for each job, which is $_id. By builtins
 # alone, since there can be thousands of words. terms, spec_size and spec do not hold for the next
 # job.
 each_job() {
     _step=$1 _file="" _timeout_cs="" _grace_cs="" _output_limit="" _retry_every_s="" _rc="" _script_size="" \
-        _terms="" _spec_size="" _spec=""
+        _terms="" _spec_size="" _spec="" _from_out="" _from_err="" _from_attempt=""
     shift
     for _word in "$@"; do
         case $_word in
@@ -56,6 +61,10 @@ each_job() {
         list=*) _list=${_word#*=} ;;
         proof=*) _proof=${_word#*=} ;;
         keep=*) _keep=${_word#*=} ;;
+        ends=*) _ends=${_word#*=} ;;
+        from_out=*) _from_out=${_word#*=} ;;
+        from_err=*) _from_err=${_word#*=} ;;
+        attempt=*) _from_attempt=${_word#*=} ;;
         *) refuse "*" "a word of the request is not known: ${_word%%=*}"; finish ;;
         esac
     done
