@@ -63,14 +63,38 @@ def held() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+_masks: dict[int, set[int]] = {}
+"""The signals that were blocked before a fork, by the thread that forks."""
+
+
+def _before_fork() -> None:
+    if any(_is_ours(number) for number in SIGNALS):
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        _masks[threading.get_ident()] = {int(number) for number in before}
+
+
+def _after_fork() -> None:
+    before = _masks.pop(threading.get_ident(), None)
+    if before is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _after_fork_in_child() -> None:
     for number in SIGNALS:
-        if signal.getsignal(number) in (_raise, _note):
+        if _is_ours(number):
             signal.signal(number, signal.SIG_DFL)
+    _after_fork()
 
 
-# A child has no run to end: who terminates a process of multiprocessing expects -SIGTERM of it.
-os.register_at_fork(after_in_child=_after_fork_in_child)
+def _is_ours(number: signal.Signals) -> bool:
+    return signal.getsignal(number) in (_raise, _note)
+
+
+# A child has no run to end: who terminates a process of multiprocessing expects -SIGTERM of it. Nor
+# may one be lost that comes at once: Python forgets, in a child, those that it has not handled yet.
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+)
 
 
 class Termination:

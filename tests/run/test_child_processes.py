@@ -38,6 +38,29 @@ def test_a_forked_child_that_is_terminated_ends_by_the_signal(
     assert "Traceback" not in result.stderr.str()
 
 
+def test_a_forked_child_that_is_terminated_at_once_ends_by_the_signal(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makeconftest(
+        "import os, time\n"
+        # Before the plugin's own: so the signal comes while the child has still its handlers.
+        "os.register_at_fork(after_in_child=lambda: time.sleep(1))\n"
+    )
+    result = run(
+        pytester,
+        "-Wignore::DeprecationWarning",
+        test_it="import multiprocessing, signal, time\n" + USES + "def test_terminated():\n"
+        "    context = multiprocessing.get_context('fork')\n"
+        "    child = context.Process(target=time.sleep, args=(60,))\n"
+        "    child.start()\n"
+        "    child.terminate()\n"
+        "    child.join(30)\n"
+        "    assert child.exitcode == -signal.SIGTERM\n"
+        "    assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])\n",
+    )
+    result.assert_outcomes(passed=2)
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_a_pool_of_processes_works_while_checks_run(pytester: pytest.Pytester, method: str) -> None:
     result = run(
