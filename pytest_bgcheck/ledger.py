@@ -21,6 +21,9 @@ from .tasks import Check, Service
 RUN_ENDED = "the run ended"
 """The detail of a job that still ran then."""
 
+NOT_ASKED = "at the end of the run nobody could ask how it stood"
+"""The detail of a service that was never proven to have lived until then."""
+
 UNFINISHED = "unfinished"
 """The outcome of a test that did not come to its end."""
 
@@ -140,10 +143,14 @@ class JobEntry:
 
     @property
     def bad(self) -> bool:
-        """True if it did not succeed, and not only because nobody asked for it before the end."""
+        """True if it did not succeed, and not only because nobody asked for it before the end; nor
+        because the run was interrupted, which ends each service."""
         if not self.state.final or self.state.succeeded:
             return False
-        return self.wanted or not (self.held_back or self.state is State.CANCELLED)
+        cancelled = self.state is State.CANCELLED
+        if self.is_service and cancelled:
+            return False
+        return self.wanted or not (self.held_back or cancelled)
 
     @property
     def duration_s(self) -> float | None:
@@ -248,15 +255,20 @@ class Ledger:
                 entry.outcome = outcome
                 entry.message = entry.message or message
 
-    def close(self, at: float) -> None:
-        """End the waits that are still open, and the jobs, which the run's end has cancelled."""
+    def close(self, at: float, interrupted: bool = False) -> None:
+        """End the waits that are still open, and the jobs, which the run's end has cancelled.
+
+        ``interrupted``: nobody has asked before how they stood. Else a service is known by now to
+        have been stopped.
+        """
         with self._lock:
             for worker, test in list(self._open_waits):
                 self.tell(events.WaitEnded(worker, test, at, {}))
             for job in self.jobs.values():
                 if not job.state.final:
-                    became = State.STOPPED if job.started_at and job.is_service else State.CANCELLED
-                    result = Result(became, detail=RUN_ENDED)
+                    result = Result(State.CANCELLED, detail=RUN_ENDED)
+                    if job.is_service and job.started_at is not None and not interrupted:
+                        result = Result(State.UNREACHABLE, detail=NOT_ASKED)
                     if job.held_back:
                         detail = self._why_never_started(job)
                         result = Result(State.NOT_STARTED, detail=detail)

@@ -290,6 +290,34 @@ def put_before_failure(
     know pytest's own representation of a chain of exceptions. Its classes are not public, and the
     exception itself must stay the test's.
     """
+    from _pytest._code.code import ReprTracebackNative
+
+    *before, (traceback, crash, _) = _chain(report)
+    crash = _replaced(crash, f"{headline}; then {crash.message}")
+    first = ReprTracebackNative([f"{cause}\n"])
+    _set_chain(report, [(first, crash, transition), *before, (traceback, crash, None)])
+
+
+def put_behind_failure(
+    report: pytest.TestReport, *, text: str, headline: str, transition: str
+) -> None:
+    """Put a ``transition``, and what else has failed, behind what a report says of a failure.
+
+    ``headline`` comes behind the failure where pytest tells that in a line.
+
+    Why: see `put_before_failure`.
+    """
+    from _pytest._code.code import ReprTracebackNative
+
+    *before, (traceback, crash, _) = _chain(report)
+    first, newline, more = crash.message.partition("\n")
+    crash = _replaced(crash, f"{first}; {headline}{newline}{more}")
+    last = ReprTracebackNative([f"{text}\n"])
+    _set_chain(report, [*before, (traceback, crash, transition), (last, crash, None)])
+
+
+def _chain(report: pytest.TestReport) -> list[Any]:
+    """Return what a report says of a failure as a chain; the last one says where it happened."""
     from _pytest._code.code import (
         ExceptionChainRepr,
         ExceptionRepr,
@@ -298,21 +326,51 @@ def put_before_failure(
     )
 
     old = report.longrepr
+    chain: list[Any]
     if isinstance(old, ExceptionChainRepr):
         chain = list(old.chain)
     elif isinstance(old, ExceptionRepr):  # with --tb=native
         chain = [(old.reprtraceback, old.reprcrash, None)]
     else:
         chain = [(ReprTracebackNative([f"{old}\n"]), None, None)]
-    traceback, crash, _ = chain[-1]
+    traceback, crash, transition = chain[-1]
     if crash is None:
         path, line, _ = report.location
         crash = ReprFileLocation(path, (line or 0) + 1, str(old).strip().partition("\n")[0])
-    crash = ReprFileLocation(crash.path, crash.lineno, f"{headline}; then {crash.message}")
-    first = ReprTracebackNative([f"{cause}\n"])
-    new = ExceptionChainRepr([(first, crash, transition), *chain[:-1], (traceback, crash, None)])
-    new.sections = list(getattr(old, "sections", []))
+    return [*chain[:-1], (traceback, crash, transition)]
+
+
+def _replaced(crash: Any, message: str) -> Any:
+    """Return where a failure happened, with another message."""
+    from _pytest._code.code import ReprFileLocation
+
+    return ReprFileLocation(crash.path, crash.lineno, message)
+
+
+def _set_chain(report: pytest.TestReport, chain: list[Any]) -> None:
+    from _pytest._code.code import ExceptionChainRepr
+
+    new = ExceptionChainRepr(chain)
+    new.sections = list(getattr(report.longrepr, "sections", []))
     report.longrepr = new
+
+
+def succeeded_unexpectedly(item: pytest.Item, call: pytest.CallInfo[None]) -> bool:
+    """Return whether an item's body has passed though unittest's ``expectedFailure`` is on it.
+
+    Why: pytest tells that as a failure, which has no class of its own.
+    """
+    error = None if call.excinfo is None else call.excinfo.value
+    return is_unittest(item) and str(error).partition(":")[0] == "Unexpected success"
+
+
+def fail_as_expected(report: pytest.TestReport, reason: str) -> None:
+    """Make a test's report one of a failure that was expected.
+
+    Why: ``wasxfail`` is in no reference.
+    """
+    report.outcome = "skipped"
+    report.wasxfail = reason
 
 
 def is_subtest(report: pytest.TestReport) -> bool:

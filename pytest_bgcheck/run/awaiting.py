@@ -1,15 +1,16 @@
-"""When a test waits for its checks, and where their failure is raised.
+"""When a test waits for its jobs, and where their failure is raised.
 
 Fixtures can add marks, and request other fixtures by name, while a test is set up or runs. So the
 marks are read when the set-up is over, and once more after the body. The wait is outside of what
 other plugins do in the call, so that it is neither captured nor timed as the test's own. The
 failure is raised instead of the body: there pytest applies ``xfail`` to it, also if a fixture added
-that, and unittest ``expectedFailure``.
+that, and unittest ``expectedFailure``. Behind the body comes the question whether the test's
+services still live.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +19,8 @@ from ..errors import WrongUse
 from . import MAKE_SESSION, SESSION
 
 if TYPE_CHECKING:
-    from ..marks import Awaited
+    from .session import Session
+    from .verdicts import AwaitedJobs
 
 TOO_LATE = (
     "the mark 'bgcheck' was added after the test, when nothing could be awaited: add it in the"
@@ -37,19 +39,31 @@ class Awaiting:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         # Not hidden from tracebacks: where all entries are, pytest says so below our message.
-        awaited: Mapping[str, Awaited] = {}
+        awaited: AwaitedJobs | None = None
         try:
             if _marked(item):
                 try:
-                    awaited = _await(item, awaited)
+                    awaited = _await(item, None)
                 except pytest.fail.Exception as error:
                     from ..compat.pytest import instead_of_body
 
                     with instead_of_body(item, error.with_traceback(None)):
                         return (yield)
-            result = yield
+            try:
+                result = yield
+            except BaseException as error:
+                if awaited is not None and awaited.services:
+                    from .alive import judges, note_deaths
+
+                    if judges(error):
+                        note_deaths(_session(item), item, awaited)
+                raise
             if _marked(item):
-                _await(item, awaited)
+                awaited = _await(item, awaited)
+            if awaited is not None and awaited.services:
+                from .alive import fail_for_deaths
+
+                fail_for_deaths(_session(item), item, awaited)
             return result
         finally:
             # The test has run, whatever its outcome.
@@ -67,19 +81,23 @@ class Awaiting:
                 pytest.fail(TOO_LATE, pytrace=False)
 
 
-def _await(item: pytest.Item, already: Mapping[str, Awaited]) -> Mapping[str, Awaited]:
-    """Await an item's checks, except those that it has ``already`` awaited; return all."""
+def _await(item: pytest.Item, already: AwaitedJobs | None) -> AwaitedJobs | None:
+    """Await an item's jobs, except those that it has ``already`` awaited; return all."""
     __tracebackhide__ = True
     if _skipped(item):
         return already
     from .verdicts import await_item
 
-    ours = item.config.stash[SESSION] or item.config.stash[MAKE_SESSION]()
     try:
-        return await_item(ours, item, already)
+        return await_item(_session(item), item, already)
     except WrongUse as error:
         wrong = str(error)
     pytest.fail(wrong, pytrace=False)  # outside, or pytest would tell it twice
+
+
+def _session(item: pytest.Item) -> Session:
+    """Return the item's session, which is made here if no collected test needs one."""
+    return item.config.stash[SESSION] or item.config.stash[MAKE_SESSION]()
 
 
 def _marked(item: pytest.Item) -> bool:

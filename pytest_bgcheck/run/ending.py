@@ -46,6 +46,7 @@ from .whole_run import WholeRun
 if TYPE_CHECKING:
     from ..target.records import Record, Target
     from ..target.runner import Runner
+    from ..tasks import Task
     from .session import Session
 
 
@@ -202,7 +203,7 @@ def _unfinished(whole_run: WholeRun, targets: Sequence[Target]) -> list[Record]:
     """Return the workers' jobs of which no worker has told the end."""
     from ..target.records import Record
     from ..target.requests import Spec
-    from ..tasks import Check
+    from ..tasks import Check, Service
 
     by_key = {target.key: target for target in targets}
     records = []
@@ -210,11 +211,17 @@ def _unfinished(whole_run: WholeRun, targets: Sequence[Target]) -> list[Record]:
         target = by_key.get(job.target)
         if target is None or job.state.final:
             continue
-        check = Check(
+        task: Task = Check(
             job.name, (), job.command, timeout_s=job.timeout_s, grace_s=job.grace_s,
             rc=frozenset(job.accepted), output_limit=job.output_limit,
         )  # fmt: skip
-        records.append(Record(Spec(job.id, check), target, job.state))
+        if job.is_service:
+            task = Service(
+                job.name, (), job.command, timeout_s=job.timeout_s, grace_s=job.grace_s,
+                output_limit=job.output_limit, ready_output=job.ready_output or None,
+                ready_timeout_s=job.ready_timeout_s or 0.0,
+            )  # fmt: skip
+        records.append(Record(Spec(job.id, task), target, job.state, ready_s=job.ready_s))
     return records
 
 
@@ -222,7 +229,8 @@ def _close(whole_run: WholeRun, session: pytest.Session) -> None:
     whole_run.ended_session = session
     now = unix_s()
     whole_run.termination.restore()
-    whole_run.ledger.close(now)
+    interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
+    whole_run.ledger.close(now, interrupted)
     if whole_run.progress is not None:
         whole_run.progress.close()
     whole_run.announcer.call_hooks()

@@ -1,8 +1,12 @@
-"""Tests that fail where they, or fixtures of theirs, use the result of a check that failed.
+"""What reports of failed tests say of the jobs that may be why.
 
+A test, or a fixture of it, may fail where it uses the result of a check that failed.
 ``json.loads(job.stdout)`` raises an error that says nothing of the check. So the report of the test
 begins with the check's failure, and the test's own follows. The exception stays what it is: other
 plugins, ``xfail`` and ``--pdb`` see the test's. The test counts as one that awaited the check.
+
+A service that its mark awaits may have died during its body. If the test has failed by itself, its
+report begins with that, and tells of the service behind it.
 """
 
 from __future__ import annotations
@@ -12,18 +16,25 @@ from collections.abc import Generator, Iterable, Mapping
 import pytest
 
 from ..clocks import unix_s
-from ..compat.pytest import put_before_failure
+from ..compat.pytest import (
+    fail_as_expected,
+    put_before_failure,
+    put_behind_failure,
+    succeeded_unexpectedly,
+)
 from ..errors import WrongUse
 from ..events import WaitBegan, WaitEnded
+from ..model import State
 from ..report import text
 from ..report.item import sections
+from .alive import take_deaths
 from .session import Session
 from .standing import verdict
 from .verdicts import TOLD, forget_properties, tell_properties
 
 
 class FailedUses:
-    """Completes the reports of tests that use jobs by their handles. A plugin of its own."""
+    """Completes the reports of tests that use jobs. A plugin of its own."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -46,16 +57,26 @@ class FailedUses:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         error = None if call.excinfo is None else call.excinfo.value
+        deaths = take_deaths(item) if report.when == "call" else {}
         if report.failed and error is not None and not isinstance(error, pytest.xfail.Exception):
-            self._put_check_first(item, report, str(error))
+            self._put_check_first(item, report, str(error), deaths)
+        if report.failed and deaths:
+            self._tell_deaths(item, report, call, deaths)
         if report.when == "call" or (report.when == "setup" and not report.passed):
             waited = [key for key in self._session.judging.waited_s if key not in _told(item)]
             if waited:
                 self._tell_properties(item, report, self._verdicts(item, waited))
         return report
 
-    def _put_check_first(self, item: pytest.Item, report: pytest.TestReport, error: str) -> None:
-        """Put the failures of checks that a failed test has used before its own."""
+    def _put_check_first(
+        self,
+        item: pytest.Item,
+        report: pytest.TestReport,
+        error: str,
+        told: Mapping[str, text.Verdict],
+    ) -> None:
+        """Put the failures of jobs that a failed test has used before its own, but not of those
+        that are ``told`` already."""
         session = self._session
         fixtures = session.requested_fixtures.definitions(item)
         verdicts = self._verdicts(item, session.judging.keys_behind_failure(fixtures))
@@ -63,23 +84,55 @@ class FailedUses:
             key: verdict
             for key, verdict in verdicts.items()
             if verdict.result is not None
+            and key not in told
             and not verdict.good
+            and verdict.state is not State.STOPPED
             and text.headline(verdict) not in error  # the wait for it has failed the test
         }
         if not bad:
             return
         self._shown = list(bad)
-        self._tell_properties(item, report, bad)
+        self._tell_outputs(item, report, bad)
         shown = list(bad.values())
-        for title, content in sections(shown):
-            item.add_report_section(report.when or "", title, content)
-            report.sections.append((f"Captured {title} {report.when}", content))
         put_before_failure(
             report,
             cause=text.failure(shown),
             headline="; ".join(map(text.headline, shown)),
             transition=text.used_and_failed(report.when or "", shown),
         )
+
+    def _tell_deaths(
+        self,
+        item: pytest.Item,
+        report: pytest.TestReport,
+        call: pytest.CallInfo[None],
+        deaths: Mapping[str, text.Verdict],
+    ) -> None:
+        """Tell of services that have died during a test's body, unless that is its failure."""
+        for key, death in deaths.items():
+            if death.result is not None:
+                self._session.judging.note_verdict(key)
+        self._tell_outputs(item, report, deaths)
+        shown = list(deaths.values())
+        headline = "; ".join(map(text.headline, shown))
+        if succeeded_unexpectedly(item, call):
+            fail_as_expected(report, headline)
+        elif call.excinfo is None or text.headline(shown[0]) not in str(call.excinfo.value):
+            put_behind_failure(
+                report,
+                text=text.failure(shown),
+                headline=headline,
+                transition="When its body was over:",
+            )
+
+    def _tell_outputs(
+        self, item: pytest.Item, report: pytest.TestReport, verdicts: Mapping[str, text.Verdict]
+    ) -> None:
+        """Tell in a report how jobs stand, and what they wrote that its failure does not show."""
+        self._tell_properties(item, report, verdicts)
+        for title, content in sections(list(verdicts.values())):
+            item.add_report_section(report.when or "", title, content)
+            report.sections.append((f"Captured {title} {report.when}", content))
 
     def _verdicts(self, item: pytest.Item, keys: Iterable[str]) -> dict[str, text.Verdict]:
         """Return how jobs stand for an item that has read them."""

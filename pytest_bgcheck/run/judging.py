@@ -23,7 +23,7 @@ class Judging:
 
     ``test``: the one that runs, or that ran last; empty before the first. ``waited_s``: how long it
     has waited for jobs through their handles, by their keys. ``item``: that test, as far as it is
-    known.
+    known. ``verdicts_read``: the jobs whose verdicts its body has read, by their keys.
     """
 
     def __init__(self, tell: Callable[[JobRequested | JobJudged], None]) -> None:
@@ -34,6 +34,7 @@ class Judging:
         # that of its fixtures: see `made_during`.
         self.test, _ = running_test()
         self.waited_s: dict[str, float] = {}
+        self.verdicts_read: set[str] = set()
         self._unseen: list[pytest.FixtureDef[Any]] = []
         self._setting_up: list[pytest.FixtureDef[Any]] = []
         self._used_in: WeakKeyDictionary[pytest.FixtureDef[Any], set[str]] = WeakKeyDictionary()
@@ -58,6 +59,7 @@ class Judging:
             return
         if use.judges:
             self.note_verdict(key)
+            self.verdicts_read.add(key)
         innermost = self._setting_up[-1:]  # in one step: a thread of the test may be here
         for fixture in innermost:
             self._read_in.setdefault(fixture, {}).setdefault(key, set()).add(use)
@@ -117,6 +119,7 @@ class Judging:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self) -> None:
         self._read_now = {}
+        self.verdicts_read = set()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_teardown(self) -> None:

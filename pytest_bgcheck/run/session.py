@@ -49,7 +49,8 @@ class Session:
 
     ``planned``: what the collected items want. ``new_order``: of the items, if it is another.
     ``started``: jobs are started when they are wanted;
-    False in modes that run no test. ``ended_at``: when each job's end was known here, by key.
+    False in modes that run no test. ``ended_at``: when each job's end was known here, by key;
+    ``ready_at``: when that a service is ready.
     ``undeclared``: the jobs that were started by calls, by name.
     """
 
@@ -79,6 +80,7 @@ class Session:
         self.new_order: NewOrder | None = None
         self.started = False
         self.ended_at: dict[str, float] = {}
+        self.ready_at: dict[str, float] = {}
         self.on_fork: Callable[[], None] = lambda: None
         self.hear_from_children: Callable[[], None] = lambda: None
         self.restore_log: Callable[[], None] = lambda: None
@@ -104,7 +106,8 @@ class Session:
 
     def _on_ready(self, record: Record) -> None:
         assert record.ready_s is not None
-        self.link.tell(JobReady(record.key, record.ready_s, unix_s()))
+        now = self.ready_at[record.key] = unix_s()
+        self.link.tell(JobReady(record.key, record.ready_s, now))
 
     def _on_tries(self, records: Sequence[Record], tries: Tries | None) -> None:
         keys = tuple(record.key for record in records)

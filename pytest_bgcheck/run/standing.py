@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..clocks import monotonic_s, unix_s
 from ..marks import Awaited
 from ..report import text
 from ..target.records import Record
@@ -26,3 +27,19 @@ def verdict(
         task, host, record.state, record.result, accepted, waited_s, kept, unanswered,
         held_back=record.waits_for_start,
     )  # fmt: skip
+
+
+def ended_s(record: Record, heard_at: float | None, since_s: float) -> float | None:
+    """Return when a service has ended, in seconds after ``since_s`` by the monotonic clock; None if
+    nobody can tell.
+
+    ``heard_at``: when this process has heard of it, in seconds since the epoch. Another one may
+    have heard of it long before.
+    """
+    result = record.result
+    if record.service is None or result is None:
+        return None
+    ends_s = [] if heard_at is None else [monotonic_s() - (unix_s() - heard_at)]
+    if record.started_s is not None and result.duration is not None:
+        ends_s.append(record.started_s + result.duration)
+    return min(ends_s) - since_s if ends_s else None

@@ -1,12 +1,15 @@
-"""One test's wait for its checks, and its verdict on each: the test fails unless all are good.
+"""One test's wait for its jobs, and its verdict on each: the test fails unless all are good.
 
-`awaiting` decides when a test waits. Imported on first use.
+`awaiting` decides when a test waits. Whether its services still live behind its body: `alive`.
+Imported on first use.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import pytest
 
@@ -21,26 +24,52 @@ from ..target.job import Use
 from ..target.records import Record
 from . import lookup
 from .session import Session
-from .standing import verdict
+from .standing import ended_s, verdict
 
 
-def await_item(
-    session: Session, item: pytest.Item, already: Mapping[str, Awaited]
-) -> Mapping[str, Awaited]:
+@dataclass(frozen=True)
+class AwaitedJobs:
+    """What a test has awaited by its marks.
+
+    ``marks``: what they say of each name. ``services``: the services among the jobs, each with its
+    name. ``waited_s``: how long the test has waited for each of these, by key. ``began_s``: when it
+    began to wait, by the monotonic clock.
+    """
+
+    marks: Mapping[str, Awaited]
+    services: Mapping[Record, str]
+    waited_s: Mapping[str, float]
+    began_s: float
+
+
+def await_item(session: Session, item: pytest.Item, already: AwaitedJobs | None) -> AwaitedJobs:
     """Wait for the jobs that an item awaits by now; fail the test unless all are good.
 
-    Returns all, by name. Those that were ``already`` awaited in the same way are left out. Raises
-    WrongUse.
+    Returns all. Those that were ``already`` awaited in the same way are left out. Raises WrongUse.
     """
     __tracebackhide__ = True
+    already = already or AwaitedJobs({}, {}, {}, monotonic_s())
     checks = session.collection.checks_of(item, session.requested_fixtures.of(item))
-    names = [name for name, awaited in checks.awaited.items() if already.get(name) != awaited]
+    names = [name for name, mark in checks.awaited.items() if already.marks.get(name) != mark]
     jobs = {name: lookup.awaited(session, item, checks, name) for name in names}
-    if jobs:
-        _Wait(session, jobs, checks.awaited).wait(item)
-    elif not checks.awaited and _must_await(item):
-        pytest.fail(text.AWAITS_NOTHING, pytrace=False)
-    return checks.awaited
+    if not jobs:
+        if not checks.awaited and _must_await(item):
+            pytest.fail(text.AWAITS_NOTHING, pytrace=False)
+        return already
+    wait = _Wait(session, jobs, checks.awaited)
+    wait.wait(item)
+    services = {
+        record: name
+        for name, records in jobs.items()
+        for record in records
+        if record.service is not None
+    }
+    return AwaitedJobs(
+        checks.awaited,
+        {**already.services, **services},
+        {**already.waited_s, **wait.waited_for_s(services)},
+        already.began_s,
+    )
 
 
 def _must_await(item: pytest.Item) -> bool:
@@ -63,6 +92,7 @@ class _Wait:
         self._jobs = jobs
         self._awaited = awaited
         self._began_at = unix_s()
+        self._began_s = monotonic_s()
 
     def wait(self, item: pytest.Item) -> None:
         __tracebackhide__ = True
@@ -79,7 +109,7 @@ class _Wait:
             if not error.pytrace:
                 raise  # it is our own
             # pytest-timeout's, by a signal: it says nothing of what was awaited.
-            verdicts = [v for vs in self._verdicts(unix_s()).values() for v in vs]
+            verdicts = list(self._verdicts(unix_s()).values())
             bad = [v for v in verdicts if not v.good] or verdicts
             rest = [v for v in verdicts if v not in bad]
             said = text.cut_short(error.msg, text.failure(bad, rest))
@@ -94,62 +124,89 @@ class _Wait:
         """Wait until all jobs of all names are good, or those of one name are not."""
         __tracebackhide__ = True
         session = self._session
-        begun_s = monotonic_s()
         limits_s = {
-            name: math.inf if awaited.timeout_s is None else begun_s + awaited.timeout_s
+            name: math.inf if awaited.timeout_s is None else self._began_s + awaited.timeout_s
             for name, awaited in self._awaited.items()
         }
 
-        def ended(name: str) -> bool:
-            return all(record.result is not None for record in self._jobs[name])
+        def decided(name: str) -> bool:
+            return all(record.decided for record in self._jobs[name])
 
         left = set(self._jobs)
+        ready: list[Record] = []
         while left:
             soonest_s = min(limits_s[name] for name in left)
             wake_s = min(soonest_s, monotonic_s() + session.link.idle())
             patience_s = None if wake_s == math.inf else max(0.0, wake_s - monotonic_s())
             session.runner.wait_for(
-                lambda left=left: any(map(ended, left)),  # type: ignore[misc]
+                lambda left=left, ready=ready: (  # type: ignore[misc]
+                    any(map(decided, left)) or any(record.result is not None for record in ready)
+                ),
                 [record for name in left for record in self._jobs[name]],
                 patience_s,
             )
             now_s = monotonic_s()
             verdicts = self._verdicts(unix_s())
-            over = [name for name in self._jobs if ended(name) or limits_s[name] <= now_s]
-            bad = [v for name in over for v in verdicts[name] if not v.good]
+            over = [name for name in self._jobs if decided(name) or limits_s[name] <= now_s]
+            looked_at = [record for name in over for record in self._jobs[name]]
+            bad = {record: verdicts[record] for record in looked_at if not verdicts[record].good}
             if bad:
-                if all(v.result is not None and v.result.detail == RUN_ENDED for v in bad):
-                    # Nothing has failed: -x or Ctrl-C has ended the wait before the jobs' end.
-                    pytest.skip("the run was stopped while this test awaited its checks")
-                rest = [v for vs in verdicts.values() for v in vs if v not in bad]
-                pytest.fail(text.failure(bad, rest), pytrace=False)
-            left = {name for name in left if not ended(name)}
+                self._fail(bad, [v for record, v in verdicts.items() if record not in bad])
+            left = {name for name in left if not decided(name)}
+            # Services among them may end while the test waits for its other jobs.
+            ready = [r for name in self._jobs if decided(name) for r in self._jobs[name]]
+            ready = [record for record in ready if record.result is None]
+
+    def _fail(self, bad: Mapping[Record, text.Verdict], rest: Sequence[text.Verdict]) -> NoReturn:
+        __tracebackhide__ = True
+        verdicts = list(bad.values())
+        if all(v.result is not None and v.result.detail == RUN_ENDED for v in verdicts):
+            # Nothing has failed: -x or Ctrl-C has ended the wait before the jobs' end.
+            pytest.skip("the run was stopped while this test awaited its checks")
+        note_judged(self._session, bad)
+        pytest.fail(text.failure(verdicts, rest), pytrace=False)
 
     def _tell_report(self, item: pytest.Item, over_at: float) -> None:
-        """Say in the test's own report what its checks did."""
-        verdicts = {
-            record.key: self._verdict(record, self._awaited[name], over_at)
-            for name, records in self._jobs.items()
-            for record in records
-        }
-        tell_properties(self._session, item, verdicts)
+        """Say in the test's own report what its jobs did."""
+        verdicts = self._verdicts(over_at)
+        tell_properties(self._session, item, {r.key: v for r, v in verdicts.items()})
         for title, content in sections(list(verdicts.values())):
             item.add_report_section("call", title, content)
 
-    def _verdicts(self, now: float) -> dict[str, list[text.Verdict]]:
+    def _verdicts(self, now: float) -> dict[Record, text.Verdict]:
         return {
-            name: [self._verdict(record, self._awaited[name], now) for record in records]
+            record: self._verdict(record, self._awaited[name], now)
             for name, records in self._jobs.items()
+            for record in records
         }
 
     def _verdict(self, record: Record, awaited: Awaited, now: float) -> text.Verdict:
         before_s = self._session.judging.waited_s.get(record.key, 0.0)
         waited_s = before_s + self._waited_s(record.key, now)
-        return verdict(record, awaited, waited_s, now, self._session.settings.keep)
+        said = verdict(record, awaited, waited_s, now, self._session.settings.keep)
+        heard_at = self._session.ended_at.get(record.key)
+        return replace(said, ended_s=ended_s(record, heard_at, self._began_s))
+
+    def waited_for_s(self, records: Iterable[Record]) -> dict[str, float]:
+        """Return how long the test has waited for some of the jobs by now, by their keys."""
+        now = unix_s()
+        return {record.key: self._waited_s(record.key, now) for record in records}
 
     def _waited_s(self, key: str, now: float) -> float:
-        """Return how long the test has waited for a job: until its end, if it has ended."""
-        return max(0.0, min(now, self._session.ended_at.get(key, now)) - self._began_at)
+        """Return how long the test has waited for a job: until its end, or until it was ready."""
+        ended_at, ready_at = self._session.ended_at, self._session.ready_at
+        until = min(now, ended_at.get(key, now), ready_at.get(key, now))
+        return max(0.0, until - self._began_at)
+
+
+def note_judged(session: Session, records: Iterable[Record]) -> None:
+    """Note that a test fails, perhaps as expected, for the ends of the services among some jobs.
+
+    A check that a test awaits is judged whatever becomes of it.
+    """
+    for record in records:
+        if record.result is not None and record.service is not None:
+            session.judging.note_verdict(record.key)
 
 
 TOLD: pytest.StashKey[dict[str, text.Verdict]] = pytest.StashKey()

@@ -157,6 +157,12 @@ class Calls:
         self._turns = _turns(self._at_once)
 
 
+def is_full(reply: replies.Reply) -> bool:
+    """Return whether there may have been no room in a reply for all that it should tell."""
+    kept = [output for report in reply.reports for output in (report.stdout, report.stderr)]
+    return sum(len(output.head) + len(output.tail) for output in kept) >= requests.REPLY_BUDGET
+
+
 def _turns(count: int) -> queue.SimpleQueue[None]:
     """Return so many turns. No semaphore: of that a test that freezes the time stops time-outs."""
     turns: queue.SimpleQueue[None] = queue.SimpleQueue()

@@ -10,8 +10,8 @@ from ..errors import BadReply, Gone, Refused, TargetError, Unreachable
 from ..ledger import RUN_ENDED
 from ..model import State
 from ..originals import threading
-from . import recovery, requests
-from .calls import Calls
+from . import recovery
+from .calls import Calls, is_full
 from .records import Record, Records, Target, log_internal_error
 from .transport import ask
 
@@ -26,6 +26,9 @@ CLEAN_TURN_S = 2.0
 
 INTERRUPT_S = 0.1
 """How soon the end is cut short by an interrupt."""
+
+PROOF_S = 2
+"""How long a target may take to find out what became of a job whose guard is gone."""
 
 HANG_UP_S = 3.0
 """How long connections may take to end after an interrupt."""
@@ -91,7 +94,8 @@ class Cleaner:
 
         Takes ``within_s`` seconds (None: `CLEAN_S`) and a moment at the most. As soon as
         ``interrupted()``, no answer is waited for any more. Jobs that still ran are cancelled; a
-        target is asked before about those of ``ask_about``, for they may have just ended.
+        target is asked before about those of ``ask_about``, for they may have just ended. Services
+        among these that then still live are stopped.
 
         Returns what did not work, a line for each target, with what may be left there. Raises
         nothing.
@@ -187,26 +191,44 @@ class Cleaner:
             _close_transport(target)
 
     def _ask_last(self, target: Target, records: Sequence[Record], patience_s: float) -> None:
-        """Ask once how jobs stand that nobody waits for any more."""
-        records = [record for record in records if record.runs]
+        """Ask how jobs stand that nobody waits for any more: once, but about services until there
+        is an answer."""
+        running = [record for record in records if record.runs]
+        services = any(record.service is not None for record in running)
         deadline = self._clock() + patience_s
-        while records and target.directory is not None:
+        failures = 0
+        while running and target.directory is not None:
+            expire_s = PROOF_S if services else 0
             try:
-                call = self._calls.wait(target, records, 0, False)
+                call = self._calls.wait(target, running, expire_s, False, proof=services)
                 with self._calls.turn(CLEAN_TURN_S):
                     left_s = max(0.1, deadline - self._clock())
                     reply = ask(target.transport, call, left_s)
             except Exception as error:  # the target is to be cleaned all the same
+                failures += 1
                 expected = isinstance(error, TargetError)
                 why = str(error) if expected else log_internal_error(target, error)
-                detail = f"{RUN_ENDED}, and its target could not be asked: {why}"
-                self._records.settle_all(records, State.CANCELLED, detail)
-                return
-            self._records.take_reply(target, records, reply)
-            kept = [output for r in reply.reports for output in (r.stdout, r.stderr)]
-            if sum(len(output.head) + len(output.tail) for output in kept) < requests.REPLY_BUDGET:
-                return
-            records = [r for r in records if r.result is None]  # there was no room for all
+                pause_s = recovery.pause_s(failures, self._clock(), deadline, self._jitter())
+                if not services or pause_s is None or isinstance(error, Gone):
+                    self._end_unproven(running, f"its target could not be asked: {why}")
+                    return
+                sleep(pause_s)
+                continue
+            self._records.take_reply(target, running, reply)
+            running = [record for record in running if record.result is None]
+            if is_full(reply):
+                continue  # there was no room for all
+            if reply.refused:
+                self._end_unproven(running, "; ".join(reply.refused.values()))
+            else:
+                self._records.settle_all((r for r in running if r.service), State.STOPPED, "")
+            return
+
+    def _end_unproven(self, records: Iterable[Record], why: str) -> None:
+        """Note that the run ends jobs of which nobody knows how they stand."""
+        for record in records:
+            state = State.CANCELLED if record.service is None else State.UNREACHABLE
+            self._records.settle_all([record], state, f"{RUN_ENDED}, and {why}")
 
 
 def _close_transport(target: Target) -> None:

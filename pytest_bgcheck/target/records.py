@@ -314,6 +314,8 @@ class Records:
         """Take note of a job's end. The first result stands."""
         with self.changed:
             if record.result is None:
+                if record.ready_s is not None:
+                    result = replace(result, ready_s=record.ready_s)
                 result = record.spec.task.outcome(result)
                 record.result, record.state = result, result.state
                 record.target.running.pop(record.spec.id, None)

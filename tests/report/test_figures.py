@@ -139,7 +139,7 @@ def test_a_service_is_no_check_and_counts_until_it_was_ready() -> None:
 
 def test_a_run_of_services_alone_speaks_of_no_checks() -> None:
     told = LedgerBuilder()
-    told.service("web", "h", 0, 0.1)
+    told.service("web", "h", 0, 0.1, 2)
     assert summary.headline(figures_of(told, 2)) == (
         "1 background service on 1 host: a run of 2.0 s; tests waited 0 s;"
         " critical path: only tests"

@@ -1,0 +1,118 @@
+"""Asks targets whether jobs still run: at once, and all targets at the same time."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+
+from ..clocks import unix_s
+from ..errors import BadReply, Gone, TargetError
+from ..model import State, Tries
+from . import recovery
+from .calls import QUESTION_CALL_S, Calls, is_full
+from .records import Record, Records, Target, log_internal_error
+from .threads import in_thread
+from .transport import ask
+
+PROOF_S = 30.0
+"""How long it may take on all targets together."""
+
+FIND_OUT_S = 10
+"""How long a target may take to find out what became of a job whose guard is gone."""
+
+NO_ANSWER = f"no answer in {PROOF_S:.0f} s"
+
+
+class Proving:
+    """The proofs of one run that jobs still run. Any thread may call."""
+
+    def __init__(
+        self,
+        records: Records,
+        calls: Calls,
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._records = records
+        self._calls = calls
+        self._clock = clock
+        self._jitter = jitter
+
+    def prove(self, jobs: Iterable[Record]) -> dict[Record, str]:
+        """Ask which of some jobs still run, and take note of the ends that are told.
+
+        Returns, for those whose targets could not be asked within `PROOF_S`, why not. Then nothing
+        is known of them; all others without a result run. If the run is ending meanwhile, nothing
+        is known of any.
+        """
+        deadline_s = self._clock() + PROOF_S
+        by_target: dict[Target, list[Record]] = {}
+        for record in jobs:
+            if record.runs:
+                by_target.setdefault(record.target, []).append(record)
+        unanswered = dict.fromkeys(by_target, NO_ANSWER)
+        left = set(by_target)
+        for target, records in by_target.items():
+            self._in_thread(target, records, deadline_s, unanswered, left)
+        self._records.wait_for(lambda: not left or self._records.closing, (), PROOF_S)
+        with self._records.changed:
+            return {
+                record: why
+                for target, why in unanswered.items()
+                for record in by_target[target]
+                if record.result is None
+            }
+
+    def _in_thread(
+        self,
+        target: Target,
+        records: Sequence[Record],
+        deadline_s: float,
+        unanswered: dict[Target, str],
+        left: set[Target],
+    ) -> None:
+        def ask() -> None:
+            why = self._ask(target, records, deadline_s)
+            with self._records.changed:
+                if why:
+                    unanswered[target] = why
+                else:
+                    unanswered.pop(target, None)
+
+        in_thread(self._records, target, ask, lambda: records, over=lambda: left.discard(target))
+
+    def _ask(self, target: Target, records: Sequence[Record], deadline_s: float) -> str:
+        """Ask one target until it has answered; return why it has not, else nothing."""
+        began_at = unix_s()
+        for failures in itertools.count(1):
+            try:
+                records = self._ask_once(target, records, deadline_s)
+                while records:
+                    records = self._ask_once(target, records, deadline_s)
+                return ""
+            except Gone as error:
+                self._records.settle_all(records, State.LOST, f"the target is gone: {error}")
+                return ""
+            except Exception as error:
+                expected = isinstance(error, TargetError)
+                cause = str(error) if expected else log_internal_error(target, error)
+            tries = Tries(failures, began_at, cause)
+            pause_s = recovery.pause_s(failures, self._clock(), deadline_s, self._jitter())
+            if pause_s is None or self._records.closing:
+                return tries.text(unix_s())
+            self._records.note_tries(records, tries)
+            self._records.pause(pause_s)
+        raise AssertionError  # pragma: no cover
+
+    def _ask_once(
+        self, target: Target, records: Sequence[Record], deadline_s: float
+    ) -> Sequence[Record]:
+        """Make one call; return the jobs that are to be asked about again. Raises a TargetError."""
+        left_s = max(0.1, deadline_s - self._clock())
+        call = self._calls.wait(target, records, FIND_OUT_S, False, proof=True)
+        reply = ask(target.transport, call, min(QUESTION_CALL_S, left_s))
+        self._records.take_reply(target, records, reply)
+        left = [record for record in records if record.result is None]
+        if left and reply.refused and not is_full(reply):
+            raise BadReply("; ".join(reply.refused.values()))
+        return left if is_full(reply) else ()
