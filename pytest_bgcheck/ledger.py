@@ -162,6 +162,12 @@ class JobEntry:
         not_ready = self.state in (State.PENDING, State.STARTING, State.NOT_READY)
         return self.ready_timeout_s if self.ready_timeout_s and not_ready else self.timeout_s
 
+    def decided_at(self, wait: Wait) -> float | None:
+        """When what a test waits for has happened to it, None if it has not."""
+        if self.is_service and self.ready_at is not None and wait.began_at <= self.ready_at:
+            return self.ready_at
+        return self.ended_at
+
     @property
     def decided_after_s(self) -> float | None:
         """How long a mark would have waited for it: until a check's own end, until a service was
@@ -367,8 +373,8 @@ class Ledger:
                         still_open = self._open_waits.setdefault((event.worker, event.test), [])
                         still_open.append((job, wait))
                         continue
-                    ended_at = event.at if job.ended_at is None else min(event.at, job.ended_at)
-                    until_then_s = max(0.0, ended_at - wait.began_at)
+                    over_at = min(event.at, job.decided_at(wait) or event.at)
+                    until_then_s = max(0.0, over_at - wait.began_at)
                     wait.waited_s = event.waited_s.get(job.key, until_then_s)
 
     def _job(self, key: str) -> JobEntry:

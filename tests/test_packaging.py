@@ -48,5 +48,5 @@ def test_the_package_works_in_a_zip(
     )
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.no_fnmatch_line("*not written*")
-    assert {job["check"] for job in json_report.read(pytester)["jobs"]} == {"good", "bad"}
+    assert {job["name"] for job in json_report.read(pytester)["jobs"]} == {"good", "bad"}
     assert "background check" in pytester.path.joinpath("r.html").read_text("utf-8").lower()

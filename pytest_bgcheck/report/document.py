@@ -13,7 +13,7 @@ from ..ledger import JobEntry, Ledger, TestEntry, Wait
 from ..model import EMPTY, Output, Tries
 from .figures import Figures, Run, Step, limit_used
 
-VERSION = 2
+VERSION = 3
 """Of the document's form. It grows when a reader of the form before could go wrong."""
 
 # The parts of the document; the schema describes each key. ``*_at`` are seconds since the epoch,
@@ -42,6 +42,7 @@ class StepPart(TypedDict):
 
 class SummaryPart(TypedDict):
     jobs: int
+    services: int
     hosts: int
     states: dict[str, int]
     checks_s: float
@@ -53,6 +54,7 @@ class SummaryPart(TypedDict):
     near_limit: list[str]
     output_cut: list[str]
     unjudged: list[str]
+    unjudged_services: list[str]
     critical_path: list[StepPart]
 
 
@@ -77,12 +79,16 @@ class TriesPart(TypedDict):
 
 class JobPart(TypedDict):
     id: str
-    check: str
+    kind: str
+    name: str
     host: str
     command: str
     limit_s: float
     grace_s: float
     accepted_rc: list[int]
+    ready: str | None
+    ready_output: str | None
+    ready_limit_s: float | None
     after: str | None
     state: str
     rc: int | None
@@ -93,12 +99,15 @@ class JobPart(TypedDict):
     used: float | None
     planned_at: float | None
     started_at: float | None
+    ready_at: float | None
+    ready_s: float | None
     ended_at: float | None
     first_awaited_at: float | None
     verdict_seen_at: float | None
     started_by_worker: str
     stdout: OutputPart
     stderr: OutputPart
+    ready_command_output: OutputPart
     awaited_by: list[WaitPart]
     judged: bool
     requested_by: list[str]
@@ -140,6 +149,7 @@ def document(
         },
         "summary": {
             "jobs": figures.jobs,
+            "services": figures.services,
             "hosts": figures.hosts,
             "states": {str(state): number for state, number in sorted(figures.states.items())},
             "checks_s": _rounded(figures.checks_s),
@@ -151,6 +161,7 @@ def document(
             "near_limit": [job.id for job in figures.near_limit],
             "output_cut": [job.id for job in figures.output_cut],
             "unjudged": [job.id for job in figures.unjudged],
+            "unjudged_services": [job.id for job in figures.unjudged_services],
             "critical_path": [_step(step) for step in figures.critical_path],
         },
         "jobs": [_job(job) for job in ledger.jobs.values()],
@@ -171,12 +182,16 @@ def _job(job: JobEntry) -> JobPart:
     awaited = {wait.test for wait in job.waits}
     return {
         "id": job.id,
-        "check": job.name,
+        "kind": job.kind,
+        "name": job.name,
         "host": job.host,
         "command": job.command,
         "limit_s": job.timeout_s,
         "grace_s": job.grace_s,
         "accepted_rc": list(job.accepted),
+        "ready": job.ready or None,
+        "ready_output": job.ready_output or None,
+        "ready_limit_s": job.ready_timeout_s,
         "after": job.after or None,
         "state": str(job.state),
         "rc": result.rc if result else None,
@@ -187,12 +202,15 @@ def _job(job: JobEntry) -> JobPart:
         "used": _known(limit_used(job)),
         "planned_at": _known(job.planned_at),
         "started_at": _known(job.started_at),
+        "ready_at": _known(job.ready_at),
+        "ready_s": _known(job.ready_s),
         "ended_at": _known(job.ended_at),
         "first_awaited_at": _known(job.first_awaited_at),
         "verdict_seen_at": _known(job.verdict_seen_at),
         "started_by_worker": job.worker,
         "stdout": _output(result.stdout_kept if result else EMPTY),
         "stderr": _output(result.stderr_kept if result else EMPTY),
+        "ready_command_output": _output(result.look_kept if result else EMPTY),
         "awaited_by": [_wait(wait) for wait in job.waits],
         "judged": job.judged,
         "requested_by": [test for test in job.requested_by if test not in awaited],

@@ -314,7 +314,7 @@ def critical_path(ledger: Ledger) -> list[Step]:
             wait, job = max(own, key=lambda pair: pair[0].ended_at or 0.0)
             path.append(Step(wait.ended_at or before, before, test=test))
             begun = job.started_at or job.planned_at or wait.began_at
-            path.append(Step(begun, _awaited_until(job, wait) or before, job=job))
+            path.append(Step(begun, _happened_at(job, wait) or before, job=job))
             worker, started_at = job.worker, job.planned_at or begun
             before = wait.began_at  # workers' clocks differ: never to the same wait again
         else:
@@ -325,12 +325,10 @@ def critical_path(ledger: Ledger) -> list[Step]:
     return path[::-1]
 
 
-def _awaited_until(job: JobEntry, wait: Wait) -> float | None:
+def _happened_at(job: JobEntry, wait: Wait) -> float | None:
     """Return when what a test waited for had happened to a job, None if it never did."""
-    if not job.is_service:
-        return job.ended_at
-    if job.ready_at is not None and wait.began_at <= job.ready_at:
-        return job.ready_at
-    # For its end, or for a line of its output.
-    ends = [at for at in (wait.ended_at, job.ended_at) if at is not None]
-    return min(ends, default=None)
+    decided_at = job.decided_at(wait)
+    if not job.is_service or wait.ended_at is None:
+        return decided_at
+    # Of a service that was ready it may have been a line of its output.
+    return wait.ended_at if decided_at is None else min(wait.ended_at, decided_at)

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import importlib.resources
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,7 +18,7 @@ from ..model import State
 from .document import Document, JobPart, TestPart, span_of
 from .figures import merged
 from .states import LEGEND, LOOKS, Look
-from .text import bytes_of, count, duration, printable, rc_codes
+from .text import bytes_of, count, duration, printable, rc_codes, ready_lines, title
 from .timeline import JobBars, Lane, Timeline
 
 PAGE = importlib.resources.files(__package__) / "page"
@@ -25,7 +26,8 @@ PAGE = importlib.resources.files(__package__) / "page"
 LARGEST_BYTES = 1_900_000
 """Of a page with hundreds of jobs: what opens at once on a phone."""
 
-COLUMNS = ("check", "host", "state", "rc", "took", "limit", "waited", "awaited by")
+COLUMNS = ("host", "state", "rc", "took", "limit", "waited", "awaited by")
+"""Of the table of jobs, behind their names."""
 
 MOST_FAILED_TESTS = 500
 MOST_OTHER_TESTS = 500
@@ -67,7 +69,8 @@ class JobView:
     sorted by, ``facts`` the lines of the job's dialog."""
 
     anchor: str
-    check: str
+    kind: str
+    name: str
     host: str
     state: str
     look: Look
@@ -110,7 +113,7 @@ class TestView:
 
 @dataclass(frozen=True)
 class TestsView:
-    """The tests of the page: those that failed, then others that have to do with checks.
+    """The tests of the page: those that failed, then others that have to do with jobs.
 
     ``note`` says how many there were of each outcome, ``*_note`` how many are not in the tables.
     """
@@ -147,8 +150,15 @@ def page(document: Document, headline: str) -> str:
     timeline = Timeline(document)
     lanes = timeline.lanes()
     jobs = _jobs(document, timeline)
+    summary = document["summary"]
+    about = title(summary["jobs"], summary["services"])
+    kinds = sorted({job.kind for job in jobs})
     values = {
         "title": printable(run["title"]),
+        "about": about,
+        "jobs_title": about.removeprefix("background "),
+        "noun": kinds[0] if len(kinds) == 1 else "job" if kinds else "check",
+        "kinds": kinds,
         "headline": headline,
         "facts": _run_facts(document),
         "ci_job_url": run["ci_job_url"],
@@ -204,26 +214,34 @@ def _jobs(document: Document, timeline: Timeline) -> list[JobView]:
     jobs = []
     for number, job in enumerate(document["jobs"]):
         rc, took, used = job["rc"], job["duration_s"], job["used"]
+        if took is None and job["ready_at"] is not None and job["started_at"] and job["ended_at"]:
+            # Nobody asks a target how long a service lived that the end of the run has stopped.
+            took = job["ended_at"] - job["started_at"]
         waited = [wait["waited_s"] or 0.0 for wait in job["awaited_by"]]
         tests = list(dict.fromkeys(wait["test"] for wait in job["awaited_by"]))
         outcome = job["state"] if rc is None else f"{job['state']}, rc {rc}"
+        if took is not None:
+            outcome += f", after {duration(took)}"
+        if job["ready_s"] is not None:
+            outcome += f"; it was ready after {duration(job['ready_s'])}"
         jobs.append(
             JobView(
                 anchor=f"j{number}",
-                check=job["check"],
+                kind=job["kind"],
+                name=job["name"],
                 host=job["host"],
                 state=job["state"],
                 look=LOOKS[State(job["state"])],
                 bad=job["id"] in bad,
                 critical=job["id"] in critical,
-                outcome=outcome if took is None else f"{outcome}, after {duration(took)}",
+                outcome=outcome,
                 detail=printable(job["detail"]),
                 command=printable(job["command"])[:2000],
                 rc="–" if rc is None else str(rc),
                 rc_sort=-1 if rc is None else rc,
                 took="–" if took is None else duration(took),
                 took_sort=-1 if took is None else took,
-                limit=duration(job["limit_s"]),
+                limit=duration(_limit_s(job)),
                 used="" if used is None else f"{used:.0%}",
                 used_sort=-1 if used is None else used,
                 near_limit=job["id"] in near_limit,
@@ -238,11 +256,19 @@ def _jobs(document: Document, timeline: Timeline) -> list[JobView]:
     return jobs
 
 
+def _limit_s(job: JobPart) -> float:
+    """Return the limit that counted: of a service that was never ready, that for being ready."""
+    ready_limit_s = job["ready_limit_s"]
+    never_ready = job["state"] == State.NOT_READY and ready_limit_s is not None
+    return ready_limit_s if never_ready and ready_limit_s else job["limit_s"]
+
+
 def _facts(document: Document, job: JobPart) -> list[str]:
     """Return the lines of a job's dialog: its times, from the run's start on, and its tests."""
     zero = document["run"]["started_at"]
     times = {
         "started": job["started_at"],
+        "ready": job["ready_at"],
         "ended": job["ended_at"],
         "first awaited": job["first_awaited_at"],
         "end known to a test": job["verdict_seen_at"],
@@ -251,8 +277,12 @@ def _facts(document: Document, job: JobPart) -> list[str]:
         f"{word} at {duration(max(0.0, at - zero))}" for word, at in times.items() if at is not None
     ]
     lines = [", ".join(known)] if known else []
-    accepted = rc_codes(job["accepted_rc"])
-    lines.append(f"limit {duration(job['limit_s'])}, accepted rc: {accepted}")
+    limits = f"limit {duration(job['limit_s'])}"
+    if job["ready_limit_s"] is None:
+        limits += f", accepted rc: {rc_codes(job['accepted_rc'])}"
+    else:
+        limits += f"; to be ready within {duration(job['ready_limit_s'])}"
+    lines += [limits, *ready_lines(job["ready"] or "", job["ready_output"] or "")]
     if job["id"] in document["summary"]["accepted"]:
         lines.append("it did not succeed, as its tests accept")
     if job["attempts"] > 1:
@@ -307,7 +337,8 @@ def _hosts(jobs: Sequence[JobView]) -> list[HostView]:
     for label in dict.fromkeys(job.host for job in jobs):
         own = [job for job in jobs if job.host == label]
         bad = sum(job.bad for job in own)
-        note = count(len(own), "check")
+        kinds = Counter(job.kind for job in own)
+        note = ", ".join(count(number, kind) for kind, number in sorted(kinds.items()))
         note += f", {bad} did not succeed" if bad else ""
         matters = bad > 0 or any(job.critical for job in own)
         hosts.append(HostView(label, note, own, len(jobs) <= MANY_JOBS or matters))
@@ -326,7 +357,11 @@ def _add_outputs(parts: Sequence[JobPart], jobs: Sequence[JobView], budget_bytes
     """Give each job its streams; the longest are cut first, until all fit in the budget."""
     streams = []
     for part, job in zip(parts, jobs, strict=True):
-        for name, output in (("stdout", part["stdout"]), ("stderr", part["stderr"])):
+        outputs = [("stdout", part["stdout"]), ("stderr", part["stderr"])]
+        if part["ready_command_output"]["size"]:
+            last_look = "the last output of its ready command"
+            outputs.append((last_look, part["ready_command_output"]))
+        for name, output in outputs:
             text = printable(output["text"])
             stream = Stream(name, bytes_of(output["size"]), text)
             job.streams.append(stream)

@@ -1,4 +1,4 @@
-"""What an awaiting test's own report says of its checks: properties and sections.
+"""What an awaiting test's own report says of its jobs: properties and sections.
 
 Both are pytest's own ways, so they reach an xdist controller, JUnit files and other reporters.
 Pure; imports only events and text.
@@ -15,7 +15,7 @@ PREFIX = "bgcheck."
 
 
 def properties(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
-    """Return name and value of each fact of each job: ``bgcheck.1.check``, ``bgcheck.1.host``...
+    """Return name and value of each fact of each job: ``bgcheck.1.name``, ``bgcheck.1.host``...
 
     A name stands once in a test: many readers of JUnit files keep only the last of several.
     """
@@ -25,9 +25,10 @@ def properties(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
         rc = result.rc if result is not None else None
         duration = result.duration if result is not None else None
         values = {
-            "check": verdict.task.name,
+            "kind": verdict.task.kind,
+            "name": verdict.task.name,
             "host": verdict.host,
-            "state": str(verdict.state),
+            "state": str(verdict.state_shown),
             "rc": "" if rc is None else str(rc),
             "duration": _seconds(duration),
             "waited": _seconds(verdict.waited_s),
@@ -53,6 +54,7 @@ def sections(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
         for name, output in (
             ("stdout", verdict.result.stdout_kept),
             ("stderr", verdict.result.stderr_kept),
+            ("stdout of the ready command", verdict.result.look_kept),
         ):
             if output.size and (verdict.good or not shown_whole(output)):
                 text = printable(output.shortened(SHOWN).text())

@@ -39,10 +39,12 @@ class Tick(NamedTuple):
 
 @dataclass(frozen=True)
 class JobBars:
-    """A job's bars. ``bar``: while it ran; ``tail``: until its end was known here; ``waits``: while
-    any test waited for it; ``limit``: where its limit is, in percent. None: not shown."""
+    """A job's bars. ``bar``: while it ran; ``starting``: while a service was not ready; ``tail``:
+    until its end was known here; ``waits``: while any test waited for it; ``limit``: where its
+    limit is, in percent: that of a service which was never ready is for that. None: not shown."""
 
     bar: Bar | None
+    starting: Bar | None
     tail: Bar | None
     waits: Sequence[Bar]
     limit: float | None
@@ -85,7 +87,7 @@ class Timeline:
     def job(self, job: JobPart) -> JobBars:
         began = job["started_at"] or job["planned_at"]
         if began is None:
-            return JobBars(None, None, self._waits(job["awaited_by"]), None)
+            return JobBars(None, None, None, self._waits(job["awaited_by"]), None)
         ended = job["ended_at"] or self._document["run"]["ended_at"]
         over = ended
         if job["duration_s"] is not None:
@@ -94,9 +96,14 @@ class Timeline:
             began = min(began, ended - job["duration_s"])
             over = began + job["duration_s"]
         tail = self._bar(over, ended)
-        limit = self._percent(began + job["limit_s"])
+        ready_limit_s = job["ready_limit_s"]
+        to_be_ready = ready_limit_s is not None and job["ready_at"] is None
+        limit_s = ready_limit_s if ready_limit_s and to_be_ready else job["limit_s"]
+        limit = self._percent(began + limit_s)
+        starting = self._bar(began, job["ready_at"] or over) if job["kind"] == "service" else None
         return JobBars(
             bar=self._bar(began, over),
+            starting=starting,
             tail=tail if tail.width > LEAST_TAIL else None,
             waits=self._waits(job["awaited_by"]),
             limit=round(limit, 3) if limit <= 100 else None,

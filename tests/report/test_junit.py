@@ -83,7 +83,7 @@ def test_a_rerun_tells_its_properties_once(pytester: pytest.Pytester) -> None:
     root = etree.parse(pytester.path / "j.xml").getroot()
     names = [p.get("name") for p in root.iter("property")]
     assert sorted(names) == sorted(set(names))
-    assert len(names) == 6
+    assert len(names) == 7
 
 
 def test_passed_tests_show_their_checks_output_on_request(pytester: pytest.Pytester) -> None:
@@ -137,7 +137,7 @@ def test_all_reports_of_a_run_have_the_same_numbers_and_causes(
         if job["state"] == "failed":
             took = duration(job["duration_s"])
             assert ["failed", str(job["rc"]), *took.split()] in [row[2:6] for row in rows]
-            assert f'>{job["check"]}</a></th><td>local<td class="bad">failed' in page
+            assert f'>{job["name"]}</a></th><td>local<td class="bad">failed' in page
             assert f'data-v="{job["duration_s"]}">{took}<' in page
 
     # What made the run red.
@@ -151,23 +151,23 @@ def test_all_reports_of_a_run_have_the_same_numbers_and_causes(
     assert job_d in result.outlines
     assert "'d' on local was judged by no test (failed, rc 5)" in job_d
     assert [f"<li>{line}<" in html.unescape(page) for line in (tests, job_d)] == [True, True]
-    assert [job["check"] for job in jobs if job["id"] in told["unjudged"]] == ["d"]
-    assert [job["check"] for job in jobs if not job["judged"]] == ["d"]
+    assert [job["name"] for job in jobs if job["id"] in told["unjudged"]] == ["d"]
+    assert [job["name"] for job in jobs if not job["judged"]] == ["d"]
 
     # Each test's properties.
     found = set()
     for case in cases(pytester.path / "j.xml").values():
         facts = properties(case)
-        for n in range(1, 1 + len(facts) // 6):
+        for n in range(1, 1 + len(facts) // 7):
             fact = {k.removeprefix(f"bgcheck.{n}."): v for k, v in facts.items()}
             found.add((case.get("name"), *(fact[k] for k in FACTS)))
     assert found == {
         (
-            wait["test"].split("::")[1], job["check"], job["host"], job["state"], str(job["rc"]),
-            f"{job['duration_s']:.3f}", f"{wait['waited_s']:.3f}",
+            wait["test"].split("::")[1], job["kind"], job["name"], job["host"], job["state"],
+            str(job["rc"]), f"{job['duration_s']:.3f}", f"{wait['waited_s']:.3f}",
         )
         for job in jobs for wait in job["awaited_by"]
     }  # fmt: skip
 
 
-FACTS = ("check", "host", "state", "rc", "duration", "waited")
+FACTS = ("kind", "name", "host", "state", "rc", "duration", "waited")

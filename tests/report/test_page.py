@@ -187,6 +187,46 @@ def test_a_page_of_500_checks_is_small_and_opens_at_once(chromium: Browser, tmp_
     assert len(chromium.run("document.querySelector('#j7 pre:not(.command)').textContent")) > 100
 
 
+def test_a_service_has_its_starting_part_its_kind_and_the_output_of_its_ready_command(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    told = ledger_builder.LedgerBuilder()
+    web = told.service("web", "h", 0, 6, 9)
+    check = told.job("check", "h", 0, 2)
+    late = told.service("late", "h", 0, None, 8, State.NOT_READY, look=b"refused", detail="rc 7")
+    told.test("t_web", 2, 7, [web, check])
+    told.test("t_late", 7, 9, [late], outcome="failed")
+    chromium.open(written(told.ledger, tmp_path / "r.html"))
+    assert chromium.run("document.title").startswith(
+        "Acceptance of <web>: background checks and services"
+    )
+    parts = chromium.run(
+        "Object.fromEntries([...document.querySelectorAll('.starting:not(.key)')].map(part => {"
+        "const a = part.getBoundingClientRect(), b = part.parentNode.getBoundingClientRect();"
+        "return [part.parentNode.previousSibling.hash, [a.left - b.left, a.right - b.left]"
+        ".map(x => x / b.width)]}))"
+    )
+    assert {hash: pytest.approx(place, abs=0.01) for hash, place in parts.items()} == {
+        "#j0": [0, 6 / 10], "#j2": [0, 8 / 10]
+    }  # fmt: skip
+    kinds = "[...document.querySelectorAll('#checks tr:not([hidden]) th small')].length"
+    assert chromium.run(kinds) == 2
+    states = "[...document.querySelectorAll('#checks tbody td:nth-child(3)')].map(e => e.className)"
+    assert chromium.run(states) == ["ok", "ok", "bad"]  # stopped, succeeded, not ready
+    chromium.run("kind.value = 'service'; kind.dispatchEvent(new Event('change'))")
+    assert chromium.run(NAMES) == ["web service", "late service"]
+    chromium.run("location.hash = '#j2'")
+    chromium.wait("document.querySelector('dialog[open]')?.id === 'j2'")
+    dialog = chromium.run("document.querySelector('dialog[open]').innerText")
+    for line in (
+        "not ready, after 8.0 s: rc 7", "limit 1 h 0 min; to be ready within 30.0 s",
+        "ready: curl -fs late", "the last output of its ready command 7 bytes", "refused",
+    ):  # fmt: skip
+        assert line in dialog
+    assert "it was ready after 6.0 s" in chromium.run("document.getElementById('j0').textContent")
+    assert "accepted rc" not in dialog
+
+
 # --- without a browser ----------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ def test_the_json_tells_of_each_job_once(pytester: pytest.Pytester, args: list[s
     result = run(pytester, "--bgcheck-report=r.json", *args, test_it=SUITE)
     assert result.ret == 1
     document = read(pytester)
-    jobs = {job["check"]: job for job in document["jobs"]}
+    jobs = {job["name"]: job for job in document["jobs"]}
     assert {name: (job["state"], job["rc"]) for name, job in jobs.items()} == {
         "good": ("succeeded", 0), "bad": ("failed", 3), "idle": ("succeeded", 0)
     }  # fmt: skip
@@ -41,7 +41,7 @@ def test_the_json_tells_of_each_job_once(pytester: pytest.Pytester, args: list[s
 def test_a_jobs_clocks_are_in_order(pytester: pytest.Pytester) -> None:
     run(pytester, "--bgcheck-report=r.json", test_it=SUITE)
     document = read(pytester)
-    (good,) = (job for job in document["jobs"] if job["check"] == "good")
+    (good,) = (job for job in document["jobs"] if job["name"] == "good")
     clocks = [
         document["run"]["started_at"], good["planned_at"], good["started_at"], good["ended_at"],
         good["verdict_seen_at"], document["run"]["ended_at"]

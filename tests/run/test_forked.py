@@ -139,7 +139,7 @@ def test_a_test_in_a_forked_child_has_its_checks_verdict(
     ran = (tmp_path / "count").read_text().split()
     assert sorted(ran) == ["bad", "long", "slow", "started", "unforeseen"]
     told = json.loads((pytester.path / "told.json").read_text())
-    jobs = {job["check"]: job for job in told["jobs"]}
+    jobs = {job["name"]: job for job in told["jobs"]}
     assert {name: job["state"] for name, job in jobs.items()} == {
         "slow": "succeeded",
         "bad": "failed",

@@ -30,7 +30,7 @@ def test_such_waits_are_in_all_reports(pytester: pytest.Pytester, args: Sequence
     result = run(pytester, "--bgcheck-report=r.json", "--junitxml=j.xml", *args, test_it=SUITE)
     result.assert_outcomes(passed=5)
     document = read(pytester)
-    jobs = {job["check"]: job for job in document["jobs"]}
+    jobs = {job["name"]: job for job in document["jobs"]}
     waits = {
         wait["test"].removeprefix("test_it.py::").removesuffix("[local]"): wait["waited_s"]
         for job in document["jobs"]

@@ -304,7 +304,7 @@ def test_the_plan_and_the_report_say_behind_what_it_starts(pytester: pytest.Pyte
     result.stdout.fnmatch_lines(["  <Check late> timeout=360 after deploy: true"])
     run(pytester, "--bgcheck-report=r.json", test_it=suite).assert_outcomes(passed=2)
     jobs = json.loads(pytester.path.joinpath("r.json").read_text())["jobs"]
-    assert {job["check"]: job["after"] for job in jobs} == {"early": None, "late": "deploy"}
+    assert {job["name"]: job["after"] for job in jobs} == {"early": None, "late": "deploy"}
 
 
 def test_a_rerun_awaits_the_same_job(pytester: pytest.Pytester) -> None:

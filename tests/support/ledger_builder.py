@@ -76,10 +76,11 @@ class LedgerBuilder:
         """A test that waits, from its start on, until its jobs have ended, or are ready."""
         if awaits:
             jobs = [self.ledger.jobs[key] for key in awaits]
-            ends = [job.ready_at or job.ended_at or ZERO for job in jobs]
+            ends = {job.key: job.ready_at or job.ended_at or ZERO for job in jobs}
             self.ledger.tell(WaitBegan(worker, test, tuple(awaits), ZERO + start))
-            over = max([ZERO + start, *ends])
-            self.ledger.tell(WaitEnded(worker, test, over, {}))
+            over = max([ZERO + start, *ends.values()])
+            waited = {key: max(0.0, end - ZERO - start) for key, end in ends.items()}
+            self.ledger.tell(WaitEnded(worker, test, over, waited))
         self.ledger.add_phase(test, worker, "setup", ZERO + start, ZERO + start, "passed")
         self.ledger.add_phase(
             test, worker, "call", ZERO + start, ZERO + stop, outcome, message=message

@@ -2,6 +2,7 @@
 // Without it all is there but sorting, filtering and the focus trap of an open dialog.
 const rows = [...document.querySelectorAll("#checks tbody tr")];
 const filter = document.getElementById("filter"), state = document.getElementById("state");
+const kind = document.getElementById("kind"); // null where there is one kind only
 const texts = new Map(rows.map(row => [row, row.textContent.toLowerCase()]));
 
 function show() {
@@ -9,6 +10,7 @@ function show() {
   let shown = 0;
   for (const row of rows) {
     const good = (!state.value || row.dataset.state === state.value)
+      && (!kind?.value || row.dataset.kind === kind.value)
       && words.every(word => texts.get(row).includes(word));
     row.hidden = !good;
     shown += good;
@@ -18,6 +20,7 @@ function show() {
 }
 filter.addEventListener("input", show);
 state.addEventListener("change", show);
+kind?.addEventListener("change", show);
 document.getElementById("filters").addEventListener("submit", event => event.preventDefault());
 show(); // a reload keeps what was typed
 
