@@ -139,8 +139,8 @@ OPTIONS = (
     Option("forks", "forks", 32, _number(int), {"metavar": "N"}, {},
            "how many hosts are started or cleaned up at the same time (default: 32)"),
     Option("plan", "plan", False, bool, _FLAG, None,
-           "show which checks would start on which hosts, and the tests that await them; start"
-           " nothing"),
+           "show which checks and services would start on which hosts, and the tests that await"
+           " them; start nothing"),
     Option("report", "reports", (), _reports, {"action": "append", "metavar": "PATH"}, None,
            "write a report of the run, .json or .html by its ending; repeatable;"
            " .html needs pytest-bgcheck[report]"),

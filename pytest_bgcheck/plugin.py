@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from .workers.controller import Controller
 
 MARK = (
-    "bgcheck(*names, rc=..., timeout=..., order=...): wait for background checks before the test's"
-    " body runs; the test fails unless they succeeded. Without names: all checks whose fixtures the"
-    " test requests. rc: the accepted exit codes for this test, None for any. timeout: how long"
-    " this test waits. order: 'keep' leaves this test where it is; a mark with order alone awaits"
-    " nothing."
+    "bgcheck(*names, rc=..., timeout=..., order=...): wait for background checks and services"
+    " before the test's body runs; the test fails unless the checks succeeded, and the services are"
+    " ready then and alive when the body is over. Without names: all whose fixtures the test"
+    " requests. rc: the exit codes of checks that are accepted for this test, None for any."
+    " timeout: how long this test waits. order: 'keep' leaves this test where it is; a mark with"
+    " order alone awaits nothing."
 )
 
 FIRST_IN_CHILD = (

@@ -99,6 +99,11 @@ class Task:
         return title(self.kind, self.name)
 
     @property
+    def longest_wait_s(self) -> float:
+        """How long after its start a test may have to wait for it."""
+        return self.timeout_s
+
+    @property
     def has_command(self) -> bool:
         """False as long as its function has not made the command."""
         return self.make_command is None or bool(self.argv)
@@ -179,6 +184,10 @@ class Service(Task):
     ready: str = ""
     ready_output: str | None = None
     ready_timeout_s: float = 30.0
+
+    @property
+    def longest_wait_s(self) -> float:
+        return min(self.ready_timeout_s, self.timeout_s)
 
     def outcome(self, told: Result) -> Result:
         if told.state is State.SUCCEEDED:

@@ -112,7 +112,7 @@ def test_rc_none_accepts_any_code_in_a_declaration_as_in_a_mark() -> None:
     assert made().rc == {0}
     assert made(rc=None).rc == set(range(256))
     mark = pytest.mark.bgcheck("c", rc=None).mark
-    assert read_marks([mark], []) == {"c": Awaited(rc=ANY_RC)}
+    assert read_marks([mark], {}) == {"c": Awaited(rc=ANY_RC)}
     with pytest.raises(WrongUse, match="retry_every contradicts rc=None"):
         made(rc=None, retry_every=1)
 

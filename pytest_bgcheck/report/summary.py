@@ -11,7 +11,7 @@ from ..ledger import JobEntry
 from ..model import Output, State
 from .figures import Figures, limit_used, outcome
 from .live import standing
-from .text import bytes_of, count, duration, named
+from .text import bytes_of, count, count_jobs, duration, named
 
 
 def headline(figures: Figures) -> str:
@@ -23,20 +23,11 @@ def headline(figures: Figures) -> str:
         bad += f"{which} as {'its' if tolerated == 1 else 'their'} tests accept"
     critical = figures.longest_critical_job
     path = "only tests" if critical is None else _named_with_time(critical)
+    jobs = count_jobs(figures.jobs - figures.services, figures.services)
     return (
-        f"{_jobs(figures)} on {count(figures.hosts, 'host')}{bad}: {_times(figures)};"
+        f"{jobs} on {count(figures.hosts, 'host')}{bad}: {_times(figures)};"
         f" tests waited {duration(figures.waited_s)}; critical path: {path}"
     )
-
-
-def _jobs(figures: Figures) -> str:
-    """Return how many jobs of each kind there were."""
-    checks, services = figures.jobs - figures.services, figures.services
-    if not services:
-        return count(checks, "background check")
-    if not checks:
-        return count(services, "background service")
-    return f"{count(checks, 'background check')} and {count(services, 'service')}"
 
 
 def _times(figures: Figures) -> str:

@@ -156,6 +156,15 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def count_jobs(checks: int, services: int) -> str:
+    """Return how many jobs of each kind there are."""
+    if not services:
+        return count(checks, "background check")
+    if not checks:
+        return count(services, "background service")
+    return f"{count(checks, 'background check')} and {count(services, 'service')}"
+
+
 def bytes_of(size: int) -> str:
     return "1 byte" if size == 1 else f"{size:,} bytes"
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from ..plan import Durations, HostT, PlannedJob, past_s
-from ..tasks import Check, Task
-from .text import count, duration, one_line, rc_codes
+from ..tasks import Check, Service, Task
+from .text import count, count_jobs, duration, one_line, rc_codes
 
 
 def tree(
@@ -18,8 +18,8 @@ def tree(
     durations: Durations,
     label: Callable[[HostT], str],
 ) -> list[str]:
-    """Return the lines: hosts, their checks with the limits, the tests that await or request each;
-    the checks that no selected test uses; and when, by earlier runs, the last one is ready.
+    """Return the lines: hosts, their jobs with the limits, the tests that await or request each;
+    the declarations that no selected test uses; and when, by earlier runs, the last one is ready.
     """
     lines: list[str] = []
     for host in dict.fromkeys(label(job.host) for job in planned):
@@ -40,6 +40,8 @@ def tree(
 
 def _task(task: Task) -> str:
     limits = f"timeout={task.timeout_s:g}"
+    if isinstance(task, Service):
+        limits = f"{_ready(task)}ready_timeout={task.ready_timeout_s:g} {limits}"
     if isinstance(task, Check):
         if task.rc != {0}:
             limits += f" rc={rc_codes(task.rc).replace(' ', '')}"
@@ -50,14 +52,22 @@ def _task(task: Task) -> str:
     return f"<{task.kind.capitalize()} {task.name}> {limits}: {one_line(task.command)}"
 
 
+def _ready(service: Service) -> str:
+    """Return when it is ready, empty if that is as soon as it runs."""
+    if service.ready:
+        return f"ready: {one_line(service.ready)}, "
+    return f"ready_output: {one_line(service.ready_output)}, " if service.ready_output else ""
+
+
 def _expected(
     planned: Sequence[PlannedJob[HostT]], durations: Durations, label: Callable[[HostT], str]
 ) -> str:
     jobs = [(past_s(durations, job.task.name, label(job.host)), job) for job in planned]
     hosts = {label(job.host) for job in planned}
     tests = {test for job in planned for test in job.awaited_by}
+    services = sum(isinstance(job.task, Service) for job in planned)
     line = (
-        f"{count(len(jobs), 'background check')} on {count(len(hosts), 'host')}"
+        f"{count_jobs(len(jobs) - services, services)} on {count(len(hosts), 'host')}"
         f" would be started, awaited by {count(len(tests), 'test')}"
     )
     known = [(seconds, job) for seconds, job in jobs if seconds is not None]
@@ -67,7 +77,7 @@ def _expected(
             f"; by earlier runs, the last would be ready after {duration(longest)}"
             f" ({job.task.name} on {label(job.host)})"
         )
-    new = [job.task.timeout_s for seconds, job in jobs if seconds is None]
+    new = [job.task.longest_wait_s for seconds, job in jobs if seconds is None]
     if new:
         line += f"; {len(new)} have never run here, with limits of up to {duration(max(new))}"
     return line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ..errors import NoSuchJob, WrongUse
+from ..marks import check_mark
 from ..report import text
 from ..suite.collection import ItemChecks, own_host
 from ..target.records import Record
@@ -45,7 +46,10 @@ def find(session: Session, name: str, host: str | None = None) -> Record:
 
 
 def awaited(session: Session, item: pytest.Item, checks: ItemChecks, name: str) -> list[Record]:
-    """Return the jobs that a name means in an item's mark; fail the test if there are none."""
+    """Return the jobs that a name means in an item's mark; fail the test if there are none.
+
+    Raises WrongUse if the mark says what there is not of their kind.
+    """
     __tracebackhide__ = True
     if name in checks.declared:
         check, refs = checks.declared[name]
@@ -65,6 +69,7 @@ def awaited(session: Session, item: pytest.Item, checks: ItemChecks, name: str) 
             pytest.fail(text.not_visible(name, places), pytrace=False)
         known = {*session.undeclared, *session.collection.names_seen_by(item)}
         pytest.fail(text.unknown(name, known), pytrace=False)
+    check_mark(records[0].spec.task, checks.awaited[name])
     try:
         own = own_host(item)
     except WrongUse:

@@ -1,4 +1,4 @@
-"""The checks of the collected items, by name and on which hosts; from these the plan.
+"""The jobs that the collected items want, by name and on which hosts; from these the plan.
 
 Between pytest's items and the pure plan. Imported on first use.
 """
@@ -21,16 +21,16 @@ from ..tasks import Task
 from .declaration import SITES, Declaration, declaration_of_fixture, visible_declarations
 from .misuse import misuse_messages
 from .start_points import wrong_start_point
-from .unreachable import check_name, unreachable_messages
+from .unreachable import declared_name, unreachable_messages
 
 
 @dataclass(frozen=True)
 class ItemChecks:
-    """The checks of a test item, by name.
+    """The checks and services of a test item, by name.
 
-    ``awaited``: what its marks say. ``declared``: the awaited and the requested checks that are
+    ``awaited``: what its marks say. ``declared``: those awaited and requested ones that are
     declared where the item can see them, with their hosts as far as these are known before it runs.
-    An awaited check that is not in there may be one that ``bgcheck.start`` starts.
+    An awaited one that is not in there may be one that a call starts, as ``bgcheck.start``.
     """
 
     awaited: Mapping[str, Awaited]
@@ -92,7 +92,7 @@ class Collection:
                 yield f"{declaration.place(name)}: {wrong}"
 
     def check_of(self, declaration: Declaration, name: str) -> Task:
-        """Return the check of a declaration whose fixture has this name. Raises WrongUse."""
+        """Return what a declaration declares whose fixture has this name. Raises WrongUse."""
         key = declaration, name
         if key not in self._declared:
             task = declaration.to_task(name, self._timeouts_s, self._config.rootpath)
@@ -101,7 +101,7 @@ class Collection:
         return self._declared[key]
 
     def _refuse_other_values(self, declaration: Declaration, task: Task) -> None:
-        """Raise WrongUse for a check that differs from another only by what its function holds.
+        """Raise WrongUse if it differs from another only by what its function holds.
 
         Workers could not tell the jobs of the two apart.
         """
@@ -112,8 +112,8 @@ class Collection:
             if same_name and known.terms("") == task.terms(""):
                 raise WrongUse(
                     f"{declaration.place(task.name)}: its function {task.make_command} is that of"
-                    f" the check at {other.file}:{other.line}, but with other values in it, and the"
-                    " two have one name: give one of them another, by name="
+                    f" the {other.kind} at {other.file}:{other.line}, but with other values in"
+                    " it, and the two have one name: give one of them another, by name="
                 )
 
     def _place_of(self, task: Task) -> str:
@@ -126,7 +126,7 @@ class Collection:
     def where_declared(self, name: str) -> list[str]:
         """Return where checks of a name are declared, whether or not an item can see them."""
         found = {declaration for declaration, other in self._declared if other == name}
-        found |= {site.declaration for site in SITES if check_name(site) == name}
+        found |= {site.declaration for site in SITES if declared_name(site) == name}
         return sorted(f"{declaration.file}:{declaration.line}" for declaration in found)
 
     def names_seen_by(self, item: pytest.Item) -> set[str]:
@@ -145,10 +145,14 @@ class Collection:
         """
         found = {name: self._nearest(item, name) for name in fixtures}
         requested = {name: task for name, task in found.items() if task is not None}
-        awaited = read_marks(item.iter_markers("bgcheck"), requested)
+
+        def find(name: str) -> Task | None:
+            return requested.get(name) or self._nearest(item, name)
+
+        awaited = read_marks(item.iter_markers("bgcheck"), requested, find)
         declared: dict[str, tuple[Task, tuple[HostRef, ...]]] = {}
         for name in [*awaited, *requested]:
-            task = requested.get(name) or self._nearest(item, name)
+            task = find(name)
             if task is not None and name not in declared:
                 declared[name] = task, tuple(self._hosts(item, task))
         return ItemChecks(awaited, declared)
@@ -179,7 +183,7 @@ class Collection:
         try:
             own = own_host(item)
         except WrongUse as error:
-            raise WrongUse(f"background check {task.name!r}: {error}") from None
+            raise WrongUse(f"{task.title}: {error}") from None
         if own is not None:
             return [own]
         if "host" in getattr(item, "fixturenames", ()):

@@ -5,11 +5,13 @@ Seen to work: pytest-timeout 2.2.0 and 2.4.0, pytest-github-actions-annotate-fai
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
 
 import pytest
 
+from ..tasks import Service
 from .collection import ITEM_CHECKS
 
 
@@ -25,7 +27,7 @@ def warn_of_short_timeouts(items: Iterable[pytest.Item]) -> None:
 
 
 def _short_timeout_warning(item: pytest.Item) -> str | None:
-    """Return a warning if pytest-timeout would end a test before its checks are over, else None.
+    """Return a warning if pytest-timeout would end a test before its wait is over, else None.
 
     pytest-timeout counts the wait in, unless it is told to time the function only: our wait is
     outside of that.
@@ -36,13 +38,14 @@ def _short_timeout_warning(item: pytest.Item) -> str | None:
     checks = item.stash[ITEM_CHECKS]
     for name, awaited in checks.awaited.items():
         if name in checks.declared:
-            timeout_s = checks.declared[name][0].timeout_s
-            wait_s = min(timeout_s, awaited.timeout_s or timeout_s)
+            task = checks.declared[name][0]
+            wait_s = min(task.longest_wait_s, awaited.timeout_s or math.inf)
             if limit < wait_s:
+                own = "ready_timeout" if isinstance(task, Service) else "timeout"
                 return (
                     f"{item.nodeid}: pytest-timeout's timeout of {limit:g} s is shorter than the"
-                    f" wait of up to {wait_s:g} s for background check {name!r}: it can end the"
-                    " test before the check's own timeout does"
+                    f" wait of up to {wait_s:g} s for {task.title}: it can end the"
+                    f" test before the {task.kind}'s own {own} does"
                 )
     return None
 

@@ -32,7 +32,7 @@ RESERVED = frozenset({"bgcheck", "host", "request", "_testinfra_host"})
 class Declaration:
     """What ``background_check`` or its like was given, not validated yet, and where that stands."""
 
-    kind: type[Task]
+    makes: type[Task]
     given_name: str | None  # by name=; else it has the name of its variable
     command: object
     surplus: tuple[object, ...]  # what was given by position behind the command
@@ -42,15 +42,20 @@ class Declaration:
     line: int
 
     @property
+    def kind(self) -> str:
+        """What people read of it: check or service."""
+        return self.makes.kind
+
+    @property
     def function(self) -> str:
         """The name of the function by which it was declared."""
-        return f"background_{self.kind.kind}"
+        return f"background_{self.kind}"
 
     def title(self, name: str | None) -> str:
         """Return its kind and its name, if it has one, for messages."""
         if not isinstance(name, str):  # none, or a wrong value, of which more is said
-            return f"background {self.kind.kind} without a name"
-        return title(self.kind.kind, name)
+            return f"background {self.kind} without a name"
+        return title(self.kind, name)
 
     def place(self, name: str | None) -> str:
         """Return where it stands, its kind and its name, for messages."""
@@ -77,12 +82,12 @@ class Declaration:
                 other = declaration_in_variable(value)
                 if other is not None:
                     raise WrongUse(
-                        f"{argument} must not be the declaration of a {other.kind.kind}: where its"
+                        f"{argument} must not be the declaration of a {other.kind}: where its"
                         " name is meant, write that as a string"
                     )
             if name in RESERVED:
                 raise WrongUse(
-                    f"name must not be {name!r}: {self.kind.kind}s need the fixture of that name"
+                    f"name must not be {name!r}: {self.kind}s need the fixture of that name"
                 )
             if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
                 raise WrongUse(
@@ -90,12 +95,12 @@ class Declaration:
                     f" parameter, not {name!r}"
                 )
             return make_task(
-                self.kind,
+                self.makes,
                 name,
                 self.command,
                 self.arguments,
                 host=self.host,
-                timeout_s=timeouts_s[self.kind.kind],
+                timeout_s=timeouts_s[self.kind],
                 directory=Path(self.file).parent,
                 root=root,
             )

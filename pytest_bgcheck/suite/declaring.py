@@ -87,7 +87,7 @@ def background_service(
 
 
 def _declare(
-    kind: type[Task],
+    makes: type[Task],
     name: str | None,
     command: Command | CommandMaker | None,
     surplus: tuple[object, ...],
@@ -98,7 +98,7 @@ def _declare(
     __tracebackhide__ = True
     caller = sys._getframe(2)
     place = caller.f_code.co_filename, caller.f_lineno
-    declaration = Declaration(kind, name, command, surplus, host, arguments, *place)
+    declaration = Declaration(makes, name, command, surplus, host, arguments, *place)
 
     # An unpinned one requests host, so that testinfra parametrizes the test as usual. The scopes
     # are the widest possible: testinfra's host is a fixture of the module.
@@ -113,7 +113,7 @@ def _declare(
     shown = repr(command if script is None else script)
     if callable(command):
         shown = f"<{place_of(command, Path(declaration.file).parent)}>"
-    function.__doc__ = f"The background {kind.kind} {shown}."
+    function.__doc__ = f"The background {makes.kind} {shown}."
     fixture = pytest.fixture(
         scope="module" if host is None else "session",
         name=None if name == "request" else name,  # pytest's own message has no place
@@ -128,9 +128,13 @@ def _declare(
 
 
 IN_TEST = (
-    "a test or a fixture runs here, which is too late to declare a check: do it at module level, or"
-    " start a check here by bgcheck.start(..., name=...), with the fixture bgcheck"
+    "a test or a fixture runs here, which is too late to declare a {kind}: do it at module level,"
+    " or start one here by {call}, with the fixture bgcheck"
 )
+CALLS = {
+    "check": "bgcheck.start(..., name=...)",
+    "service": "'with bgcheck.running(..., name=...)'",
+}
 
 
 def _record_site(
@@ -144,7 +148,8 @@ def _record_site(
     while frame.f_code.co_name != "<module>" or frame.f_code.co_filename.startswith("<doctest "):
         if is_of_pytest(frame):
             if runs_test(frame, called):
-                raise WrongUse(IN_TEST)
+                kind = declaration.kind
+                raise WrongUse(IN_TEST.format(kind=kind, call=CALLS[kind]))
             frame = caller
             break
         if frame.f_back is None:

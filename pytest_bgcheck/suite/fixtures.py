@@ -20,11 +20,11 @@ from ..compat.pytest import (
     on_request,
 )
 from ..compat.testinfra import lacks_host
-from .misuse import is_unpinned
+from .misuse import unpinned_declaration
 
 NO_HOST = (
-    "has no host here: testinfra gives hosts to a test function that has the check, or 'host', as a"
-    " parameter or by usefixtures; else pin the check with host=..., or await it by the mark alone"
+    "has no host here: testinfra gives hosts to a test function that has it, or 'host', as a"
+    " parameter or by usefixtures; else pin it with host=..., or await it by the mark alone"
 )
 
 
@@ -42,9 +42,11 @@ class RequestedFixtures:
     ) -> Generator[None, object, object]:
         __tracebackhide__ = True
         if lacks_host(fixturedef, request):
-            for outer in filter(is_unpinned, fixtures_being_set_up(request)):
-                with failing(fixturedef, f"background check {outer.argname!r} {NO_HOST}"):
-                    return (yield)
+            for outer in fixtures_being_set_up(request):
+                declaration = unpinned_declaration(outer)
+                if declaration is not None:
+                    with failing(fixturedef, f"{declaration.title(outer.argname)} {NO_HOST}"):
+                        return (yield)
         requested = self._requested_by[fixturedef] = set(fixturedef.argnames)
         on_request(request, requested.add)
         return (yield)

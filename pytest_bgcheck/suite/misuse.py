@@ -31,7 +31,7 @@ from .declaration import (
 def misuse_messages(
     config: pytest.Config, items: Sequence[pytest.Item], names: Mapping[Declaration, str]
 ) -> Iterator[str]:
-    """Yield a message for each misuse; ``names``: of the checks that the items could see."""
+    """Yield a message for each misuse; ``names``: of what is declared that the items could see."""
     fixtures: dict[pytest.FixtureDef[Any], pytest.Item] = {}
     for item in items:
         for definition in closure_definitions(item):
@@ -130,7 +130,7 @@ def _declarations_as_parameters(
             declaration = declaration_in_variable(value)
             if declaration is not None:
                 test = item.nodeid.partition("[")[0]
-                what = names.get(declaration, "a check")
+                what = names.get(declaration, f"a {declaration.kind}")
                 yield (
                     f"{test}: {parameter} is the declaration of {what}, not its fixture: give names"
                     f" to parametrize, and request.getfixturevalue({parameter}) in a test that"
@@ -140,12 +140,14 @@ def _declarations_as_parameters(
 
 def explain(error: AttributeError, report: pytest.CollectReport) -> None:
     """Say in the report of an import that failed that it was for a declaration, if it was."""
-    if declaration_in_variable(error.obj) is not None:
+    declaration = declaration_in_variable(error.obj)
+    if declaration is not None:
+        kind = declaration.kind
         text = (
-            "this is the declaration of a background check: what becomes of the check is known when"
-            " tests run, to those that take its fixture as a parameter"
+            f"this is the declaration of a background {kind}: what becomes of the {kind} is known"
+            " when tests run, to those that take its fixture as a parameter"
         )
-        report.sections.append(("background check", text))
+        report.sections.append((f"background {kind}", text))
 
 
 def _with_inner(code: CodeType) -> Iterator[CodeType]:
@@ -178,31 +180,33 @@ def _lines_of_global(code: CodeType, variable: str) -> list[int]:
 def _too_wide_fixtures(
     fixtures: Mapping[pytest.FixtureDef[Any], pytest.Item],
 ) -> Iterator[str]:
-    """Yield a message for each fixture that lives longer than the host of a check it requests.
+    """Yield a message for each fixture that lives longer than the host of a job it requests.
 
     ``fixtures``: each with an item that can need it.
     """
     for definition, item in fixtures.items():
         for name in definition.argnames if definition.scope in ("session", "package") else ():
             requested = fixture_definitions(item, name)[-1:]
-            if requested and is_unpinned(requested[0]):
+            declaration = unpinned_declaration(requested[0]) if requested else None
+            if declaration is not None:
+                kind = declaration.kind
                 code = inspect.unwrap(definition.func).__code__
                 yield (
                     f"{code.co_filename}:{code.co_firstlineno}: the fixture"
                     f" {definition.argname!r} has {definition.scope} scope, but the host of the"
-                    f" background check {name!r} can be another in each module: pin the check with"
-                    " host=..., or give the fixture scope='module'"
+                    f" {declaration.title(name)} can be another in each module: pin the {kind}"
+                    " with host=..., or give the fixture scope='module'"
                 )
 
 
-def is_unpinned(definition: pytest.FixtureDef[Any]) -> bool:
-    """Return whether a fixture is that of a check which runs on the host of the test."""
+def unpinned_declaration(definition: pytest.FixtureDef[Any]) -> Declaration | None:
+    """Return the declaration of a fixture if it is one of a job on the host of the test."""
     declaration = declaration_of_fixture(definition.func)
-    return declaration is not None and declaration.host is None
+    return None if declaration is None or declaration.host is not None else declaration
 
 
 def warn_of_replaced_fixtures(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Warn of each check that has the name of a fixture of pytest or of xdist.
+    """Warn of each declaration that has the name of a fixture of pytest or of xdist.
 
     It works, as for any fixture, and is seldom meant. With -W error: raises UsageError.
     """
@@ -211,7 +215,7 @@ def warn_of_replaced_fixtures(config: pytest.Config, items: Sequence[pytest.Item
             package = str(getattr(definition.func, "__module__", "")).partition(".")[0]
             if package in ("_pytest", "xdist"):
                 text = (
-                    f"background check {name!r} replaces the fixture of that name of"
+                    f"{declaration.title(name)} replaces the fixture of that name of"
                     f" {package.lstrip('_')} for the tests that see it; name=... gives it another"
                 )
                 try:
@@ -237,36 +241,36 @@ def _declarations_in_marks(
                 for argument, declaration in zip(mark.args, given, strict=True)
             ]
             yield (
-                f"{place}: the mark takes the names of checks, not the declarations: write"
+                f"{place}: the mark takes names, not the declarations: write"
                 f" mark.{mark.name}({', '.join(map(repr, words))})"
             )
 
 
 def _misspelt_marks(
-    config: pytest.Config, items: Iterable[pytest.Item], checks: Collection[str]
+    config: pytest.Config, items: Iterable[pytest.Item], declared: Collection[str]
 ) -> Iterator[str]:
     """Yield a message for each mark that looks like ours: its test would wait for nothing.
 
     A mark that is registered, in the ini setting ``markers`` or by a plugin, is somebody's own.
-    ``checks``: the names of the declared checks.
+    ``declared``: the names of all declarations.
     """
     registered = {re.split(r"[:(]", line)[0].strip() for line in config.getini("markers")}
     for place, mark in _marks(items):
-        if mark.name not in registered and _looks_like_ours(mark, checks):
+        if mark.name not in registered and _looks_like_ours(mark, declared):
             yield (
                 f"{place}: there is no mark {mark.name!r}, so that this awaits nothing: did"
                 " you mean 'bgcheck'? (Register a mark of your own in the ini setting 'markers'.)"
             )
 
 
-def _looks_like_ours(mark: pytest.Mark, checks: Collection[str]) -> bool:
+def _looks_like_ours(mark: pytest.Mark, declared: Collection[str]) -> bool:
     word = mark.name.lower().replace("_", "")
     if word.startswith("bgp"):  # a routing protocol, of which there are tests
         return False
     likeness = max(
         difflib.SequenceMatcher(None, word, ours).ratio() for ours in ("bgcheck", "backgroundcheck")
     )
-    if any(isinstance(argument, str) and argument in checks for argument in mark.args):
+    if any(isinstance(argument, str) and argument in declared for argument in mark.args):
         return likeness >= 0.6
     return likeness >= 0.9 or sorted(word) == sorted("bgcheck")
 

@@ -116,10 +116,10 @@ def _expected_s(item: pytest.Item, durations: plan.Durations) -> float | None:
         check, refs = checks.declared[name]
         if check.after is not None and check.after not in getattr(item, "fixturenames", ()):
             # Nothing that it does starts the check: behind those that may.
-            times_s.append(LONGEST_S + check.timeout_s)
+            times_s.append(LONGEST_S + check.longest_wait_s)
         for label in [ref.label for ref in refs] or [""]:
             past_s = plan.past_s(durations, check.name, label)
-            times_s.append(check.timeout_s if past_s is None else past_s)
+            times_s.append(check.longest_wait_s if past_s is None else past_s)
     return max(times_s)
 
 

@@ -1,4 +1,4 @@
-"""Behind which fixture a check starts (``after=``), as the tests see it that want the check."""
+"""Behind which fixture a job starts (``after=``), as the tests see it that want the job."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from ..compat.pytest import fixture_definitions, fixture_names
 from ..compat.testinfra import host_parameter, is_host_parameter
 from ..target.hosts import HostRef, ref_of_fixture
-from ..tasks import Task
+from ..tasks import Service, Task
 from .declaration import declaration_of_fixture
 
 
@@ -86,18 +86,24 @@ def is_set_up_for_each_host(definition: pytest.FixtureDef[Any], item: pytest.Ite
 
 
 def wrong_start_point(task: Task, items: Sequence[pytest.Item]) -> str:
-    """Return what is wrong with ``after`` for the tests that want the check, empty if nothing."""
+    """Return what is wrong with ``after`` for the tests that want the job, empty if nothing."""
     name = task.after
     definitions = start_points(task, items)
     if name is not None and not definitions:
         known = fixture_names(items[0]) if items else []
         near = difflib.get_close_matches(name, known, n=1)
         guess = f"; did you mean {near[0]!r}?" if near else ""
-        return f"after={name!r}: the tests that want the check see no fixture of that name{guess}"
-    if any(declaration_of_fixture(definition.func) for definition in definitions):
-        what = "the check itself" if name == task.name else "a background check"
+        who = f"the tests that want the {task.kind}"
+        return f"after={name!r}: {who} see no fixture of that name{guess}"
+    declarations = [declaration_of_fixture(definition.func) for definition in definitions]
+    for declaration in filter(None, declarations):
+        kind = declaration.kind
+        what = f"the {kind} itself" if name == task.name else f"a background {kind}"
+        of_service = declaration.makes is Service
+        then = "the service is ready" if of_service else "the check has ended"
+        wait = "calls its wait_ready()" if of_service else "reads its result()"
         return (
-            f"after={name!r} is {what}, whose fixture is set up at once, not when the check has"
-            f" ended: name a fixture that requests {name!r} and reads its result()"
+            f"after={name!r} is {what}, whose fixture is set up at once, not when {then}: name a"
+            f" fixture that requests {name!r} and {wait}"
         )
     return ""

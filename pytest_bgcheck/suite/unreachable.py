@@ -65,7 +65,10 @@ def _same_name_messages(checks: Sequence[tuple[str, Declaration]]) -> Iterator[s
         other = first.setdefault(name, declaration)
         if other is not declaration:
             place = f"{declaration.file}:{declaration.line}"
-            yield f"{other.place(name)}: the check at {place} has the same name in this module"
+            yield (
+                f"{other.place(name)}: the {declaration.kind} at {place} has the same name in"
+                " this module"
+            )
 
 
 def _call(site: DeclarationSite) -> tuple[int, CodeType, int]:
@@ -80,6 +83,7 @@ def _identity(site: DeclarationSite) -> tuple[str, int, str]:
     if callable(command):
         command = place_of(command, Path())  # its repr is another each time
     arguments = (
+        declaration.kind,
         declaration.given_name,
         command,
         declaration.host,
@@ -88,32 +92,30 @@ def _identity(site: DeclarationSite) -> tuple[str, int, str]:
     return declaration.file, declaration.line, repr(arguments)
 
 
-IN_A_LOOP = (
-    "it stands in a loop, where each needs a variable of its own: write"
-    " globals()[name] = background_check(..., name=name)"
-)
-
-
 def _message(site: DeclarationSite, repeated: bool) -> str:
     """Return the message for a declaration; ``repeated``: its line has made several."""
-    declaration, name, variable = site.declaration, check_name(site), _variable(site)
+    declaration, name, variable = site.declaration, declared_name(site), _variable(site)
     if site.in_class is not None:
         return declaration.in_class(name, site.in_class)
     script = declaration.arguments.get("script")
     argument, value = ("command", declaration.command) if script is None else ("script", script)
     text = f"{declaration.place(name)}: {argument} {reprlib.repr(value)} would never run: "
+    function = declaration.function
     if repeated:
-        return text + IN_A_LOOP
+        return (
+            f"{text}it stands in a loop, where each needs a variable of its own: write"
+            f" globals()[name] = {function}(..., name=name)"
+        )
     if variable is None:
-        return text + "assign it to a variable of the module, as in webapp = background_check(...)"
+        return f"{text}assign it to a variable of the module, as in webapp = {function}(...)"
     other = declaration_in_variable(site.namespace.get(variable))
     if other is not None:
         return text + f"{variable} was assigned again, in line {other.line}"
     return text + f"{variable} has another value at the end of the module"
 
 
-def check_name(site: DeclarationSite) -> str | None:
-    """Return the name that a check was given or got from its variable, None if it has none."""
+def declared_name(site: DeclarationSite) -> str | None:
+    """Return the name that was given or comes from its variable, None if there is none."""
     return site.declaration.given_name or _variable(site)
 
 

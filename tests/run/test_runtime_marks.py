@@ -63,7 +63,7 @@ def test_marks_that_come_at_run_time_are_awaited(pytester: pytest.Pytester) -> N
         [
             "background check 'late' on local failed: rc 4 after *",
             "background check 'bad' on local failed: rc 3 after *",
-            "the mark's arguments must be names of checks, not 3",
+            "the mark's arguments must be names of checks or services, not 3",
             "*'goood' was declared or started for this test; did you mean 'good'?",
         ]
     )

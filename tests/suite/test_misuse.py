@@ -151,8 +151,7 @@ def test_a_declaration_in_a_mark_is_a_usage_error(
         f"@pytest.mark.parametrize('n', [1, 2])\n@pytest.mark.{mark}\ndef test(n): pass\n",
     )
     assert said == [
-        "ERROR: test_it.py::test: the mark takes the names of checks, not the declarations: write"
-        f" mark.{write}"
+        f"ERROR: test_it.py::test: the mark takes names, not the declarations: write mark.{write}"
     ]
 
 

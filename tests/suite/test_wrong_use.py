@@ -92,9 +92,9 @@ def test_a_check_in_a_class_is_a_usage_error(pytester: pytest.Pytester) -> None:
     ("mark", "message"),
     [
         ("['c', 'd']", "the mark's arguments must be names *: write mark.bgcheck('c', 'd')"),
-        ("3", "the mark's arguments must be names of checks, not 3"),
-        ("'a, b'", "*names of checks, not 'a, b': write mark.bgcheck('a', 'b')"),
-        ("''", "the mark's arguments must be names of checks, not ''"),
+        ("3", "the mark's arguments must be names of checks or services, not 3"),
+        ("'a, b'", "*names of checks or services, not 'a, b': write mark.bgcheck('a', 'b')"),
+        ("''", "the mark's arguments must be names of checks or services, not ''"),
         ("'c', tiemout=3", "the mark has no argument 'tiemout': did you mean 'timeout'[?]"),
         ("'c', xyz=3", "the mark has no argument 'xyz': it takes rc, timeout"),
         ("'c', timeout=-1", "timeout must be more than 0 seconds"),

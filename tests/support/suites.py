@@ -6,7 +6,7 @@ import pytest
 # two of each of our modules.
 import pytest_bgcheck.run.session  # noqa: F401
 
-HEAD = "import pytest\nfrom pytest_bgcheck import background_check\n"
+HEAD = "import pytest\nfrom pytest_bgcheck import background_check, background_service\n"
 
 UNAWAITED = "c = background_check('true')\ndef test(c): c.stdout\n"
 """A suite whose one job no test judges."""
