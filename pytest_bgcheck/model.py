@@ -113,8 +113,8 @@ class Result:
     target by its monotonic clock, and None where the job never ran or nobody could tell.
     ``attempts`` counts the runs of the command (more than one with ``retry_every``). ``detail`` is
     one line for a person where the state alone does not tell, else empty. ``ready_s``: after how
-    many seconds a service was ready, None if it never was. ``look_kept``: the last output of a
-    ready command that has ended, empty if there was none.
+    many seconds a service was ready, None if it never was; ``look_kept``: then what its ready
+    command wrote when it last ended, stdout and stderr together.
     """
 
     state: State

@@ -75,17 +75,18 @@ class Calls:
         self, target: Target, records: Sequence[Record], expire_s: int, stream: bool,
         proof: bool = False,
     ) -> Call:  # fmt: skip
-        """Return the call that waits, ``expire_s`` at the most, until one of some jobs has ended.
+        """Return the call that waits until one of some jobs has ended, or is newly ready.
 
-        With ``stream`` its replies go on until all have. With ``proof`` it does not wait, but finds
+        It lasts ``expire_s`` at the most. With ``stream`` its replies go on until all have. With ``proof`` it does not wait, but finds
         out which of them run. If the jobs are too many for one request, they are sent ahead here
         and now. Raises a TargetError.
         """
         assert target.directory is not None
         specs = [record.spec for record in records]
+        unready = {record.spec.id for record in records if record.may_get_ready}
         nonce, stored = next(self._nonces), ""
         for own_nonce, request in requests.store_requests(
-            target.directory, nonce, specs, self._nonces, self._shell
+            target.directory, nonce, specs, self._nonces, self._shell, unready
         ):
             store = Call("store", target.label, own_nonce, request, len(specs))
             reply = ask(target.transport, store, QUESTION_CALL_S)
@@ -93,7 +94,7 @@ class Calls:
                 raise Unreachable("; ".join(reply.refused.values()))
             stored = nonce
         request = requests.await_request(
-            target.directory, nonce, expire_s, specs, self._shell, stream, stored, proof
+            target.directory, nonce, expire_s, specs, self._shell, stream, stored, proof, unready
         )
         return Call("await", target.label, nonce, request, len(specs))
 

@@ -16,7 +16,8 @@ from ..model import EMPTY, Output, Result, State
 class Report:
     """What a target says of one job: no ``result`` while it runs; ``gone`` if it has no state.
 
-    ``ready_s``: after how many seconds a service was ready, None if it is not.
+    ``ready_s``: after how many seconds a service was ready, None if it is not. A report of a wait
+    without a ``result`` says that a service is ready, and nothing of its output.
     """
 
     id: str
@@ -225,6 +226,12 @@ class _Frame:
                     left = _number(processes)
                 case ["job", id, state, took_cs]:
                     reports.append(self.report(id, state, took_cs))
+                case ["job", id, state, took_cs, ready_cs, look]:
+                    reports.append(self.service_report(id, state, took_cs, ready_cs, look))
+                case ["ready", id, took_cs, ready_cs]:
+                    running_s = _number(took_cs) / 100
+                    ready_s = _number(ready_cs) / 100
+                    reports.append(Report(id, None, running_s, ready_s=ready_s))
                 case ["grown", id, "out" | "err" as stream, attempt, start, end]:
                     grown.append(self.grown(id, stream, attempt, start, end))
                 case ["void", id, stream, end]:
@@ -281,6 +288,21 @@ class _Frame:
             result = Result(State.LOST, detail=detail, stdout_kept=stdout, stderr_kept=stderr)
         return Report(id, result, running_s, stdout, stderr)
 
+    def service_report(self, id: str, state: str, took_cs: str, ready_cs: str, look: str) -> Report:
+        """Return the report of a service, with what its ready command said if it is not ready."""
+        report = self.report(id, state, took_cs)
+        if report.gone:
+            return report
+        said = EMPTY if look in ("-", "none") else self.output("look", b"")
+        ready_s = None if ready_cs == "-" else _number(ready_cs) / 100
+        result = report.result
+        if result is not None:
+            details = [result.detail, "" if look == "-" else _look_detail(look)]
+            result = replace(
+                result, detail="; ".join(filter(None, details)), ready_s=ready_s, look_kept=said
+            )
+        return replace(report, result=result, ready_s=ready_s)
+
     def output(self, stream: str, mark: bytes) -> Output:
         """Return a stream of a job, without the mark that it begins with."""
         name, *sizes = self.record() or [""]
@@ -329,7 +351,12 @@ REFUSED = {
     "home": "the run's directory on the target was changed",
     "output": "its output cannot be written on the target",
 }
-ENDED = {"timeout": State.TIMED_OUT, "cancel": State.CANCELLED, "lost": State.LOST}
+ENDED = {
+    "timeout": State.TIMED_OUT,
+    "cancel": State.CANCELLED,
+    "lost": State.LOST,
+    "unready": State.NOT_READY,
+}
 
 
 def _result(state: str, stdout: Output, stderr: Output) -> Result | None:
@@ -354,7 +381,7 @@ def _result(state: str, stdout: Output, stderr: Output) -> Result | None:
                 missing = "no space left on the target"
                 detail = f"output cut short: {missing}"
                 stdout, stderr = replace(stdout, missing=missing), replace(stderr, missing=missing)
-        case ["timeout" | "cancel" | "lost" as kind, took_cs, attempts, left, *more]:
+        case ["timeout" | "cancel" | "lost" | "unready" as kind, took_cs, attempts, left, *more]:
             became = ENDED[kind]
             detail = _detail(kind, _number(left), *more[:2])
         case _:
@@ -383,3 +410,12 @@ def _detail(kind: str, left: int, note: str = "x", last_rc: str = "") -> str:
             + ", ".join(str(_number(pid)) for pid in suspects)
         )
     return "; ".join(details)
+
+
+def _look_detail(look: str) -> str:
+    """Return how the last run of a service's ready command ended, for a person."""
+    if look == "none":
+        return "its ready command has not ended once"
+    if look == "killed":
+        return "its ready command did not end within 10 s"
+    return f"its ready command last ended with rc {_number(look)}"

@@ -14,11 +14,11 @@ from __future__ import annotations
 import importlib.resources
 import re
 import string
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import WrongUse
-from ..tasks import Check, Task
+from ..tasks import Check, Service, Task
 
 REQUEST_LIMIT = 90_000
 """Characters of one request. Linux takes 131,072 in one argument, and quoting adds to them."""
@@ -69,7 +69,7 @@ _PRESENCE = 'echo; echo "$3 begin none"; echo "$3 end 0"'
 
 @dataclass(frozen=True)
 class Spec:
-    """One job to start: a check under the id that it has in this run, and its terms' digest."""
+    """One job to start: its task under the id that it has in this run, and its terms' digest."""
 
     id: str
     task: Task
@@ -131,16 +131,23 @@ def seconds(value: float) -> str:
 
 
 def specification(spec: Spec) -> str:
-    """Return the program that becomes the check: its directory, its variables, its argv."""
+    """Return the program that becomes the job's command: its directory, its variables, its argv."""
     task = spec.task
-    words = [quote(word) for word in task.argv]
-    program = "" if not task.argv else task.argv[0]
-    if task.script is not None:
-        interpreter = _interpreter(task.script.content)
-        # Without one a shell has to find out what it is, which may be a script of its own.
-        program = interpreter[0] if interpreter else "="
-        words = [*map(quote, interpreter), '"$_job/script"', *words]
-    if "=" in program:
+    if task.script is None:
+        return _becoming(task, list(map(quote, task.argv)))
+    interpreter = _interpreter(task.script.content)
+    words = [*map(quote, interpreter), '"$_job/script"', *map(quote, task.argv)]
+    # Without one a shell has to find out what it is, which may be a script of its own.
+    return _becoming(task, words, by_shell=not interpreter)
+
+
+def look_specification(task: Service) -> str:
+    """Return the program that becomes the service's ready command; empty if it has none."""
+    return _becoming(task, list(map(quote, task.ready_argv))) if task.ready_argv else ""
+
+
+def _becoming(task: Task, words: list[str], by_shell: bool = False) -> str:
+    if by_shell or (words and "=" in words[0]):
         # env would take such a program for one more variable, print all of them, and succeed.
         words = ["/bin/sh", "-c", quote('exec "$@"; exit 127'), "sh", *words]
     variables = [quote(f"{name}={value}") for name, value in task.env]
@@ -196,7 +203,8 @@ def start_requests(
         yield request()
 
 
-_OWN = frozenset(("file", "data", "terms", "spec_size", "spec", "id"))
+_SERVICE = ("ready_timeout_cs", "ready_size", "ready", "pattern", "unready")
+_OWN = frozenset(("file", "data", "terms", "spec_size", "spec", "id", *_SERVICE))
 """The words that hold for one job, or one file, alone."""
 
 
@@ -225,6 +233,8 @@ def check_size(task: Task) -> None:
     """Raise WrongUse for a check with a word that is too long to start a program with."""
     words = [("command" if task.script is None else "args", word) for word in task.argv]
     words += [(f"env[{name!r}]", f"{name}={value}") for name, value in task.env]
+    if isinstance(task, Service):
+        words += [("ready", word) for word in task.ready_argv]
     for argument, word in words:
         size = len(word.encode("utf-8", "surrogateescape"))
         if size > LONGEST_WORD:
@@ -239,23 +249,34 @@ def _items(spec: Spec, room: int) -> Iterator[tuple[dict[str, str], bool]]:
     task = spec.task
     text = specification(spec).encode("utf-8", "surrogateescape")
     script = b"" if task.script is None else task.script.content
-    for number, part in enumerate(_parts(script, room)):
-        yield {"file": f"script-{spec.id}.{spec.terms}.{number:04d}", "data": part}, False
+    yield from _files("script", spec, script, room)
     inline = encode(text)
     if len(inline) > room // 2:
-        for number, part in enumerate(_parts(text, room)):
-            yield {"file": f"spec-{spec.id}.{spec.terms}.{number:04d}", "data": part}, False
+        yield from _files("spec", spec, text, room)
         inline = ""
-    retry_every_s = task.retry_every_s if isinstance(task, Check) else None
+    service: dict[str, str] = {}
+    if isinstance(task, Service):
+        look = look_specification(task).encode("utf-8", "surrogateescape")
+        inline_look = encode(look)
+        if len(inline_look) > room // 4:
+            yield from _files("look", spec, look, room)
+            inline_look = ""
+        service = {
+            "ready_timeout_cs": str(round(task.ready_timeout_s * 100)),
+            "ready_size": str(len(look)),
+            "ready": inline_look,
+            "pattern": encode(task.ready_output or ""),
+        }
+    every_s = task.retry_every_s if isinstance(task, Check) else None
     job = {
-        "retry_every_s": "" if retry_every_s is None else seconds(retry_every_s),
+        "retry_every_s": "" if every_s is None else seconds(every_s),
         "rc": ",".join(map(str, sorted(task.accepted))),
         "terms": spec.terms,
         "script_size": str(len(script)),
         "spec_size": str(len(text)),
         "spec": inline,
     }
-    yield job | _job(spec), True
+    yield job | service | _job(spec), True
 
 
 def _job(spec: Spec) -> dict[str, str]:
@@ -269,12 +290,13 @@ def _job(spec: Spec) -> dict[str, str]:
     }
 
 
-def _parts(data: bytes, room: int) -> Iterator[str]:
-    """Yield data encoded, in parts for which a request has room."""
+def _files(kind: str, spec: Spec, data: bytes, room: int) -> Iterator[tuple[dict[str, str], bool]]:
+    """Yield the files that make up ``data``, in parts for which a request has room."""
     # Encoding makes at most five characters of a byte; some room is for the other words.
     step = room // 5 - 100
-    for offset in range(0, len(data), step):
-        yield encode(data[offset : offset + step])
+    for number, offset in enumerate(range(0, len(data), step)):
+        name = f"{kind}-{spec.id}.{spec.terms}.{number:04d}"
+        yield {"file": name, "data": encode(data[offset : offset + step])}, False
 
 
 def await_request(
@@ -286,17 +308,19 @@ def await_request(
     stream: bool = False,
     stored: str = "",
     proof: bool = False,
+    unready: Container[str] = (),
 ) -> str:
     """Build the wait for the first of some jobs to end, for ``expire_s`` at the longest.
 
     With ``stream`` the reply goes on until all have ended: see `replies.Stream`. ``stored`` is the
     name of a list that was sent ahead, of more jobs than a request can name: see `store_requests`.
-    With ``proof`` no end is waited for: a reply that neither tells of a job nor refuses proves that
+    Of the services whose ids are in ``unready`` it also tells that they have become ready. With
+    ``proof`` no end is waited for: a reply that neither tells of a job nor refuses proves that
     all run.
     """
     words = [f"expire_s={expire_s}", f"budget={REPLY_BUDGET}", f"stream={1 if stream else 0}"]
     words += ["proof=1"] if proof else []
-    words += [f"list={stored}"] if stored else _job_words(specs)
+    words += [f"list={stored}"] if stored else _job_words(specs, unready)
     return _ask(directory, "await", nonce, shell, *words)
 
 
@@ -306,6 +330,7 @@ def store_requests(
     specs: Iterable[Spec],
     nonces: Iterator[str],
     shell: str = "/bin/sh",
+    unready: Container[str] = (),
 ) -> Iterator[tuple[str, str]]:
     """Yield (nonce, request), to send the list of jobs for one wait ahead of it, in parts.
 
@@ -314,7 +339,7 @@ def store_requests(
     """
     parts: list[list[str]] = [[]]
     free = WORDS_LIMIT
-    for word in _job_words(specs):
+    for word in _job_words(specs, unready):
         if len(word) + 3 > free:
             parts.append([])
             free = WORDS_LIMIT
@@ -325,10 +350,11 @@ def store_requests(
         yield nonce, _ask(directory, "store", nonce, shell, f"list={name}.{number:04d}", *words)
 
 
-def _job_words(specs: Iterable[Spec]) -> list[str]:
+def _job_words(specs: Iterable[Spec], unready: Container[str] = ()) -> list[str]:
     words: list[str] = []
     said: dict[str, str] = {}
-    for job in map(_job, specs):
+    for spec in specs:
+        job = {"unready": "1" if spec.id in unready else ""} | _job(spec)
         words += _words(job, said)
         said |= job
     return words

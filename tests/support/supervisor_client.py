@@ -15,9 +15,9 @@ from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.errors import BadReply
 from pytest_bgcheck.model import Result, State
 from pytest_bgcheck.target import replies, requests
-from pytest_bgcheck.target.replies import Reply
+from pytest_bgcheck.target.replies import Reply, Report
 from pytest_bgcheck.target.requests import Spec
-from pytest_bgcheck.tasks import Check
+from pytest_bgcheck.tasks import Service, Task
 from support.machines import SHELLS, shell_as_sh
 from support.machines.processes import find
 
@@ -28,9 +28,9 @@ BASIC = (
 )  # fmt: skip
 
 
-def spec_of(check: Check, run: str) -> Spec:
-    terms = check.terms("salt")
-    return Spec(check.id_on("here", run, terms), check, terms)
+def spec_of(task: Task, run: str) -> Spec:
+    terms = task.terms("salt")
+    return Spec(task.id_on("here", run, terms), task, terms)
 
 
 class Client:
@@ -53,6 +53,29 @@ class Client:
     def spec(self, name: str, command: object, **given: Any) -> Spec:
         check = make_check(name, command, given, timeout_s=60, directory=self.base)
         return self.specs.setdefault(name, spec_of(check, self.run))
+
+    def service(self, name: str, command: str, **given: Any) -> Spec:
+        """Return a service; ``ready`` and ``command`` are for a shell."""
+        ready = given.pop("ready", None)
+        argv = () if ready is None else ("/bin/sh", "-c", ready)
+        task = Service(
+            name, ("/bin/sh", "-c", command), command, ready_argv=argv, ready=ready or "", **given
+        )
+        return self.specs.setdefault(name, spec_of(task, self.run))
+
+    def reports(self, *specs: Spec) -> list[Report]:
+        """Wait until something is to be told of one: that it is ready, or has ended."""
+        ids = {spec.id for spec in specs}
+        deadline = time.monotonic() + 40
+        while True:
+            nonce = secrets.token_hex(8)
+            request = requests.await_request(
+                self.directory, nonce, 3, specs, self.shell, unready=ids
+            )
+            found = replies.parse(nonce, self.output(request)).reports
+            if found:
+                return list(found)
+            assert time.monotonic() < deadline
 
     def output(self, request: str) -> bytes:
         done = subprocess.run(

@@ -17,11 +17,11 @@ pytestmark = pytest.mark.supervisor
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Client]:
-    """A target with a file system of 64 kB and 40 files for its runs."""
+    """A target with a file system of 96 kB and 40 files for its runs."""
     require(os.getuid() == 0, "root, to mount", "run the tests as root")
     path = tmp_path / "small"
     path.mkdir()
-    options = "size=64k,nr_inodes=40,mode=700"
+    options = "size=96k,nr_inodes=40,mode=700"
     done = run("mount", "-t", "tmpfs", "-o", options, "bgcheck", str(path))
     require(done.returncode == 0, f"the right to mount ({done.stderr})", "run privileged")
     ours = Client(Path("/bin/sh"), path)

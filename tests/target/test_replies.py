@@ -156,3 +156,37 @@ def test_a_stream_goes_on_behind_a_frame_that_tells_output_only() -> None:
         assert not stream.complete
     (_,) = stream.feed(frame(name="nonce.3").encode())
     assert stream.complete
+
+
+def service(state: str, more: str, look: str = "") -> Report:
+    text = frame(f"job {ID} state.{state} - {more}\n{OUTPUT}{look}", name="nonce")
+    (only,) = parse("nonce", text.encode()).reports
+    return only
+
+
+@pytest.mark.parametrize(
+    ("state", "more", "expected", "ready_s", "detail"),
+    [
+        ("exit.7.150.1", "40 -", State.SUCCEEDED, 0.4, ""),
+        ("exit.7.150.1", "- -", State.SUCCEEDED, None, ""),
+        ("unready.150.1.0.x", "- none", State.NOT_READY, None,
+         "its ready command has not ended once"),
+        ("unready.150.1.1.x", "- killed", State.NOT_READY, None,
+         "1 of its processes could not be killed; its ready command did not end within 10 s"),
+        ("unready.150.1.0.x", "- 7", State.NOT_READY, None,
+         "its ready command last ended with rc 7"),
+    ],
+)  # fmt: skip
+def test_a_service_says_whether_it_was_ready_and_else_how_its_ready_command_ended(
+    state: str, more: str, expected: State, ready_s: "float | None", detail: str
+) -> None:
+    look = "\nlook 2 2 0\n=no\n." if more[2:] in ("7", "killed") else ""
+    result = service(state, more, look).result
+    assert result is not None
+    assert (result.state, result.ready_s, result.detail) == (expected, ready_s, detail)
+    assert result.look_kept.text() == ("no" if look else "")
+
+
+def test_a_service_that_has_become_ready_is_told_without_its_output() -> None:
+    (report,) = parse("nonce", frame(f"ready {ID} 250 40", name="nonce").encode()).reports
+    assert report == Report(ID, None, running_s=2.5, ready_s=0.4)

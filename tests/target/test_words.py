@@ -15,7 +15,7 @@ from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.target import replies, requests
 from pytest_bgcheck.target.replies import Reply
 from pytest_bgcheck.target.requests import Spec
-from pytest_bgcheck.tasks import Check
+from pytest_bgcheck.tasks import Check, Service
 
 pytestmark = pytest.mark.supervisor
 
@@ -120,6 +120,11 @@ CHECKS = st.fixed_dictionaries(
 )
 
 
+OWN = (
+    "terms", "spec_size", "spec", "ready_timeout_cs", "ready_size", "ready", "pattern", "unready",
+)  # fmt: skip
+
+
 def jobs_in(request: str) -> Iterator[dict[str, str]]:
     """Yield what a request says of each job, as the target reads it."""
     said: dict[str, str] = {}
@@ -128,7 +133,7 @@ def jobs_in(request: str) -> Iterator[dict[str, str]]:
         said[name] = value
         if name == "id":
             yield dict(said)
-            for own in ("terms", "spec_size", "spec"):
+            for own in OWN:
                 said[own] = ""
 
 
@@ -163,3 +168,35 @@ def test_a_request_says_of_each_job_all_that_there_is_to_say(
     assert [[job[n] for n in names] for job in jobs_in(waits)] == [
         [job[n] for n in names] for job in jobs
     ]
+
+
+def test_a_request_says_of_a_service_how_it_becomes_ready_and_of_a_check_nothing_of_it() -> None:
+    tasks = [
+        Service("web", ("a",), "a", ready_argv=("curl", "-f"), env=(("A", "1"),), cwd="d"),
+        Check("c", ("b",), "b"),
+        Service("mail", ("a",), "a", ready_output="^a'\\^", ready_timeout_s=0.5),
+    ]
+    specs = [Spec(task.id_on("here", "0123456789ab"), task) for task in tasks]
+    ((_, request, started),) = requests.start_requests("0123456789ab", "", specs, iter("a"))
+    assert started == tuple(specs)
+    look = "enter 'd'\nbecome 'A=1' 'curl' '-f'\n"
+    names = (*OWN[3:7], "rc")
+    assert [[job.get(name, "") for name in names] for job in jobs_in(request)] == [
+        ["3000", str(len(look)), requests.encode(look), "", ""],
+        ["", "", "", "", "0"],
+        ["50", "0", "", requests.encode("^a'\\^"), ""],
+    ]
+    waits = requests.await_request(b"/d/0123456789ab", "a", 1, specs, unready={specs[2].id})
+    assert [job.get("unready", "") for job in jobs_in(waits)] == ["", "", "1"]
+
+
+def test_a_large_ready_command_is_sent_as_files() -> None:
+    service = Service("web", ("a",), "a", ready_argv=("b" * 60_000,))
+    spec = Spec(service.id_on("here", "0123456789ab"), service)
+    asked = list(requests.start_requests("0123456789ab", "", [spec], iter("abcdefg")))
+    assert [len(request) <= 1.1 * requests.REQUEST_LIMIT for _, request, _ in asked]
+    words = [word for _, request, _ in asked for word in words_of(request)]
+    data = [word[5:] for word in words if word.startswith("data=")]
+    assert "".join(data) == requests.encode(requests.look_specification(service))
+    assert f"file=look-{spec.id}.0.0000" in words
+    assert not [word for word in words if word.startswith("ready=")]

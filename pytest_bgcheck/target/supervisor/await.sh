@@ -11,7 +11,7 @@ await() {
     # A shell that has a read with a time-out looks around without a fork.
     [ "$_guard_shell" = "$_sh" ] ||
         exec "$_guard_shell" $_shell_option ./supervisor.sh await "$_guard_shell" "$_nonce" "$_run" "$@"
-    _call=$_nonce _frames=0 _in_frame="" _waiting=0 _ended="" _ask_again=""
+    _call=$_nonce _frames=0 _in_frame="" _waiting=0 _ended="" _are_ready="" _ask_again=""
     reply
     each_job await_job "$@"
     case .$_expire_s.$_budget.$_stream. in *..*) lacks expire_s budget stream ;; esac
@@ -30,14 +30,14 @@ await() {
     _closely="" _closely_next=yes _looked=0
     [ -z "$_proof" ] || _closely=yes _closely_next=
     find_ended "$@"
-    if [ "$_stream" = 1 ] && [ -z "$_ended" ]; then
+    if [ "$_stream" = 1 ] && [ -z "$_ended$_are_ready" ]; then
         # A job that the caller has started since may have ended before the bell was there. Now it is
         # time to ask about it.
         begin_frame
         flush
     fi
     while :; do
-        while [ -n "$_ended" ]; do
+        while [ -n "$_ended$_are_ready" ]; do
             [ "$_stream" = 1 ] || break 2
             report_ended
         done
@@ -85,7 +85,7 @@ await() {
         esac
     done
     [ -z "$_bell" ] || rm -f "$_bell"
-    [ "$_stream" = 0 ] || _ended=
+    [ "$_stream" = 0 ] || _ended="" _are_ready=""
     if [ -n "$_proof" ] && [ -n "$_closely_next" ]; then
         begin_frame
         refuse "*" "what became of a job is not known yet"
@@ -99,28 +99,31 @@ await_job() {
     case .$_timeout_cs.$_grace_cs.$_output_limit. in *..*) lacks timeout_cs grace_cs output_limit ;; esac
     _waiting=$((_waiting + 1))
     key_of "$_id"
-    eval "_waits_$_key=\$_id _pids_$_key= _limits_$_key=\"\$_timeout_cs \$_grace_cs \$_output_limit\""
+    eval "_waits_$_key=\$_id _unready_$_key=\$_unready _pids_$_key= _limits_$_key=\"\$_timeout_cs \$_grace_cs \$_output_limit\""
 }
 
 # key_of ID, or id=ID: set $_key to what ends the names of this job's variables. Each job that is
 # waited for has some, since a list would have to be searched at each end: $_waits_KEY is its id, or
-# empty once it has ended, $_pids_KEY are its supervisor and its guard, and $_limits_KEY its
-# time-out, grace period and output limit.
+# empty once it has ended, $_pids_KEY are its supervisor and its guard, $_limits_KEY its time-out,
+# grace period and output limit, and $_unready_KEY says that it is to be told when it is ready.
 key_of() {
     _key=${1#*-}
 }
 
 # find_ended WORD...: move the jobs of these words that have ended from those that are waited for to
-# $_ended. The words are the request's own, since a list of thousands of jobs takes a shell seconds
+# $_ended, and add those that have become ready to $_are_ready. The words are the request's own, since a list of thousands of jobs takes a shell seconds
 # to make.
 find_ended() {
     for _word in "$@"; do
         case $_word in id=*) ;; *) continue ;; esac
         key_of "$_word"
-        eval "_word=\$_waits_$_key"
+        eval "_word=\$_waits_$_key _told=\$_unready_$_key"
         if [ -n "$_word" ] && has_ended "$_word"; then
             _ended="$_ended $_word"
             eval "_waits_$_key="
+        elif [ -n "$_told" ] && is_ready "$_word"; then
+            _are_ready="$_are_ready $_word"
+            eval "_unready_$_key="
         fi
     done
     _closely=
@@ -133,12 +136,13 @@ look_around() {
         case $_word in id=*) ;; *) continue ;; esac
         key_of "$_word"
         _pids=
-        eval "_word=\$_waits_$_key _pids=\$_pids_$_key"
+        eval "_word=\$_waits_$_key _pids=\$_pids_$_key _told=\$_unready_$_key"
         [ -n "$_word" ] || continue
         [ -p "$_word/alive" ] || _closely_next=yes
         for _pid in $_pids; do
             [ "$_pid" = 0 ] || looks_after "$_pid" "$_word" || _closely_next=yes
         done
+        [ -z "$_told" ] || find_ended "id=$_word"
     done
     if [ -n "${_closely_next-}" ]; then
         _closely_next="" _closely=yes
@@ -152,6 +156,8 @@ look_around() {
 report_ended() {
     begin_frame
     _spent=0 _later=""
+    for _word in $_are_ready; do tell_ready "$_word"; done
+    _are_ready=""
     for _word in $_ended; do
         if [ "$_spent" -lt "$_budget" ]; then
             key_of "$_word"
@@ -164,6 +170,21 @@ report_ended() {
     _ended=$_later
     end_frame
     _in_frame=
+}
+
+# is_ready ID: is this service ready?
+is_ready() {
+    set -- "$1/ready".*
+    [ -e "$1" ]
+}
+
+# tell_ready ID: tell that this service is ready, unless it has ended since: that is told instead.
+tell_ready() {
+    find_state "$1/"
+    case $_state in state.run.* | state.end.*) ;; *) return 0 ;; esac
+    since "$_start"
+    find_ready "$1/"
+    [ "$_ready_cs" = - ] || record ready "$1" "$_took" "$_ready_cs"
 }
 
 # begin_frame: begin the next frame, unless it was begun before.

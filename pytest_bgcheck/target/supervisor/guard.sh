@@ -6,7 +6,8 @@
 # has started it: then the job's state tells. What the job was started with is $_given_*, since its
 # check can change the state.
 guard() {
-    _waited=0 _missed=0 _adopted=""
+    _waited=0 _missed=0 _adopted="" _is_service="" _unready="" _watcher=0 _started_watcher=0
+    [ ! -e look ] || _is_service=yes
     [ -p alive ] || abandon
     # Then a guard was killed while the check was stopped: see shorten.
     [ ! -e rest ] || signal CONT
@@ -53,6 +54,7 @@ guard() {
             # check has made the state.
             _supervisor=${_given_supervisor:-0}
             await_supervisor 500
+            [ -z "$_is_service" ] || { end_watcher; kill_all; }
             ! exists "$_supervisor" || [ "$_supervisor" = 0 ] || abandon
             leave ;;
         esac
@@ -66,16 +68,18 @@ guard() {
             continue
         fi
         if [ "$_left" -le 0 ]; then
-            change_state "$_state" "state.end.timeout.$_start.$_grace.$_supervisor.$$"
+            claim_limit || continue
+            change_state "$_state" "state.end.$_reached.$_start.$_grace.$_supervisor.$$"
             continue
         fi
+        [ -z "$_unready" ] || have_watched
         next_round "$_left"
-        _before=$_left _idle=0 _seen=$_state
+        _before=$_left _idle=0 _seen=$_state _unready_before=$_unready
         while
             hear "$_round" alive
             _waited=$((_waited + _round))
             # Far from the limit this look is enough ten times out of eleven: three system calls.
-            [ -n "$_quiet" ] && [ "$_idle" -lt 10 ] && [ "$_before" -gt 2000 ] &&
+            [ -n "$_quiet" ] && [ -z "$_unready" ] && [ "$_idle" -lt 10 ] && [ "$_before" -gt 2000 ] &&
                 [ -e "$_seen" ] && [ -w . ] && ! has_grown
         do
             _idle=$((_idle + 1)) _before=$((_before - _round))
@@ -85,7 +89,7 @@ guard() {
         find_state ""
         [ "$_state" = "$_seen" ] || continue
         find_time_left
-        [ "$_left" -gt 0 ] || continue
+        { [ "$_left" -gt 0 ] && [ "$_unready" = "$_unready_before" ]; } || continue
         if [ -r /proc/uptime ]; then
             [ "$((_before - _left))" -lt "$((_round - 5))" ] || continue
         else
@@ -134,11 +138,57 @@ say_ready() {
     exec 8>&-
 }
 
-# find_time_left: set $_left to what is left of the time-out. Without /proc there is no clock that
+# find_time_left: set $_left to what is left until a limit, and $_reached to which one. Without /proc there is no clock that
 # nobody can set, and what the guard itself has waited counts.
 find_time_left() {
     if [ -r /proc/uptime ]; then since "$_start"; else _took=${_waited:-0}; fi
-    _left=$((_timeout - _took))
+    _left=$((_timeout - _took)) _reached=timeout
+    [ -n "$_is_service" ] || return 0
+    find_watcher
+    if [ -n "$_unready" ] && [ "$((_ready_timeout - _took))" -lt "$_left" ]; then
+        _left=$((_ready_timeout - _took)) _reached=unready
+    fi
+}
+
+# find_watcher: set $_unready to the file which says that the service is not ready,
+# unready.WATCHER.TIMEOUT.UMASK.CALL, or to nothing; and from its name $_watcher, $_ready_timeout and
+# $_unready_rest, which is what stands behind WATCHER.
+find_watcher() {
+    _unready=""
+    for _file in unready.*; do
+        case $_file in *[!0-9a-z.]*) continue ;; esac
+        _unready_rest=${_file#unready.*.} _watcher=${_file#unready.} _ready_timeout=${_file#unready.*.}
+        _watcher=${_watcher%%.*} _ready_timeout=${_ready_timeout%%.*}
+        if number "$_watcher" && number "$_ready_timeout"; then
+            _unready=$_file
+            return
+        fi
+    done
+    _watcher=0
+}
+
+# claim_limit: take the service from its watcher, which would else call it ready just now.
+claim_limit() {
+    [ "$_reached" = unready ] || return 0
+    mv "$_unready" "unready.0.$_unready_rest" 2>/dev/null || { nap; return 1; }
+}
+
+# have_watched: start the watcher of a service that is not ready, unless it is there.
+have_watched() {
+    [ "$_watcher" != 0 ] || _watcher=$_started_watcher
+    if [ "$_watcher" = 0 ] || ! looks_after "$_watcher" .; then
+        (exec $_setsid "$_sh" ../supervisor.sh watch "$_sh" "$_id" "watch:$_id" "$_limit" 4<&- 8>&-) &
+        _started_watcher=$!
+    fi
+}
+
+# end_watcher: kill the watcher, if there is one: it would look once more.
+end_watcher() {
+    [ -n "$_is_service" ] || return 0
+    find_watcher
+    for _pid in "$_watcher" "$_started_watcher"; do
+        [ "$_pid" = 0 ] || ! looks_after "$_pid" . "watch:$_id" || kill -KILL "$_pid" 2>/dev/null
+    done
 }
 
 # change_state OLD NEW: rename the state, unless somebody else has. If it cannot be renamed, the
@@ -156,6 +206,7 @@ change_state() {
 
 # abandon: kill the check, and go without a word.
 abandon() {
+    end_watcher
     kill_all
     leave
 }
@@ -172,6 +223,7 @@ end_check() {
     find_leader
     find_birth "$_leader"
     case $_stat in T) _note=T ;; *) _note=x ;; esac
+    end_watcher
     [ "$_kind" = lost ] || { signal TERM; await_supervisor "$_grace"; }
     kill_all
     # shellcheck disable=SC2086 # counted as words

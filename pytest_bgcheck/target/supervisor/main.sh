@@ -10,10 +10,11 @@
 # rename, which is atomic, works on a full disk, and lets exactly one of several processes win:
 #
 #   state.run.START.TIMEOUT.GRACE.SUPERVISOR.GUARD   the check runs (centiseconds, process ids)
-#   state.end.KIND.START.GRACE.SUPERVISOR.GUARD      somebody ends it; KIND: timeout, cancel or lost
+#   state.end.KIND.START.GRACE.SUPERVISOR.GUARD      somebody ends it; KIND: timeout, cancel, lost or
+#                                                    unready (it had its time to become ready)
 #   state.exit.RC.TOOK.ATTEMPTS[.full]               final: the command ended by itself; full: there
 #                                                    was no space left for its output
-#   state.KIND.TOOK.ATTEMPTS.LEFT.NOTE[.RC]          final: timeout, cancel or lost; LEFT processes
+#   state.KIND.TOOK.ATTEMPTS.LEFT.NOTE[.RC]          final: a KIND as above; LEFT processes
 #                                                    could not be killed; NOTE: see end_check; RC: of
 #                                                    the last whole attempt
 #   state.refused.WHY                                final: it could not be run
@@ -59,6 +60,9 @@
 #   launch SHELL ID ATTEMPT CALL UMASK LAST
 #   run    SHELL ID run:ID NEW TIMEOUT GRACE RETRY RCS CALL GUARD_SHELL UMASK LIMIT
 #   guard  SHELL ID guard:ID SUPERVISOR START TIMEOUT GRACE LIMIT
+#   watch  SHELL ID watch:ID LIMIT
+#   look   SHELL ID look:ID CALL UMASK
+#   stay   SHELL ID run:ID START TIMEOUT RC
 #   VERB   SHELL NONCE RUN NAME=VALUE...     a request; its words are told in words.sh
 #
 # Values come in as arguments or files, never as program text. The code has no single quotes: each
@@ -129,4 +133,16 @@ tail) tell_jobs "$@" ;;
 clean) clean "$@" ;;
 follow) follow "$@" ;;
 unfollow) unfollow "$@" ;;
+esac
+
+# Requests do not come here.
+. ./ready.sh
+case $_verb in
+watch) watch "$@" ;;
+stay) stay "$@" ;;
+look)
+    prepare_look "$@"
+    # shellcheck source=/dev/null
+    . ./look
+    exit 125 ;;
 esac

@@ -32,6 +32,8 @@ bound_output() {
         eval "_done=\${_done_$_which:-0}"
         [ "$_done" -le "$_size" ] || _done=0
         [ "$((_size - _done))" -gt "$((4 * _limit + 1000000))" ] || continue
+        _upto=$_size
+        search_cut "$_which"
         if [ -z "${_unpunched-}" ] && ! counts_in_32_bits && punch 2>/dev/null <>"$_which"; then
             eval "_done_$_which=\$_size"
         else
@@ -80,6 +82,7 @@ read_record() {
 punch() {
     [ -f /proc/self/fd/0 ] && command -v fallocate >/dev/null || return 1
     size_of /proc/self/fd/0
+    [ "$_size" -le "$_upto" ] || _size=$_upto
     find_hole_begin
     _hole=$(((_size - _limit) / 4096 * 4096))
     find_leader
@@ -96,6 +99,21 @@ punch() {
 
 # find_hole_begin: set $_off to where a hole begins: behind the head, at the next block.
 find_hole_begin() { _off=$(((_limit / 2 + ${#_mark} + 4095) / 4096 * 4096)); }
+
+# search_cut FILE: search for a service's pattern what is about to be cut out, since its watcher may
+# not have come to it: from the last cut on, with $_size as the file's size. More than 32 MB, all of
+# a second, would take too long. See ready.sh.
+search_cut() {
+    [ -e pattern ] || return 0
+    _span=$((_size - _done + 65536)) _first="1d;"
+    if [ "$_span" -ge "$((_size - ${#_mark}))" ]; then _span=$((_size - ${#_mark})) _first=""; fi
+    [ "$_span" -le 33554432 ] || return 0
+    ! { tail -c "$_span" "$1"; echo x; } | matches "$_first" || mv pattern matched
+}
+
+# matches EDIT: does a line of the input but the last, and but those that EDIT of sed deletes, match
+# the service's pattern?
+matches() { LC_ALL=C sed "$1\$d" | LC_ALL=C grep -q -E -f pattern; }
 
 # shorten: stop the check, and take the middle out of $_which.
 shorten() {
@@ -124,6 +142,7 @@ take_out() {
     _rest=$_size
     size_of "$_here"
     { [ "$_size" = "$_was" ] && [ "$_rest" = "$_tail" ] && [ "$((_size - _head))" -gt "$_tail" ]; } || exit 0
+    search_cut "$_here"
     read_dropped "" "$_which" "$_attempt"
     add "$_dropped" "$((_size - _head - _tail))"
     _cut=cut.$_which.$_attempt.$_sum

@@ -118,7 +118,7 @@ await_dropped() {
     done
     case $_state in
     state.exit.*.*.*) _attempt=${_state#state.*.*.*.} ;;
-    state.[tcl]*.*.*) _attempt=${_state#state.*.*.} ;;
+    state.[tclu]*.*.*) _attempt=${_state#state.*.*.} ;;
     *) for _file in "$1"/pid.*; do _attempt=${_file##*/pid.} _attempt=${_attempt#*.}; done ;;
     esac
     _rounds=0
@@ -140,12 +140,40 @@ report() {
         case " ${_ended-} " in *" $1 "*) _state=state.lost.$_took.1.0.W ;; esac ;;
     "") _state=gone ;;
     esac
-    record job "$1" "$_state" "$_took"
+    _more="" _look_rc=-
+    if [ -e "$1/look" ] && [ "$_state" != gone ]; then
+        find_ready "$1/"
+        _more=" $_ready_cs $_look_rc"
+    fi
+    record job "$1" "$_state" "$_took$_more"
     [ "$_state" != gone ] || return 0
     mark_of "$1"
     for _which in out err; do
         await_dropped "$1" "$_which"
         record_file "$_which" "$1/$_which" "$2"
     done
+    case $_look_rc in
+    - | none) ;;
+    *)
+        _mark="" _dropped=0
+        record_file look "$1/look.out.$_look_rc" 4096 ;;
+    esac
     [ "${#_pending}" -lt 4000 ] || flush
+}
+
+# find_ready PREFIX: set $_ready_cs to when the service was ready, "-" if it is not, and then $_look_rc
+# to
+# how its ready command last ended: an exit code, "killed", "none" if it has not, "-" if there is no
+# ready command. PREFIX is that of find_state.
+find_ready() {
+    _ready_cs=- _look_rc=-
+    for _file in "$1ready".*; do
+        ! number "${_file##*ready.}" || _ready_cs=${_file##*ready.}
+    done
+    { [ "$_ready_cs" = - ] && [ -s "$1look" ]; } || return 0
+    _look_rc=none
+    for _file in "$1look.out".*; do
+        _word=${_file##*look.out.}
+        if [ "$_word" = killed ] || number "$_word"; then _look_rc=$_word; fi
+    done
 }

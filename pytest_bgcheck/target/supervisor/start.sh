@@ -156,13 +156,16 @@ start() {
 
 # list_job: the first step: add the job's files to the lists of what is to be made.
 list_job() {
-    case .$_timeout_cs.$_grace_cs.$_output_limit.$_rc.$_terms.$_script_size.$_spec_size. in
+    case .$_timeout_cs.$_grace_cs.$_output_limit.$_rc$_ready_timeout_cs.$_terms.$_script_size.$_spec_size. in
     *..*) lacks timeout_cs grace_cs output_limit rc terms script_size spec_size ;;
     esac
     _new=new.$_own.$_id
     [ ! -d "$_id" ] || return 0
     _made="$_made $_new" _pipes="$_pipes $_new/alive" _files="$_files $_new/spec"
     [ "$_script_size" = 0 ] || _files="$_files $_new/script"
+    [ -n "$_ready_timeout_cs" ] || return 0
+    [ -n "$_look_size" ] || lacks ready_size
+    _files="$_files $_new/look"
 }
 
 # put_file DATA: write the file $_file. If it cannot be written, the sizes will tell.
@@ -188,7 +191,35 @@ prepare_job() {
         if [ "$_script_size" != 0 ]; then
             cat "script-$_id.$_terms".* >"$_new/script" && chmod 700 "$_new/script"
         fi
+        [ -z "$_ready_timeout_cs" ] || prepare_service
     } 2>/dev/null
+}
+
+# prepare_service: write what a service has beside: see ready.sh.
+prepare_service() {
+    case $_look_size:$_look in
+    0:*) printf "" >"$_new/look" ;;
+    *:) cat "look-$_id.$_terms".* >"$_new/look" ;;
+    *) printf %b "$_look" >"$_new/look" ;;
+    esac
+    [ -z "$_pattern" ] || printf "%b\n" "$_pattern" >"$_new/pattern"
+    printf "" >"$_new/unready.0.$_ready_timeout_cs.$_mask.$_own"
+}
+
+# service_is_whole: are its files there? True of a check, which has none.
+service_is_whole() {
+    [ -n "$_ready_timeout_cs" ] || return 0
+    has_size "$_look_size" look && [ -e "$_new/look" ] && { [ -z "$_pattern" ] || [ -s "$_new/pattern" ]; } &&
+        [ -e "$_new/unready.0.$_ready_timeout_cs.$_mask.$_own" ]
+}
+
+# pattern_is_good: does grep take it? If not, set $_why.
+pattern_is_good() {
+    [ -n "$_pattern" ] || return 0
+    _why=$(printf %b "$_pattern")
+    # With a line to search: without one busybox does not look at the expression.
+    _why=$(echo | LC_ALL=C grep -E -e "$_why" 2>&1)
+    [ $? -le 1 ]
 }
 
 # run_job: the third step: start the job's supervisor, or attach to the job that is there.
@@ -196,11 +227,16 @@ run_job() {
     _new=new.$_own.$_id
     case " $_made " in *" $_new "*) ;; *) attach "$_id" "$_terms"; return ;; esac
     if ! { [ -s "$_new/out" ] && [ -s "$_new/err" ] && [ -e "$_new/terms.$_terms" ] &&
-        has_size "$_spec_size" spec && has_size "$_script_size" script; }; then
+        has_size "$_spec_size" spec && has_size "$_script_size" script && service_is_whole; }; then
         _why=${_why%%"$_newline"*}
         [ ! -p "$_new/alive" ] || find_reason "$_new/spec"
         rm -rf "./$_new"
         refuse "$_id" "cannot write to $PWD: ${_why:-no space left on device?}"
+        return
+    fi
+    if ! pattern_is_good; then
+        rm -rf "./$_new"
+        refuse "$_id" "grep does not take its pattern: ${_why%%"$_newline"*}"
         return
     fi
     _started="$_started $_id=$_terms"

@@ -36,8 +36,8 @@ parse_state() {
     set -- $1
     unset IFS
     case ${2-}.${3-} in
-    run.* | end.timeout | end.cancel | end.lost) ;;
-    exit.?* | timeout.?* | cancel.?* | lost.?* | refused.?*) return 0 ;;
+    run.* | end.timeout | end.cancel | end.lost | end.unready) ;;
+    exit.?* | timeout.?* | cancel.?* | lost.?* | unready.?* | refused.?*) return 0 ;;
     *) return 1 ;;
     esac
     { [ "$#" = 7 ] && number "$4" && number "$5" && number "$6" && number "$7"; } || return 1

@@ -44,12 +44,13 @@ supervise() {
         (exec $_setsid "$_sh" ../supervisor.sh launch "$_sh" "$_id" "$_attempt" "$_call" "$_mask" "$_last" \
             9<&-)
         _rc=$?
-        # Killed by the signal n is 256 + n in ksh93, 384 + n in yash, 128 + n elsewhere.
-        [ "$_rc" -gt 384 ] && _rc=$((_rc - 128))
-        [ "$_rc" -gt 256 ] && _rc=$((_rc - 128))
+        exit_code
         for _word in cwd cwd-closed cwd-file home output; do
             [ ! -e "refused.$_word" ] || publish "state.refused.$_word"
         done
+        # A service may have left a daemon, or something that has to end with it.
+        [ ! -e look ] ||
+            exec "$_sh" ../supervisor.sh stay "$_sh" "$_id" "run:$_id" "$_from" "$_given_timeout" "$_rc" 9>&9
         case ",$_rcs," in *",$_rc,"*) break ;; esac
         [ -n "$_retry" ] || break
         # If it was ended by the guard, this is no exit code of its own.
@@ -62,6 +63,18 @@ supervise() {
         still_runs || exit 0
         _attempt=$((_attempt + 1))
     done
+    publish_exit
+}
+
+# exit_code: make $_rc, which is what the shell has told of a process, the exit code. Killed by the
+# signal n is 256 + n in ksh93, 384 + n in yash, 128 + n elsewhere.
+exit_code() {
+    [ "$_rc" -le 384 ] || _rc=$((_rc - 128))
+    [ "$_rc" -le 256 ] || _rc=$((_rc - 128))
+}
+
+# publish_exit: publish that it has ended with $_rc.
+publish_exit() {
     since "$_from"
     # Without /proc the time is that of the wall clock, which somebody may have set meanwhile.
     [ -r /proc/uptime ] || [ "$_took" -le "$_given_timeout" ] || _took=$_given_timeout

@@ -26,26 +26,36 @@
 #   terms=DIGEST                            of its declaration (start)
 #   script_size=BYTES                       of its script, which was sent as files; 0: it has none (start)
 #   spec_size=BYTES spec=DATA               its specification, encoded; no spec: it was sent as files (start)
+#   ready_timeout_cs=N                      it is a service, which has so long to become ready (start)
+#   ready_size=BYTES ready=DATA             the specification of its ready command, as spec; 0: it has none (start)
+#   pattern=DATA                            an extended regular expression, encoded: a line of its output has to
+#                                           match it before it is ready; empty: none has to (start)
+#   unready=1                               tell that it has become ready, too (await)
 
 # A word that a request does not say is empty, whatever a login's variable of that name is.
 _base="" _expire_s="" _budget="" _stream="" _list="" _proof="" _keep="" _ends=""
 
 # each_job STEP WORD...: read the words, and call STEP for each job, which is $_id. By builtins
-# alone, since there can be thousands of words. terms, spec_size and spec do not hold for the next
-# job.
+# alone, since there can be thousands of words. What is a job's own does not hold for the next.
 each_job() {
     _step=$1 _file="" _timeout_cs="" _grace_cs="" _output_limit="" _retry_every_s="" _rc="" _script_size="" \
-        _terms="" _spec_size="" _spec="" _from_out="" _from_err="" _from_attempt=""
+        _terms="" _spec_size="" _spec="" _from_out="" _from_err="" _from_attempt="" \
+        _ready_timeout_cs="" _look_size="" _look="" _pattern="" _unready=""
     shift
     for _word in "$@"; do
         case $_word in
         id=*)
             _id=${_word#*=}
             "$_step"
-            _terms="" _spec_size="" _spec="" ;;
+            _terms="" _spec_size="" _spec="" _ready_timeout_cs="" _look_size="" _look="" _pattern="" _unready="" ;;
         terms=*) _terms=${_word#*=} ;;
         spec_size=*) _spec_size=${_word#*=} ;;
         spec=*) _spec=${_word#*=} ;;
+        ready_timeout_cs=*) _ready_timeout_cs=${_word#*=} ;;
+        ready_size=*) _look_size=${_word#*=} ;;
+        ready=*) _look=${_word#*=} ;;
+        pattern=*) _pattern=${_word#*=} ;;
+        unready=*) _unready=${_word#*=} ;;
         timeout_cs=*) _timeout_cs=${_word#*=} ;;
         grace_cs=*) _grace_cs=${_word#*=} ;;
         output_limit=*) _output_limit=${_word#*=} ;;
