@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,16 +18,27 @@ from . import options
 from .clocks import unix_s
 from .run import MAKE_SESSION, SESSION
 from .run.awaiting import Awaiting
-from .suite import DECLARED_JOB, nodes_of
+from .startup import (
+    COLLECTED_ITEMS,
+    CONTROLLER,
+    STARTED_AT,
+    WHOLE_RUN,
+    begin,
+    collect,
+    make_whole_run,
+    new_session,
+    register,
+    session_of,
+    start,
+    worker_input_of,
+)
+from .suite import DECLARED_JOB
 
 if TYPE_CHECKING:
     from .run.fixture import Bgcheck
-    from .run.link import Link
     from .run.session import Session
-    from .run.whole_run import WholeRun
     from .suite.declaration import Declaration
     from .target.job import Job, JobsOnHosts
-    from .workers.controller import Controller
 
 MARK = (
     "bgcheck(*names, rc=..., timeout=..., order=...): wait for background checks and services"
@@ -42,11 +53,6 @@ FIRST_IN_CHILD = (
     "this test uses a background check in a forked child, but no test that was collected uses"
     " any: mark a test, or request 'bgcheck' or a check's fixture as an argument"
 )
-
-WHOLE_RUN: pytest.StashKey[WholeRun] = pytest.StashKey()
-COLLECTED_ITEMS: pytest.StashKey[list[pytest.Item] | None] = pytest.StashKey()
-STARTED_AT: pytest.StashKey[float] = pytest.StashKey()
-CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -91,14 +97,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         """Make the session for a running test, where nothing that was collected needs one."""
         if os.getpid() != process:
             pytest.fail(FIRST_IN_CHILD, pytrace=False)  # nobody would clean up after it
-        ours = _new_session(session)
-        _register(ours)
+        ours = new_session(session)
+        register(ours)
         if not options.only_looks(session.config):
-            _start(ours)
+            start(ours)
         return ours
 
     def declared_job(declaration: Declaration, name: str, host: object) -> Job | JobsOnHosts:
-        ours = _session(session.config) or make()
+        ours = session_of(session.config) or make()
         return ours.declared(declaration, name, host)
 
     session.config.stash[MAKE_SESSION] = make
@@ -110,35 +116,11 @@ def bgcheck(request: pytest.FixtureRequest) -> Bgcheck:
     """Start background checks that are not declared, and find the jobs of the run."""
     from .run.fixture import Bgcheck
 
-    ours = _session(request.config)
+    ours = session_of(request.config)
     if ours is None:
         ours = request.config.stash[MAKE_SESSION]()
         ours.judging.made_during(request)
     return Bgcheck(ours)
-
-
-def _session(config: pytest.Config) -> Session | None:
-    return config.stash.get(SESSION, None)
-
-
-def _worker_input(config: pytest.Config) -> Mapping[str, Any] | None:
-    from .compat.xdist import worker_input
-
-    return worker_input(config)
-
-
-def _uses_checks(config: pytest.Config, items: Sequence[pytest.Item]) -> bool:
-    """Return whether any item has to do with background checks."""
-    # Where nobody has imported it, nothing can be declared.
-    if f"{__package__}.suite.declaration" in sys.modules:
-        from .suite.declaration import visible_declarations
-        from .suite.unreachable import unreachable_messages
-
-        if any(visible_declarations(config, items)) or any(unreachable_messages(config, items)):
-            return True
-    if any("bgcheck" in getattr(item, "fixturenames", ()) for item in items):
-        return True
-    return any(mark.name == "bgcheck" for node in nodes_of(items) for mark in node.own_markers)
 
 
 # --- before the run -------------------------------------------------------------------------------
@@ -164,7 +146,7 @@ def pytest_collection_modifyitems(config: pytest.Config) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     # The list is final: other plugins have ordered, cut or extended it. First of all hooks here,
     # since xdist and the terminal report the list by this one.
-    ours = _collect_checks(session)
+    ours = collect(session)
     if ours is not None:
         ours.order_items(session.items)
         session.config.stash[COLLECTED_ITEMS] = list(session.items)
@@ -177,122 +159,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    ours = _session(config)
+    ours = session_of(config)
     if ours is None or ours.new_order is None:
         return []
     from .run.new_order import header
 
     return header(config, ours.new_order)
-
-
-def _collect_checks(session: pytest.Session) -> Session | None:
-    """Find out which checks the items want. Raises pytest.UsageError."""
-    config, items = session.config, session.items
-    ours = _session(config)
-    if (
-        COLLECTED_ITEMS not in config.stash
-        or CONTROLLER in config.stash
-        or config.stash[COLLECTED_ITEMS] == items
-    ):
-        return ours  # collection has failed, is done by workers, or these items are known
-    config.stash[COLLECTED_ITEMS] = list(items)
-    if ours is None:
-        if not _uses_checks(config, items):
-            settings = options.from_config(config)
-            if settings.reports and WHOLE_RUN not in config.stash and not _worker_input(config):
-                _new_whole_run(config, settings)
-            return None
-        ours = _new_session(session)
-    try:
-        ours.collection.collect(items)
-    except pytest.UsageError as error:
-        from .run.messages import WrongSuite
-
-        ours.link.tell(WrongSuite(str(error)))
-        raise
-    if _session(config) is None:
-        _register(ours)
-    return ours
-
-
-def _new_session(session: pytest.Session) -> Session:
-    from .run.session import Session
-
-    settings = options.from_config(session.config)
-    return Session(session, settings, _link(session.config, settings))
-
-
-def _register(ours: Session) -> None:
-    """Make this the session of background checks of the pytest session."""
-    from .run import forked
-
-    ours.config.stash[SESSION] = ours
-    ours.config.pluginmanager.register(ours.requested_fixtures, "bgcheck-requested-fixtures")
-    ours.on_fork = lambda: _leave_to_parent(ours.config)
-    forked.watch(ours)
-
-
-def _leave_to_parent(config: pytest.Config) -> None:
-    """In a forked child: leave what there is once in a run to the parent."""
-    if WHOLE_RUN in config.stash:
-        del config.stash[WHOLE_RUN]
-    for name in ("outcomes", "announcer", "whole-run", "progress"):
-        if config.pluginmanager.has_plugin(f"bgcheck-{name}"):
-            config.pluginmanager.unregister(name=f"bgcheck-{name}")
-
-
-def _start(ours: Session) -> None:
-    """Start the planned jobs, and from now on whatever is asked for."""
-    # Not by the first test that waits: what a test imports while it fakes files is thrown away.
-    from .run import verdicts  # noqa: F401
-
-    whole_run = ours.config.stash.get(WHOLE_RUN, None)
-    if whole_run is not None:
-        whole_run.termination.install()
-    from .run.failed_uses import FailedUses
-
-    ours.config.pluginmanager.register(FailedUses(ours), "bgcheck-failed-uses")
-    ours.start_planned()
-
-
-def _link(config: pytest.Config, settings: options.Settings) -> Link:
-    """Return the session's link to the run's ledger, which is here unless this is a worker."""
-    worker_input = _worker_input(config)
-    if worker_input is not None:
-        from .compat.xdist import too_old
-        from .run.messages import WrongSuite
-        from .workers.worker import WorkerLink
-
-        link = WorkerLink(worker_input)
-        reason = too_old()
-        if reason:
-            link.tell(WrongSuite(reason))
-            raise pytest.UsageError(reason)
-        return link
-    from .run.link import LocalLink
-
-    whole = config.stash.get(WHOLE_RUN, None) or _new_whole_run(config, settings)
-    return LocalLink(whole.ledger, whole.durations(), whole.idle, whole.unexpected.append)
-
-
-def _new_whole_run(config: pytest.Config, settings: options.Settings) -> WholeRun:
-    whole_run = _make_whole_run(config, settings, only_process=True)
-    _begin(config, whole_run)
-    return whole_run
-
-
-def _make_whole_run(
-    config: pytest.Config, settings: options.Settings, *, only_process: bool
-) -> WholeRun:
-    from .run.whole_run import WholeRun
-
-    started_at = config.stash.get(STARTED_AT, None) or unix_s()
-    return WholeRun(config, settings, started_at, only_process)
-
-
-def _begin(config: pytest.Config, whole_run: WholeRun) -> None:
-    config.stash[WHOLE_RUN] = whole_run
-    whole_run.begin()
 
 
 @pytest.hookimpl(specname="pytest_runtestloop", wrapper=True, trylast=True)
@@ -301,14 +173,14 @@ def pytest_runtestloop_around(session: pytest.Session) -> Generator[None, object
     config = session.config
     # Once more: other plugins may have added items when the list was reported. The start is not
     # earlier, since modes that only show what was collected never come here.
-    ours = _collect_checks(session)
+    ours = collect(session)
     if ours is not None:
         ours.make_plan(session.items)
         failed = session.testsfailed and not config.getoption("continue_on_collection_errors")
         # xdist's workers run what they have collected all the same.
-        runs = not failed or _worker_input(config)
+        runs = not failed or worker_input_of(config)
         if runs and not options.only_looks(config):
-            _start(ours)
+            start(ours)
             from .suite.standing_in import standing_in
 
             with standing_in():
@@ -322,7 +194,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
-        ours = _session(session.config)
+        ours = session_of(session.config)
         lines = ["no background checks"] if ours is None else ours.plan_lines()
         reporter.write_line("")
         for line in lines:
@@ -354,7 +226,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
                 controller.session_ended = True
                 controller.begin_if_used()
             # Only now have the fixtures of the session ended, which may have made it or used it.
-            ours, whole_run = _session(session.config), stash.get(WHOLE_RUN, None)
+            ours, whole_run = session_of(session.config), stash.get(WHOLE_RUN, None)
             if ours is not None or whole_run is not None:
                 from .run import signals
 
@@ -401,16 +273,16 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     from .workers.controller import Controller
 
     settings = options.from_config(config)
-    whole_run = _make_whole_run(config, settings, only_process=False)
+    whole_run = make_whole_run(config, settings, only_process=False)
 
     if settings.reports:
-        _begin(config, whole_run)  # they also tell of a suite without checks
+        begin(config, whole_run)  # they also tell of a suite without checks
 
     def tests_use_checks() -> bool:
         whole_run.termination.install()
         if WHOLE_RUN in config.stash:
             return False
-        _begin(config, whole_run)
+        begin(config, whole_run)
         return True
 
     controller = config.stash[CONTROLLER] = Controller(config, whole_run, tests_use_checks)

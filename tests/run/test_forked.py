@@ -19,7 +19,7 @@ BOXED = """
 import os, sys, tempfile, threading
 from _pytest.runner import runtestprotocol
 from pytest_bgcheck.run import SESSION
-from pytest_bgcheck.plugin import WHOLE_RUN
+from pytest_bgcheck.startup import WHOLE_RUN
 
 def pytest_runtest_protocol(item, nextitem):
     if "alone" in item.keywords:
