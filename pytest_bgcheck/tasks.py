@@ -132,15 +132,17 @@ class Task:
         plain = {n: sorted(v) if isinstance(v, frozenset) else v for n, v in said.items()}
         return _digest(salt, self.kind, *plain.values())
 
-    def id_on(self, host: str, run_id: str, terms: str = "") -> str:
+    def id_on(self, host: str, run_id: str, terms: str = "", owner: str = "") -> str:
         """Return the id of this task's job on a host, the same in every process of a run.
 
         ``run_id`` is the run's own: letters and digits. A declared task is known by its terms, one
         that was started by a call by its name alone. The id is a file name and a word on the
         target: ``RUN-DIGEST``, whose last four characters are the host's. It has no name in it, for
-        a check that looks for its own among all processes would find ours.
+        a check that looks for its own among all processes would find ours. ``owner``, letters and
+        digits, stands in it ahead of these four where one process alone knows of the job.
         """
-        return f"{run_id}-{_digest(host, self.name, terms)}{_digest(host)[:4]}"
+        whose = f"_{owner}" if owner else ""
+        return f"{run_id}-{_digest(host, self.name, terms)}{whose}{_digest(host)[:4]}"
 
 
 @dataclass(frozen=True)

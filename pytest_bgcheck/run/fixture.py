@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING
 
 from ..arguments import (
     CHECK_ROWS,
+    SERVICE_ROWS,
     CheckArguments,
     Command,
     CommandMaker,
+    ServiceArguments,
     make_check,
+    make_service,
 )
 from ..errors import WrongUse
 from ..signatures import show_arguments
 from ..target.job import Job
+from ..tasks import Service, title
+from .blocks import Block, Blocks
 from .lookup import find
 from .session import Session
 
@@ -29,6 +34,7 @@ class Bgcheck:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._blocks = Blocks(session)
 
     @show_arguments(CHECK_ROWS, CheckArguments)
     def start(
@@ -63,6 +69,46 @@ class Bgcheck:
             raise WrongUse(f"{which}{error}") from None
         return self._session.start(check, host)
 
+    @show_arguments([row for row in SERVICE_ROWS if row.name != "after"], ServiceArguments)
+    def running(
+        self,
+        command: Command | CommandMaker | None = None,
+        *,
+        name: str,
+        host: object = None,
+        **arguments: Unpack[ServiceArguments],
+    ) -> Block:
+        """Run a service for the length of a block: a context manager that returns its Job.
+
+        It starts the service and waits until that is ready; an AssertionError says why it is not.
+        At the end of the block the service is stopped, and its end awaited. If it had ended by
+        itself, and nobody has read its verdict, that is an AssertionError with its output; where an
+        exception leaves the block, that stays what it is, and the death is told with it.
+
+        Each block starts a service of its own, once, also under xdist; at one time there is one of
+        a name on a host. Raises :class:`WrongUse` for wrong arguments.
+
+        :param command: as for :func:`background_service`.
+        :param name: what reports call it, and ``bgcheck[...]`` finds the last one by.
+        :param host: a hostspec or a testinfra Host; default: the local one.
+        """
+        __tracebackhide__ = True
+        try:
+            if arguments.get("after") is not None:
+                raise WrongUse("after is for declarations: a block starts its service at once")
+            service = make_service(
+                name,
+                command,
+                arguments,
+                timeout_s=self._session.settings.timeouts_s[Service.kind],
+                directory=Path(),
+                root=self._session.config.rootpath,
+            )
+        except WrongUse as error:
+            which = f"{title(Service.kind, name)}: " if isinstance(name, str) else ""
+            raise WrongUse(f"{which}{error}") from None
+        return Block(self._blocks, service, host)
+
     def __getitem__(self, key: str | tuple[str, str]) -> Job:
         """Return the job of a name, or of a name and a hostspec.
 
@@ -74,4 +120,4 @@ class Bgcheck:
         if not isinstance(name, str):
             kind = type(name).__name__
             raise WrongUse(f"bgcheck[...] takes a check's name, or its name and a host, not {kind}")
-        return self._session.handle(find(self._session, name, host))
+        return self._session.handle(find(self._session, name, host, self._blocks.earlier))

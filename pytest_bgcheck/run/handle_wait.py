@@ -41,7 +41,7 @@ def wait_until(
     except pytest.fail.Exception as error:
         # pytest-timeout's, by a signal: it knows nothing of the job, and shows where it came.
         still = (
-            f"background {record.spec.task.kind} {record.name!r} on {record.target.label}"
+            f"{record.spec.task.title} on {record.target.label}"
             f" still {record.state_shown} after {duration(monotonic_s() - begun_s)} of waiting;"
             " it goes on"
         )

@@ -74,6 +74,10 @@ class Judging:
         """Note that a job's verdict was read."""
         self._tell_once(JobJudged(key))
 
+    def was_judged(self, key: str) -> bool:
+        """Return whether a test has read a job's verdict in this process."""
+        return JobJudged(key) in self._sent
+
     def note_wait(self, key: str, seconds: float) -> None:
         """Note that the test has waited for a job through its handle."""
         self.waited_s[key] = self.waited_s.get(key, 0.0) + seconds

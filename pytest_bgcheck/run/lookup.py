@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import pytest
 
 from ..errors import NoSuchJob, WrongUse
@@ -12,11 +14,16 @@ from ..target.records import Record
 from .session import Session
 
 
-def find(session: Session, name: str, host: str | None = None) -> Record:
-    """Return a job by name, and by host where several have it. Raises NoSuchJob."""
+def find(
+    session: Session, name: str, host: str | None = None, hidden: Container[Record] = ()
+) -> Record:
+    """Return a job by name, and by host where several have it. Raises NoSuchJob.
+
+    ``hidden``: jobs that are not looked for.
+    """
     __tracebackhide__ = True
     session.start_named(name)
-    every = list(session.runner.records.values())
+    every = [record for record in session.runner.records.values() if record not in hidden]
     records = [record for record in every if record.spec.task.name == name]
     if not records:
         known = {record.spec.task.name for record in every}

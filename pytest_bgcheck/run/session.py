@@ -18,6 +18,7 @@ from ..events import JobEnded, JobPlanned, JobReady, JobStarted, JobWanted, Targ
 from ..ledger import RUN_ENDED
 from ..model import Result, State, Tries
 from ..options import Settings, keeps_order
+from ..originals import secrets
 from ..plan import PlannedJob
 from ..report import text, tree
 from ..suite.collection import Collection, check_size, planned_jobs
@@ -176,13 +177,21 @@ class Session:
                 self.judging.note_request(job_key(spec.id, target.key), test)
         return specs
 
-    def _spec(self, task: Task, ref: HostRef, declared: bool) -> tuple[Spec, Target]:
-        """Return a check on a host as a job of this run, and tell of it, if it is new."""
+    def _spec(
+        self, task: Task, ref: HostRef, declared: bool, alone: bool = False
+    ) -> tuple[Spec, Target]:
+        """Return a task on a host as a job of this run, and tell of it, if it is new.
+
+        ``alone``: no other call, here or in another process, means this job.
+        """
         target = self._target(ref, task.sudo, task.sudo_user)
         # A job that a call starts is known by its command, once a function has made that; a
         # declared one by where its function stands, so that any worker can await it.
         terms = task.terms(self.link.salt) if declared or task.has_command else ""
-        id = task.id_on(ref.name, self.link.run_id, terms if declared else "")
+        if alone:
+            id = task.id_on(ref.name, self.link.run_id, secrets.token_hex(8), self.runner.owner)
+        else:
+            id = task.id_on(ref.name, self.link.run_id, terms if declared else "")
         key = job_key(id, target.key)
         self.start_points.note_job(key, task, ref, declared)
         if key not in self._told_keys:
@@ -261,7 +270,7 @@ class Session:
             return self.handle(self.record(task, hosts.ref_of_fixture(host)))
         refs = self.collection.pinned_hosts(task.host)
         jobs = {spec: self.handle(self.record(task, ref)) for spec, ref in refs.items()}
-        return jobs[task.host] if isinstance(task.host, str) else JobsOnHosts(task.name, jobs)
+        return jobs[task.host] if isinstance(task.host, str) else JobsOnHosts(task, jobs)
 
     def handle(self, record: Record) -> Job:
         """Return a job as tests see it: the same object each time."""
@@ -294,6 +303,12 @@ class Session:
         # A test wants one; the host's other jobs come with the same call.
         self._start_on([ref])
         return self.submit([self._spec(task, ref, declared)])[0]
+
+    def start_alone(self, task: Task, ref: HostRef) -> Record:
+        """Start a job that no other call can mean, and return it."""
+        if not self.started:
+            return self._not_started(task, ref)
+        return self.submit([self._spec(task, ref, declared=False, alone=True)])[0]
 
     def _not_started(self, task: Task, ref: HostRef) -> Record:
         """Return a job for a mode of pytest that sets fixtures up and runs no test."""

@@ -22,15 +22,18 @@ class Calls:
     """The calls of one run.
 
     ``run_id`` is the run's id (letters and digits), ``base`` the directory for files on the targets
-    (empty: theirs to say), ``forks`` the number of hosts started or cleaned at once.
+    (empty: theirs to say), ``forks`` the number of hosts started or cleaned at once. ``owner`` is
+    what each nonce begins with. It also stands in the ids of jobs of which no other process of the
+    run knows: the calls of others do not hear the ends of these.
     """
 
     def __init__(self, run_id: str, base: str, forks: int, shell: str) -> None:
         self.run_id = run_id
         self.base = base
+        self.owner = secrets.token_hex(2)
         self._shell = shell
         # Not a generator: those must not be advanced by two threads at once.
-        self._nonces: Iterator[str] = iter(lambda: secrets.token_hex(8), "")
+        self._nonces: Iterator[str] = iter(lambda: self.owner + secrets.token_hex(6), "")
         self._at_once = forks
         self._turns = _turns(forks)
 
@@ -75,11 +78,11 @@ class Calls:
         self, target: Target, records: Sequence[Record], expire_s: int, stream: bool,
         proof: bool = False,
     ) -> Call:  # fmt: skip
-        """Return the call that waits until one of some jobs has ended, or is newly ready.
+        """Return the call that waits until one of some jobs has ended, or has become ready.
 
-        It lasts ``expire_s`` at the most. With ``stream`` its replies go on until all have. With ``proof`` it does not wait, but finds
-        out which of them run. If the jobs are too many for one request, they are sent ahead here
-        and now. Raises a TargetError.
+        ``expire_s``: at the most. With ``stream`` its replies go on until all have ended. With
+        ``proof`` it does not wait, but finds out which of them run. If the jobs are too many for
+        one request, they are sent ahead here and now. Raises a TargetError.
         """
         assert target.directory is not None
         specs = [record.spec for record in records]

@@ -12,7 +12,7 @@ from ..clocks import unix_s
 from ..errors import Gone, NoSuchJob, StillRunning, TargetError, WrongUse
 from ..model import Output, Result, State
 from ..readers import read_seconds_or_0
-from ..tasks import Service, not_started_yet
+from ..tasks import Service, Task, not_started_yet
 from .records import Record
 from .runner import Runner
 
@@ -149,7 +149,7 @@ class Job:
 
     @property
     def _title(self) -> str:
-        return f"background {self._record.spec.task.kind} {self.name!r} on {self.host}"
+        return f"{self._record.spec.task.title} on {self.host}"
 
     # --- services -----------------------------------------------------------------------------
 
@@ -291,15 +291,15 @@ class Job:
 
 
 class JobsOnHosts(Mapping[str, Job]):
-    """The jobs of a check that is pinned to several hosts, by hostspec, in the declared order.
+    """The jobs of a task that is pinned to several hosts, by hostspec, in the declared order.
 
     ``[...]`` takes a hostspec as it was declared, or a job's ``host``. A hostspec that stands for
     several hosts gives each of them by its own name. A job that has several names counts once, by
     the first one.
     """
 
-    def __init__(self, name: str, jobs: Mapping[str, Job]) -> None:
-        self._name = name
+    def __init__(self, task: Task, jobs: Mapping[str, Job]) -> None:
+        self._name, self._title = task.name, task.title
         self._jobs = jobs
         first_names: dict[Job, str] = {}
         for host, job in jobs.items():
@@ -316,9 +316,7 @@ class JobsOnHosts(Mapping[str, Job]):
         labelled = [job for job in map(self._jobs.__getitem__, self) if job.host == host]
         if len(labelled) == 1:
             return labelled[0]
-        raise NoSuchJob(
-            f"background check {self._name!r} has no job on {host}; it has one on: {self._hosts}"
-        )
+        raise NoSuchJob(f"{self._title} has no job on {host}; it has one on: {self._hosts}")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -331,7 +329,7 @@ class JobsOnHosts(Mapping[str, Job]):
         if attribute.startswith("_") or not hasattr(Job, attribute):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {attribute!r}")
         raise AttributeError(
-            f"background check {self._name!r} has a job on each of: {self._hosts}; name one, as in"
+            f"{self._title} has a job on each of: {self._hosts}; name one, as in"
             f" {self._name}[{next(iter(self))!r}].{attribute}"
         )
 

@@ -35,7 +35,8 @@ class Runner:
 
     ``run_id`` is the run's id (letters and digits), ``base`` the directory for files on the targets
     (empty: theirs to say), ``forks`` the number of hosts started or cleaned at once. What is called
-    back: see `Records`. ``held_back`` None: every job is started when it is submitted.
+    back: see `Records`. ``held_back`` None: every job is started when it is submitted. ``owner``:
+    what stands in the ids of jobs that no other process of the run knows, see `Calls`.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Runner:
             on_tries=on_tries, on_unexpected=on_unexpected,
         )  # fmt: skip
         self._calls = Calls(run_id, base, forks, shell)
+        self.owner = self._calls.owner
         cleaner = Cleaner(self.records, self._calls, clock, jitter)
         self.stop, self.close = cleaner.stop, cleaner.close
         self.settle_starts, self.no_test_waits = cleaner.settle_starts, cleaner.no_test_waits

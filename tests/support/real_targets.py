@@ -3,7 +3,7 @@
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import testinfra
@@ -39,16 +39,17 @@ class RealRun:
         return record
 
     def submit_all(
-        self, wanted: "list[tuple[Target, object, str, dict[str, object]]]"
+        self,
+        wanted: Sequence[tuple[Target, object, str, Mapping[str, object]]],
+        owner: str = "",
     ) -> list[Record]:
-        """Have jobs started in one go, a call for each target."""
+        """Have jobs started in one go, a call for each target. ``owner``: see `Task.id_on`."""
         specs = []
         for place, command, name, given in wanted:
             check = make_check(name, command, given, timeout_s=60, directory=Path())
             terms = check.terms("salt")
-            specs.append(
-                (requests.Spec(check.id_on(place.identity, self.run, terms), check, terms), place)
-            )
+            id = check.id_on(place.identity, self.run, terms, owner)
+            specs.append((requests.Spec(id, check, terms), place))
             if place not in self.targets:
                 self.targets.append(place)
         return self.runner.submit(specs)

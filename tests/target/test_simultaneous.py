@@ -1,10 +1,12 @@
-"""Callers that ask for the same job in the same moment, as workers and forked children do."""
+"""Callers that speak to a target in the same moment, as workers and forked children do."""
 
 import threading
 from pathlib import Path
 
-from support.real_targets import RealRun, target
+from support.machines.machine import wait_until
+from support.real_targets import Counting, RealRun, target
 
+from pytest_bgcheck import Result
 from pytest_bgcheck.target.records import Record
 from pytest_bgcheck.target.runner import Runner
 
@@ -41,3 +43,30 @@ def together(base: Path) -> list[int | None]:
         for real_run in real_runs[1:]:
             real_run.runner.stop(real_run.targets)
         real_runs[0].close()
+
+
+def test_jobs_of_which_one_caller_alone_knows_wake_no_other_caller(tmp_path: Path) -> None:
+    ours, theirs = RealRun(tmp_path), RealRun()
+    theirs.run, theirs.runner = ours.run, Runner(ours.run, base=str(tmp_path))
+    place, place_of_theirs = target("local://"), target("local://")
+    place.transport = counted = Counting(place.transport)
+
+    def result_of(command: str, name: str) -> Result:
+        (record,) = theirs.submit_all([(place_of_theirs, command, name, {})], theirs.runner.owner)
+        return theirs.result(record)
+
+    try:
+        ours.running(place, "sleep 61.8")
+        assert wait_until(lambda: any(tmp_path.glob("*/*/bell.*")), 60)
+        for n in range(3):
+            result_of("exit 0", f"theirs{n}")
+        assert counted.calls == ["start", "await"]
+        # Their own call hears a job that it does not name, since it was started later.
+        theirs.submit_all([(place_of_theirs, "sleep 61.9", "first", {})], theirs.runner.owner)
+        assert wait_until(lambda: len([*tmp_path.glob("*/*/bell.*")]) == 2, 60)
+        result = result_of("sleep 0.5; exit 7", "later")
+        assert result.rc == 7
+        assert counted.calls == ["start", "await"]
+    finally:
+        theirs.runner.stop(theirs.targets)
+        assert ours.close() == []

@@ -11,6 +11,7 @@ await() {
     # A shell that has a read with a time-out looks around without a fork.
     [ "$_guard_shell" = "$_sh" ] ||
         exec "$_guard_shell" $_shell_option ./supervisor.sh await "$_guard_shell" "$_nonce" "$_run" "$@"
+    _owner=${_nonce%"${_nonce#????}"}
     _call=$_nonce _frames=0 _in_frame="" _waiting=0 _ended="" _are_ready="" _ask_again=""
     reply
     each_job await_job "$@"
@@ -79,6 +80,11 @@ await() {
         # "closed", or a job that was started later, or a part of a word that came just as the time
         # was over. Then look once more, and have the caller ask again.
         unknown)
+            case $_key in
+            *_"$_owner"????) ;;
+            # A job of which another process of the run knows alone.
+            *_????????) continue ;;
+            esac
             find_ended "$@"
             _ask_again=yes ;;
         *) find_ended "id=$_word" ;;

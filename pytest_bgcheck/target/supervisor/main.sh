@@ -52,6 +52,9 @@
 # directory.) A bell is opened for reading and writing (1<>), which never blocks, so that the bell
 # of a waiter that has died harms nobody.
 #
+# Where one process of the run alone knows of a job, its id has a _ and four letters of that process
+# ahead of the group. Calls whose nonces begin with others do not hear it.
+#
 # A process is known by its id and the time of its birth: after a restart, of a container above all,
 # another process soon has that id. Nothing is killed that is not proven to be the check's.
 #
