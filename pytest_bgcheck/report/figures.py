@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ..ledger import RUN_ENDED, JobEntry, Ledger, TestEntry, Wait
 from ..model import State
 from .invocation import Invocation
-from .text import count, duration, named, title
+from .text import count, duration, named, run_title
 
 NEAR_LIMIT = 0.8
 """A check that used more of its limit is named."""
@@ -115,7 +115,7 @@ class Figures:
 
     @property
     def title(self) -> str:
-        return title(self.jobs, self.services)
+        return run_title(self.jobs, self.services)
 
     @property
     def red_lines(self) -> list[str]:

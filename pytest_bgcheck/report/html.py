@@ -18,7 +18,7 @@ from ..model import State
 from .document import Document, JobPart, TestPart, span_of
 from .figures import merged
 from .states import LEGEND, LOOKS, Look
-from .text import bytes_of, count, duration, printable, rc_codes, ready_lines, title
+from .text import bytes_of, count, duration, printable, rc_codes, ready_lines, run_title
 from .timeline import JobBars, Lane, Timeline
 
 PAGE = importlib.resources.files(__package__) / "page"
@@ -151,7 +151,7 @@ def page(document: Document, headline: str) -> str:
     lanes = timeline.lanes()
     jobs = _jobs(document, timeline)
     summary = document["summary"]
-    about = title(summary["jobs"], summary["services"])
+    about = run_title(summary["jobs"], summary["services"])
     kinds = sorted({job.kind for job in jobs})
     values = {
         "title": printable(run["title"]),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from ..ledger import JobEntry, Wait
 from ..model import State
 from ..tasks import not_started_yet
-from .text import count, duration, named, printable, title
+from .text import count, duration, named, printable, run_title
 
 LONG_S = 1000.0
 """From this limit on, times are told in minutes and hours."""
@@ -49,7 +49,7 @@ def status_line(jobs: Sequence[JobEntry], now: float, columns: int | None = None
 
 def log_line(jobs: Sequence[JobEntry], now: float) -> str:
     """Return the status line as it stands in a log."""
-    about = title(len(jobs), sum(job.is_service for job in jobs))
+    about = run_title(len(jobs), sum(job.is_service for job in jobs))
     return f"{about}: {status_line(jobs, now)}"
 
 

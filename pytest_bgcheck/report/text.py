@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..model import Output, Result, State
-from ..tasks import ANY_RC, Check, Service, Task, not_started_yet
+from ..tasks import ANY_RC, Check, Service, Task, not_started_yet, title
 from .hints import hints
 
 TAIL_LINES = 20
@@ -74,10 +74,10 @@ def cut_short(by: str | None, still: str) -> str:
 
 def named(kind: str, name: str, host: str) -> str:
     """Return how a message names a job; ``kind``: that of its task."""
-    return f"background {kind} {name!r} on {host}"
+    return f"{title(kind, name)} on {host}"
 
 
-def title(jobs: int, services: int) -> str:
+def run_title(jobs: int, services: int) -> str:
     """Return what all that is told of a run is about: so many jobs, with so many services."""
     if not services:
         return "background checks"

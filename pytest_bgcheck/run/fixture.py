@@ -112,12 +112,12 @@ class Bgcheck:
     def __getitem__(self, key: str | tuple[str, str]) -> Job:
         """Return the job of a name, or of a name and a hostspec.
 
-        Raises :class:`NoSuchJob`, a KeyError, which names the known checks or, where several hosts
+        Raises :class:`NoSuchJob`, a KeyError, which names the known jobs or, where several hosts
         have one of that name, the hosts.
         """
         __tracebackhide__ = True
         name, host = key if isinstance(key, tuple) and len(key) == 2 else (key, None)
         if not isinstance(name, str):
             kind = type(name).__name__
-            raise WrongUse(f"bgcheck[...] takes a check's name, or its name and a host, not {kind}")
+            raise WrongUse(f"bgcheck[...] takes a job's name, or its name and a host, not {kind}")
         return self._session.handle(find(self._session, name, host, self._blocks.earlier))

@@ -28,6 +28,7 @@ def find(
     if not records:
         known = {record.spec.task.name for record in every}
         raise NoSuchJob(text.unknown(name, known | {job.task.name for job in session.planned}))
+    title = records[0].spec.task.title
     places = sorted({record.target.label for record in records})
     if host is not None:
         labelled = [record for record in records if record.target.label == host]
@@ -36,18 +37,16 @@ def find(
             records = [record for record in records if record.target.identity == identity]
         records = labelled if len(labelled) == 1 else records or labelled
     if not records:
-        raise NoSuchJob(
-            f"background check {name!r} has no job on {host}; it has one on: {', '.join(places)}"
-        )
+        raise NoSuchJob(f"{title} has no job on {host}; it has one on: {', '.join(places)}")
     if len({record.target.label for record in records}) > 1:
         raise NoSuchJob(
-            f"background check {name!r} has a job on each of: {', '.join(places)};"
+            f"{title} has a job on each of: {', '.join(places)};"
             f" name one, as in bgcheck[{name!r}, {places[0]!r}]"
         )
     if len(records) > 1:
         raise NoSuchJob(
-            f"{len(records)} background checks with the name {name!r} run on"
-            f" {records[0].target.label}: a test gets its own by the check's fixture, or the mark"
+            f"{len(records)} jobs with the name {name!r} run on {records[0].target.label}: a test"
+            " gets its own by the fixture of that name, or the mark"
         )
     return records[0]
 
@@ -63,8 +62,7 @@ def awaited(session: Session, item: pytest.Item, checks: ItemChecks, name: str) 
         own = None if refs else own_host(item)
         if not refs and own is None:
             pytest.fail(
-                f"background {check.kind} {name!r} has no host here:"
-                " the test has no testinfra host",
+                f"{check.title} has no host here: the test has no testinfra host",
                 pytrace=False,
             )
         return [session.record(check, ref) for ref in refs or [own] if ref is not None]

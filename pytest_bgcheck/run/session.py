@@ -319,20 +319,20 @@ class Session:
         return Record(Spec("", task), target, result.state, result)
 
     def start(self, task: Task, host: object) -> Job:
-        """Start a check that is not declared, once for its name and host."""
+        """Start a job that is not declared, once for its name and host."""
         __tracebackhide__ = True
         try:
             ref = self.named_host(host)
         except WrongUse as error:
-            raise WrongUse(f"background check {task.name!r}: {error}") from None
+            raise WrongUse(f"{task.title}: {error}") from None
         known = self._undeclared_checks.setdefault((task.name, ref.identity), task)
         different = task.differences(known)
         if different:
             raise WrongUse(
-                f"background check {task.name!r} was already started on {self.labels.of(ref)}"
+                f"{task.title} was already started on {self.labels.of(ref)}"
                 f" with another {', '.join(different)}"
             )
-        check_size(task, f"background check {task.name!r}")
+        check_size(task, task.title)
         record = self.record(task, ref, declared=False)
         records = self.undeclared.setdefault(task.name, [])
         if record not in records:

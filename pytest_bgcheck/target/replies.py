@@ -297,7 +297,9 @@ class _Frame:
         ready_s = None if ready_cs == "-" else _number(ready_cs) / 100
         result = report.result
         if result is not None:
-            details = [result.detail, "" if look == "-" else _look_detail(look)]
+            # Of a service that has ended by itself, its own rc and output say more.
+            told = look != "-" and result.rc is None
+            details = [result.detail, _look_detail(look) if told else ""]
             result = replace(
                 result, detail="; ".join(filter(None, details)), ready_s=ready_s, look_kept=said
             )

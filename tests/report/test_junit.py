@@ -101,19 +101,49 @@ def test_a_failure_does_not_show_the_same_output_twice(pytester: pytest.Pytester
     assert "Captured stdout of b on local" in text  # the failure has its last lines only
 
 
+SERVICES = """
+d = background_check('exit 5')
+web = background_service('sleep 60', ready='sleep 0.2')
+mail = background_service(
+    'echo up; until [ -e die ]; do sleep 0.05; done; exit 7', ready_output='up', cwd={cwd!r}
+)
+early = background_service('echo no >&2; exit 6', ready='false')
+gone = background_service('exit 8', ready='false')
+
+def test_d(d): d.stdout
+
+@pytest.mark.bgcheck
+def test_web(web): pass
+
+@pytest.mark.bgcheck
+def test_mail(mail):
+    open('die', 'w').close()
+    while not mail.done(): time.sleep(0.01)
+
+@pytest.mark.bgcheck
+def test_early(early): pass
+
+def test_gone(gone): gone.name
+"""
+
+
 @pytest.mark.parametrize("args", [[], ["-n4"]], ids=["alone", "workers"])
 def test_all_reports_of_a_run_have_the_same_numbers_and_causes(
-    pytester: pytest.Pytester, args: list[str]
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, args: list[str]
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path / "summary.md"))
     files = ["--junitxml=j.xml", "--bgcheck-report=r.json", "--bgcheck-report=r.html"]
-    unjudged = "d = background_check('exit 5')\ndef test_d(d): d.stdout\n"
-    result = run(pytester, *files, *args, test_it=SUITE + unjudged)
-    result.assert_outcomes(passed=8, failed=2, skipped=1)
+    services = SERVICES.format(cwd=str(pytester.path))
+    result = run(pytester, *files, *args, test_it=SUITE + services)
+    result.assert_outcomes(passed=10, failed=4, skipped=1)
     document = read(pytester)
     jobs, told = document["jobs"], document["summary"]
 
-    assert (told["jobs"], told["hosts"]) == (4, 1)
-    assert told["checks_s"] == pytest.approx(sum(job["duration_s"] for job in jobs), abs=0.002)
+    assert (told["jobs"], told["services"], told["hosts"]) == (8, 4, 1)
+    checks = [job for job in jobs if job["kind"] == "check"]
+    assert told["checks_s"] == pytest.approx(sum(job["duration_s"] for job in checks), abs=0.002)
     assert told["wall_s"] == pytest.approx(
         document["run"]["ended_at"] - document["run"]["started_at"], abs=0.002
     )
@@ -126,48 +156,74 @@ def test_all_reports_of_a_run_have_the_same_numbers_and_causes(
     # The terminal's line, and the page's.
     line = next(line for line in result.outlines if re.match(r"\d+ background checks", line))
     assert line.startswith(
-        f"4 background checks on 1 host, 3 did not succeed: {duration(told['checks_s'])} of checks"
-        f" in a run of {duration(told['wall_s'])}; tests waited {duration(told['waited_s'])};"
-        " critical path: "
+        "4 background checks and 4 services on 1 host, 6 did not succeed:"
+        f" {duration(told['checks_s'])} of checks in a run of {duration(told['wall_s'])};"
+        f" tests waited {duration(told['waited_s'])}; critical path: "
     )
     page = pytester.path.joinpath("r.html").read_text("utf-8")
     assert f'<p class="lead">{html.escape(line)}</p>' in page
-    rows = [line.split() for line in result.outlines]
+    github = pytester.path.joinpath("summary.md").read_text("utf-8").replace("\\", "")
+    assert line in github
+
+    # Each job that did not succeed, and no other.
+    states = {job["name"]: job["state"] for job in jobs}
+    assert states == {
+        "a": "succeeded", "b": "failed", "c": "failed", "d": "failed",
+        "web": "stopped", "mail": "died", "early": "not ready", "gone": "not ready",
+    }  # fmt: skip
+    named = dict(re.findall(r"^::error title=background (\w+ \w+) on local::(.+)%0Acommand",
+                            result.stdout.str(), re.M))  # fmt: skip
     for job in jobs:
-        if job["state"] == "failed":
-            took = duration(job["duration_s"])
-            assert ["failed", str(job["rc"]), *took.split()] in [row[2:6] for row in rows]
-            assert f'>{job["name"]}</a></th><td>local<td class="bad">failed' in page
-            assert f'data-v="{job["duration_s"]}">{took}<' in page
+        bad = job["state"] not in ("succeeded", "stopped")
+        assert (job["id"] in told["did_not_succeed"]) == bad
+        of, took = f"{job['kind']} {job['name']}", job["duration_s"]
+        name = job["name"] + (" (service)" if job["kind"] == "service" else "")
+        facts = [name, "local", job["state"], str(job["rc"]), *([duration(took)] if took else [])]
+        row = r"\s+".join(map(re.escape, facts))
+        assert bool(re.search(f"^{row} ", result.stdout.str(), re.M)) == bad
+        assert bool(re.search(row.replace(r"\s+", r" \| "), github)) == bad
+        assert (of in named) == bad
+        link = r"</a>(?: <small>service</small>)?</th><td>local"
+        cell = f'>{job["name"]}{link}<td class="{"bad" if bad else "ok"}">{job["state"]}'
+        assert re.search(cell, page)
+        assert not bad or f'data-v="{took}">{duration(took)}<' in page
 
     # What made the run red.
     assert document["run"]["exit_status"] == result.ret == 1
-    tests, job_d = document["run"]["causes"]
-    assert tests.startswith("2 tests failed: ")
-    assert (
-        len([c for c in cases(pytester.path / "j.xml").values() if c.find("failure") is not None])
-        == 2
-    )
-    assert job_d in result.outlines
+    tests, job_d, service = document["run"]["causes"]
+    assert tests.startswith("4 tests failed: ")
+    found = cases(pytester.path / "j.xml")
+    assert len([case for case in found.values() if case.find("failure") is not None]) == 4
     assert "'d' on local was judged by no test (failed, rc 5)" in job_d
-    assert [f"<li>{line}<" in html.unescape(page) for line in (tests, job_d)] == [True, True]
-    assert [job["name"] for job in jobs if job["id"] in told["unjudged"]] == ["d"]
-    assert [job["name"] for job in jobs if not job["judged"]] == ["d"]
+    assert service.startswith("background service 'gone' on local not ready: rc 8 after ")
+    for cause in (job_d, service):
+        assert cause in result.outlines
+        assert cause in github
+    assert [f"<li>{line}<" in html.unescape(page) for line in document["run"]["causes"]] == [
+        True
+    ] * 3
+    by_id = {job["id"]: job["name"] for job in jobs}
+    assert [by_id[id] for id in told["unjudged"]] == ["d"]
+    assert [by_id[id] for id in told["unjudged_services"]] == ["gone"]
+    assert {job["name"] for job in jobs if not job["judged"]} == {"d", "web", "gone"}
 
     # Each test's properties.
-    found = set()
-    for case in cases(pytester.path / "j.xml").values():
-        facts = properties(case)
-        for n in range(1, 1 + len(facts) // 7):
-            fact = {k.removeprefix(f"bgcheck.{n}."): v for k, v in facts.items()}
-            found.add((case.get("name"), *(fact[k] for k in FACTS)))
-    assert found == {
-        (
-            wait["test"].split("::")[1], job["kind"], job["name"], job["host"], job["state"],
-            str(job["rc"]), f"{job['duration_s']:.3f}", f"{wait['waited_s']:.3f}",
-        )
-        for job in jobs for wait in job["awaited_by"]
-    }  # fmt: skip
+    schema(testcase_properties=True).assertValid(etree.parse(pytester.path / "j.xml"))
+    told_by_tests = set()
+    for case in found.values():
+        facts_of = properties(case)
+        for n in range(1, 1 + len(facts_of) // len(FACTS)):
+            fact = {k.removeprefix(f"bgcheck.{n}."): v for k, v in facts_of.items()}
+            told_by_tests.add((case.get("name"), *(fact[k] for k in FACTS)))
+    expected = set()
+    for job in jobs:
+        became = job["state"], str(job["rc"]), f"{job['duration_s'] or 0:.3f}"
+        if job["state"] == "stopped":
+            became = "ready", "", ""  # when the test had waited for it
+        for wait in job["awaited_by"]:
+            place = wait["test"].split("::")[1], job["kind"], job["name"], job["host"]
+            expected.add((*place, *became, f"{wait['waited_s']:.3f}"))
+    assert told_by_tests == expected
 
 
 FACTS = ("kind", "name", "host", "state", "rc", "duration", "waited")

@@ -38,7 +38,7 @@ def test_a_lookup_says_how_to_tell_jobs_apart(pytester: pytest.Pytester) -> None
         "@pytest.mark.bgcheck('c')\ndef test_inner(): pass\n"
         "@pytest.mark.bgcheck('d')\ndef test_d(): pass\n"
         "def test_lookup(bgcheck):\n"
-        "    with pytest.raises(KeyError, match='2 background checks with the name'):\n"
+        "    with pytest.raises(KeyError, match='2 jobs with the name'):\n"
         "        bgcheck['c']\n"
         "    with pytest.raises(KeyError, match='has no job on ssh://x; it has one on: local'):\n"
         "        bgcheck['d', 'ssh://x']\n"

@@ -173,7 +173,7 @@ def test_a_wrong_key_and_an_unknown_one_are_told(pytester: pytest.Pytester) -> N
         "def test_name(bgcheck, c): bgcheck.start('true', name=c)\n",
     )
     result.assert_outcomes(failed=4)
-    takes = "WrongUse: bgcheck[[]...] takes a check's name, or its name and a host, not"
+    takes = "WrongUse: bgcheck[[]...] takes a job's name, or its name and a host, not"
     result.stdout.fnmatch_lines_random(
         [f"E *{takes} tuple", f"E *{takes} Job",
          "E *NoSuchJob: no background check or service 'd' was declared or started for this test",

@@ -169,6 +169,7 @@ def service(state: str, more: str, look: str = "") -> Report:
     [
         ("exit.7.150.1", "40 -", State.SUCCEEDED, 0.4, ""),
         ("exit.7.150.1", "- -", State.SUCCEEDED, None, ""),
+        ("exit.7.150.1", "- none", State.SUCCEEDED, None, ""),
         ("unready.150.1.0.x", "- none", State.NOT_READY, None,
          "its ready command has not ended once"),
         ("unready.150.1.1.x", "- killed", State.NOT_READY, None,
