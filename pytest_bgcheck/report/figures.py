@@ -141,7 +141,7 @@ def figures(ledger: Ledger, run: Run) -> Figures:
     ]
     stopped = run.exit_status in STOPPED or (run.interrupted and run.exit_status != 0)
     failures = [] if stopped else list(_unjudged_failures(unjudged, ledger, run))
-    services = [] if stopped else [job for job in bad if job.is_service and not job.judged]
+    services = [] if stopped else list(_unjudged_services(bad, ledger))
     # Rounded once, here: a report that rounds what another has rounded could differ from it.
     return Figures(
         jobs=len(jobs),
@@ -188,6 +188,20 @@ def _unjudged_failures(
         unawaited = job.unawaited or run.unawaited
         if test is not None and (job.state is not State.SUCCEEDED or unawaited == "fail"):
             yield UnjudgedFailure(job, test, unawaited)
+
+
+def _unjudged_services(bad: Sequence[JobEntry], ledger: Ledger) -> Iterator[JobEntry]:
+    """Yield the services that ended badly and that no test judged.
+
+    Not those that were never ready, and whose tests were all skipped: perhaps as they lack
+    something here that the service lacks too.
+    """
+    ran = {test.test for test in ledger.tests.values() if test.ran}
+    for job in bad:
+        if job.is_service and not job.judged:
+            was_ready = job.result is not None and job.result.ready_s is not None
+            if was_ready or not ran.isdisjoint(job.requested_by):
+                yield job
 
 
 def causes(

@@ -169,6 +169,17 @@ def test_a_service_that_died_and_failed_no_test_makes_the_run_red() -> None:
     assert figures(told.ledger, Run(ZERO, ZERO + 40, 2)).unjudged_services == []
 
 
+@pytest.mark.parametrize("ran", [False, True])
+def test_a_service_that_was_never_ready_makes_a_run_red_if_a_test_of_it_ran(ran: bool) -> None:
+    told = LedgerBuilder()
+    broken = told.service("web", "h", 0, None, 1, State.NOT_READY, 127)
+    told.ledger.tell(JobRequested(broken, "t"))
+    told.test("t", 0, 1, outcome="passed" if ran else "skipped")
+    told.ledger.close(ZERO + 40)
+    red = figures(told.ledger, Run(ZERO, ZERO + 40, int(ran)))
+    assert (len(red.bad), len(red.unjudged_services), len(red.causes)) == (1, ran, ran)
+
+
 def test_a_job_near_its_limit_is_named() -> None:
     told = LedgerBuilder()
     told.job("near", "h", 0, 8.5, limit=10)
