@@ -279,11 +279,11 @@ def _outputs(result: Result) -> list[str]:
     )  # fmt: skip
     lines = []
     if ran:
-        lines += _stream("stdout", result.stdout_kept)
+        lines += stream_lines("stdout", result.stdout_kept)
     if ran or result.stderr_kept.size:
-        lines += _stream("stderr", result.stderr_kept)
+        lines += stream_lines("stderr", result.stderr_kept)
     if result.look_kept.size:
-        lines += _stream("the last output of its ready command", result.look_kept)
+        lines += stream_lines("the last output of its ready command", result.look_kept)
     return lines
 
 
@@ -304,7 +304,8 @@ def _tail(output: Output) -> tuple[str, list[str]]:
     return text, text[-TAIL_CHARACTERS:].split("\n")[-TAIL_LINES:]
 
 
-def _stream(name: str, output: Output) -> list[str]:
+def stream_lines(name: str, output: Output) -> list[str]:
+    """Return the end of a stream as a failure shows it."""
     if not output.size:
         return [f"  {name}: empty"]
     text, shown = _tail(output)

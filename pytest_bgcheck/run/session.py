@@ -21,6 +21,7 @@ from ..options import Settings, keeps_order
 from ..originals import secrets
 from ..plan import PlannedJob
 from ..report import text, tree
+from ..report.no_line import no_line
 from ..suite.collection import Collection, check_size, planned_jobs
 from ..suite.declaration import Declaration
 from ..suite.fixtures import RequestedFixtures
@@ -31,6 +32,7 @@ from ..target.address import TargetAddress
 from ..target.host_transport import HostTransport
 from ..target.hosts import HostRef
 from ..target.job import Job, JobsOnHosts, Use
+from ..target.output import NoLine
 from ..target.records import OTHER_TERMS, Record, Target
 from ..target.requests import Spec
 from ..target.runner import Runner
@@ -295,6 +297,10 @@ class Session:
         """Return the failure of a job that is used by its handle."""
         waited_s = self.judging.waited_s.get(record.key)
         return text.failure([verdict(record, None, waited_s, unix_s(), self.settings.keep)])
+
+    def no_line(self, record: Record, found: NoLine) -> str:
+        """Return the failure of a wait for a line of a job's output."""
+        return no_line(record.spec.task, record.target.label, found)
 
     def record(self, task: Task, ref: HostRef, declared: bool = True) -> Record:
         """Return the job of a check on a host; start it unless it is known."""

@@ -11,7 +11,7 @@ from ..originals import threading
 from . import causes
 from .connection import SUBPROCESS, Connection, Surroundings, as_user, in_short_words
 from .sharing import SharedConnection
-from .transport import Answer
+from .transport import Answer, Enough
 
 
 class HostTransport:
@@ -32,6 +32,8 @@ class HostTransport:
         self._short_words = False
         # safe-ssh prints its output at its end, by its design.
         self.streams = backend.get_connection_type() in SUBPROCESS - {"safe-ssh"}
+        # The client of a container's engine leaves the program that it started there to the engine.
+        self.ends_calls = backend.get_connection_type() in {"local", "chroot", *causes.SSH}
         self._abrupt = abrupt
         self._shared = SharedConnection(not abrupt)
         self._idle: list[Connection] = []
@@ -72,8 +74,9 @@ class HostTransport:
             answer = connection.run(request, timeout_s, on_output)
             if answer.backend in causes.SSH and answer.rc == causes.SSH_FAILED:
                 self._shared.renew()
-        except BaseException:
-            self._shared.renew()
+        except BaseException as error:
+            if not isinstance(error, Enough):
+                self._shared.renew()
             # Not used again: its client may be broken, or in use by a thread that was left behind.
             # In a thread, because closing may block.
             try:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import datetime
 import enum
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
 from ..clocks import unix_s
 from ..errors import Gone, NoSuchJob, StillRunning, TargetError, WrongUse
 from ..model import Output, Result, State
-from ..readers import read_seconds_or_0
+from ..readers import read_seconds, read_seconds_or_0
 from ..tasks import Service, Task, not_started_yet
+from .output import NoLine, OutputWait, compiled, is_since_now
 from .records import Record
 from .runner import Runner
 
@@ -50,6 +52,9 @@ class User(Protocol):
 
     def failure(self, record: Record) -> str:
         """Return what people read of a job that has failed."""
+
+    def no_line(self, record: Record, found: NoLine) -> str:
+        """Return what people read of a wait for a line that did not come."""
 
 
 class Job:
@@ -225,6 +230,38 @@ class Job:
         if result.state.final:
             self._user.note_use(self._record, Use.OUTPUT)
         return result
+
+    def wait_for_output(
+        self,
+        regex: str | re.Pattern[str],
+        timeout: float | datetime.timedelta | None = None,
+        since: str | None = None,
+    ) -> re.Match[str]:
+        """Wait until the job has written a line that the regular expression is found in; return the
+        match.
+
+        Each complete line of standard output and of standard error is searched, decoded as UTF-8,
+        without its end; the last line also without an end, once the job has ended. Lines that were
+        written before count, unless ``since="now"``. Of a line of more than 1 MiB only the first
+        MiB is searched.
+
+        Raises an AssertionError with the output so far if no line matches within ``timeout``
+        (seconds; None: as long as the job lives), or before the job has ended; the job goes on. If
+        output was cut out on the target before it could be searched, that is said. A job that has
+        not started yet is waited for within the timeout. Any thread may call.
+        """
+        __tracebackhide__ = True
+        pattern, since_now = compiled(regex), is_since_now(since)
+        limit_s = None if timeout is None else read_seconds("timeout", timeout)
+        record = self._record
+        wait = OutputWait(self._runner, record, pattern, limit_s, since_now, self._wait_until)
+        found = wait.match()
+        if isinstance(found, NoLine):
+            # Who fails since it has ended before has told how it ended.
+            self._user.note_use(record, Use.HOLD if found.result is None else Use.VERDICT)
+            raise AssertionError(self._user.no_line(record, found))
+        self._user.note_use(record, Use.OUTPUT)
+        return found
 
     def _ask(self, question: Callable[[Record], ReplyT]) -> ReplyT:
         __tracebackhide__ = True

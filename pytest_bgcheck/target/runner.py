@@ -17,6 +17,7 @@ from ..model import Result, State, Tries
 from . import recovery, requests
 from .calls import QUESTION_CALL_S, Calls
 from .cleaner import Cleaner
+from .following import Follower
 from .proving import Proving
 from .records import HeldBack, Record, Records, StartedElsewhere, Target
 from .starting import Starting
@@ -67,6 +68,7 @@ class Runner:
         cleaner = Cleaner(self.records, self._calls, clock, jitter)
         self.stop, self.close = cleaner.stop, cleaner.close
         self.settle_starts, self.no_test_waits = cleaner.settle_starts, cleaner.no_test_waits
+        self.follow = Follower(self.records, self._calls, clock, jitter).follow
         self.prove = Proving(self.records, self._calls, clock, jitter).prove
         self._waiting = Waiting(self.records, self._calls, clock, jitter)
         self._starting = Starting(self.records, self._calls, self._waiting, clock, jitter)

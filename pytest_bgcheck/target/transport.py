@@ -40,17 +40,26 @@ class Transport(Protocol):
     streams: bool
     """Whether output comes while the call goes on, and not only at its end."""
 
+    ends_calls: bool
+    """Whether a call that is ended here cannot write on its target any more, and so ends there too.
+    Else nothing there notices."""
+
     def call(
         self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None = None
     ) -> Answer:
         """Run a request, a command line for the login shell, in ``timeout_s`` at the most.
 
-        ``on_output`` is called with each part of stdout as it comes; what it raises ends the call.
+        ``on_output`` is called with each part of stdout as it comes; what it raises ends the call,
+        and `Enough` says that nothing is wrong with it.
         Then the answer holds no more than the end of stdout. Raises Unreachable or Refused.
         """
 
     def close(self) -> None:
         """End the calls that are under way; later calls raise Unreachable."""
+
+
+class Enough(Exception):
+    """Raised to end a call that streams: its caller has enough."""
 
 
 PRESENCE_S = 10.0
@@ -101,15 +110,21 @@ def ask_stream(
     timeout_s: float,
     deliver: Callable[[replies.Reply], None],
     on_begin: Callable[[], None] = lambda: None,
-) -> None:
+    wanted: Callable[[], bool] = lambda: True,
+) -> bool:
     """Ask, and deliver each reply of the stream as it comes. Raises a TargetError, see `ask`.
 
     What was delivered before an error stays true. ``on_begin`` is called when the stream begins:
     from then on the target hears each end, also of jobs that the call does not name.
+
+    Return False if the call was ended ahead of its end: since ``deliver`` has raised `Enough`, or
+    no more was ``wanted`` as something came.
     """
     stream = replies.Stream(call.nonce)
 
     def on_output(data: bytes) -> None:
+        if not wanted():
+            raise Enough
         before = stream.begun
         for reply in stream.feed(data):
             heard(reply, stream.size)
@@ -123,7 +138,11 @@ def ask_stream(
             raise _cause(answer, BadReply("a reply without an end"), stream.begun)
 
     with _logged(call, timeout_s) as heard:
-        _asked(transport, call, timeout_s, question, lambda: stream.begun)
+        try:
+            _asked(transport, call, timeout_s, question, lambda: stream.begun)
+        except Enough:
+            return False
+    return True
 
 
 ReplyT = TypeVar("ReplyT")

@@ -90,6 +90,7 @@ class Counting:
 
     def __init__(self, way: Transport, lose: int = 0) -> None:
         self.streams = way.streams
+        self.ends_calls = way.ends_calls
         self.calls: list[str] = []
         self._way, self._lose = way, lose
         self._lock = threading.Lock()
@@ -107,4 +108,6 @@ class Counting:
         self._way.close()
 
 
-VERBS = ("start", "await", "tail", "cancel", "clean", "present", "store")
+VERBS = (
+    "start", "await", "tail", "cancel", "clean", "present", "store", "follow", "unfollow",
+)  # fmt: skip

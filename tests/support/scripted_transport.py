@@ -29,7 +29,7 @@ class Scripted:
         clean: Sequence[Step] = (),
         present: Sequence[Step] = (),
     ) -> None:
-        self.streams = streams
+        self.streams, self.ends_calls = streams, True
         self.steps = {"start": list(start), "await": list(waits), "clean": list(clean)}
         self.steps |= {"cancel": list(cancel), "present": list(present)}
         self.last: Step = ""

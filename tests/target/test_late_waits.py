@@ -20,6 +20,7 @@ class SlowAtFirst:
 
     def __init__(self, way: Transport) -> None:
         self.streams = way.streams
+        self.ends_calls = way.ends_calls
         self.asked, self.released = threading.Event(), threading.Event()
         self.questions = 0
         self._way = way

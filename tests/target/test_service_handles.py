@@ -10,6 +10,7 @@ from support.scripted_transport import Scripted, ended, frame, started
 
 from pytest_bgcheck import Job, State, StillRunning, WrongUse
 from pytest_bgcheck.target.job import Use
+from pytest_bgcheck.target.output import NoLine
 from pytest_bgcheck.target.records import Record, Target
 from pytest_bgcheck.target.requests import Spec
 from pytest_bgcheck.target.runner import Runner
@@ -53,6 +54,9 @@ class User:
 
     def failure(self, record: Record) -> str:
         return f"the failure of {record.name}"
+
+    def no_line(self, record: Record, found: NoLine) -> str:
+        return f"no line of {record.name} matches {found.pattern!r}"
 
 
 @pytest.fixture
