@@ -80,8 +80,10 @@ is_settled() {
     fi
     find_tree
     [ -n "$_tree" ] || return 1
-    # It is in the arguments as long as this is our launcher, or its env.
-    ! grep -qs "$_id" "/proc/$_leader/cmdline" || return 1
+    # One of these is an argument as long as this is our launcher, or its env. (The path of a script
+    # has the id in it, too.)
+    ! tr "\000" "\n" 2>/dev/null <"/proc/$_leader/cmdline" |
+        grep -qxF -e "../supervisor.sh" -e "PYTEST_BGCHECK_JOB=$_id" || return 1
     [ "$_took" -lt 500 ] || return 0
     _before=$_activity _activity="" _cpu=0 _busy=""
     find_activity
