@@ -203,7 +203,8 @@ def why_never_started(
 ) -> str:
     """Return why a job's start point was not reached.
 
-    ``test``: that has awaited it. ``for_others``: it was reached for the check's other hosts.
+    ``test``: that has awaited it. ``for_others``: it was reached for other hosts of the same
+    declaration.
     """
     start_point = f"it starts after the fixture {after!r}, which"
     if set_up_failed:
@@ -211,7 +212,7 @@ def why_never_started(
     missed = "was set up for other hosts, but not for this one" if for_others else "was not set up"
     if test:
         ask = f"request {after!r} in that test"
-        return f"{start_point} {missed} before {test} awaited the check: {ask}"
+        return f"{start_point} {missed} before {test} awaited it: {ask}"
     return f"{start_point} {missed} in this run"
 
 

@@ -186,7 +186,7 @@ class Result:
             head, tail = len(kept.head), len(kept.tail)
             return (
                 f"was cut: only the first {head:,} and the last {tail:,} of its {kept.size:,} bytes"
-                " were kept (a larger output_limit= of the check keeps more)"
+                " were kept (a larger output_limit= keeps more)"
             )
         unheard = self.state in (State.LOST, State.UNREACHABLE, State.CANCELLED, State.STOPPED)
         if unheard and not self.attempts and not kept.size:

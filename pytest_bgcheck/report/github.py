@@ -71,7 +71,7 @@ def commands(figures: Figures, annotated: frozenset[str] = frozenset()) -> list[
     lines = [f"::{kind} {_annotation(job)}" for job in failed[:MOST_ANNOTATIONS]]
     if len(failed) > MOST_ANNOTATIONS:
         left = len(failed) - MOST_ANNOTATIONS + 1
-        lines[-1] = f"::{kind} title=background checks::and {left} more"
+        lines[-1] = f"::{kind} title={figures.title}::and {left} more"
     return lines
 
 

@@ -162,7 +162,7 @@ class _Wait:
         verdicts = list(bad.values())
         if all(v.result is not None and v.result.detail == RUN_ENDED for v in verdicts):
             # Nothing has failed: -x or Ctrl-C has ended the wait before the jobs' end.
-            pytest.skip("the run was stopped while this test awaited its checks")
+            pytest.skip("the run was stopped while this test waited")
         note_judged(self._session, bad)
         pytest.fail(text.failure(verdicts, rest), pytrace=False)
 

@@ -133,7 +133,7 @@ def ref_of_fixture(host: object) -> HostRef:
     if not isinstance(getattr(host, "backend", None), BaseBackend):
         raise WrongUse(
             f"the fixture 'host' is the suite's own here and gives {host!r}, not a testinfra Host:"
-            ' pin the check, as in host="ssh://web1"'
+            ' pin it, as in host="ssh://web1"'
         )
     return host_ref(host)
 
@@ -234,7 +234,7 @@ def pinned(spec: str, config: pytest.Config) -> HostRef:
         names = ", ".join(ref.label for ref in found)
         raise WrongUse(
             f"host {spec!r} must stand for one host, not for {len(found)} ({names});"
-            f" host=[{spec!r}] declares a check that runs on each of them"
+            f" host=[{spec!r}] declares one that runs on each of them"
         )
     return found[0]
 
@@ -257,7 +257,7 @@ def pinned_to_several(specs: Iterable[str], config: pytest.Config) -> dict[str, 
                 continue
             name = spec if len(several) == 1 else labels.of(ref)
             if refs.setdefault(name, ref) != ref:
-                raise WrongUse(f"host {spec!r}: two hosts would be called {name} in this check")
+                raise WrongUse(f"host {spec!r}: two hosts would be called {name} in it")
     return refs
 
 

@@ -329,7 +329,7 @@ def _without_void(last: list[Grown], id: str, stream: str, end: int) -> Grown:
 
 
 OVERWRITTEN = (
-    "the check has overwritten it: whatever opens /dev/stdout or /dev/stderr by name does that;"
+    "the command has overwritten it: whatever opens /dev/stdout or /dev/stderr by name does that;"
     " write to >&1 or >&2 instead"
 )
 
@@ -408,7 +408,7 @@ def _detail(kind: str, left: int, note: str = "x", last_rc: str = "") -> str:
         details.append(f"{left} of its processes could not be killed")
     if suspects:
         details.append(
-            "possibly this check's, so not killed: processes "
+            "possibly of this job, so not killed: processes "
             + ", ".join(str(_number(pid)) for pid in suspects)
         )
     return "; ".join(details)

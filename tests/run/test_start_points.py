@@ -72,7 +72,7 @@ def test_one_that_awaits_too_early_fails_and_says_why(pytester: pytest.Pytester)
     result.assert_outcomes(failed=2)
     why = (
         "it starts after the fixture 'deploy', which was not set up before"
-        " test_it.py::test_early awaited the check: request 'deploy' in that test"
+        " test_it.py::test_early awaited it: request 'deploy' in that test"
     )
     # It is final: what is set up later starts nothing.
     result.stdout.fnmatch_lines([f"background check 'c' on local not started: {why}"] * 2)

@@ -176,7 +176,7 @@ WRONG = {
     "'odd://x'": "testinfra cannot make a host of odd://x: Unknown connection type 'odd'",
     "['ansible://none']": "host 'ansible://none' stands for no host: *",
     "'ansible://web'": "host 'ansible://web' must stand for one host, not for 2 (ansible://web1,"
-    " ansible://web2); host=['ansible://web'] declares a check that runs on each of them",
+    " ansible://web2); host=['ansible://web'] declares one that runs on each of them",
 }
 
 

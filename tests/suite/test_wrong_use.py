@@ -143,7 +143,7 @@ def test_a_host_that_is_none_of_testinfras_is_told_where_it_matters(
     result.assert_outcomes(passed=2, failed=1, errors=1)
     told = (
         "background check 'free': the fixture 'host' is the suite's own here and gives 'web1', not"
-        ' a testinfra Host: pin the check, as in host="ssh://web1"'
+        ' a testinfra Host: pin it, as in host="ssh://web1"'
     )
     assert result.outlines.count(told) == 2
     result.stdout.no_re_match_line(r".*(Traceback|pytest_bgcheck[/\\]|During handling)")

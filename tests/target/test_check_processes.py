@@ -41,7 +41,7 @@ def test_a_daemon_that_hides_perfectly_is_left_and_told(local: Client) -> None:
     result = local.finish(hidden, timeout=1, grace=1)
     (daemon,) = with_argument("sleep\0" + "96.1\0")
     assert result.state is State.TIMED_OUT
-    assert f"possibly this check's, so not killed: processes {daemon.pid}" in result.detail
+    assert f"possibly of this job, so not killed: processes {daemon.pid}" in result.detail
     kill([daemon])
 
 
