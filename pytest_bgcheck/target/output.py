@@ -76,9 +76,9 @@ class OutputWait:
         self._runner, self._record, self._wait = runner, record, wait
         self._pattern, self._limit_s = pattern, limit_s
         self._until_s = math.inf if limit_s is None else monotonic_s() + limit_s
-        # What a job writes that was not seen to start yet, it writes from now on.
-        self._since_now = since_now and record.state is not State.PENDING
-        self._search = LineSearch(pattern, self._since_now)
+        self._pending = record.state is State.PENDING
+        self._since_now = since_now
+        self._search = LineSearch(pattern, since_now)
         self._tries: Tries | None = None
 
     def match(self) -> re.Match[str] | NoLine:
@@ -86,8 +86,13 @@ class OutputWait:
         over, without one."""
         record, search = self._record, self._search
         told = False
-        if self._wait_until(lambda: record.state is not State.PENDING) and record.result is None:
-            told = self._follow()
+        if self._wait_until(lambda: record.state is not State.PENDING):
+            if self._since_now and self._pending and record.started_here:
+                # All that it has written it wrote since the wait began.
+                self._since_now = False
+                search = self._search = LineSearch(self._pattern)
+            if record.result is None:
+                told = self._follow()
         if search.match is None:
             # Of a job that ends while its target cannot be asked, the result has its last output.
             if record.result is not None and not told:

@@ -30,7 +30,8 @@ class Record:
     it, in a row, that its target has not answered. ``wanted``: somebody has asked for its result.
     ``held_back``: it is not to be started yet, or never was. ``ready_s``: after how many seconds a
     service was ready, by the target's clock. ``ending_s``: when its target has taken note that it
-    is to end, by the monotonic clock.
+    is to end, by the monotonic clock. ``started_here``: it was not there before a request of this
+    process.
     """
 
     spec: requests.Spec
@@ -43,6 +44,7 @@ class Record:
     held_back: bool = False
     ready_s: float | None = None
     ending_s: float | None = None
+    started_here: bool = False
 
     @property
     def key(self) -> str:
@@ -341,7 +343,8 @@ class Records:
                     reason = OTHER_TERMS if reason == "terms" else reason
                     self.settle(record, Result(State.NOT_STARTED, detail=reason))
                 elif record.state is State.PENDING:
-                    self.note_start(record, now_s, record.spec.id not in reply.attached)
+                    record.started_here = record.spec.id not in reply.attached
+                    self.note_start(record, now_s, record.started_here)
 
     def take_reply(self, target: Target, records: Sequence[Record], reply: replies.Reply) -> None:
         """Settle those of some jobs whose ends a reply tells."""

@@ -200,6 +200,23 @@ def test_the_end_of_the_job_or_of_the_run_wakes_who_waits(real_run: RealRun, pla
     assert wait_until(lambda: not follows(real_run), 20)
 
 
+def test_since_now_counts_nothing_that_a_job_wrote_before_this_process_knew_of_it(
+    real_run: RealRun, tmp_path: Path
+) -> None:
+    place, other = here(target("local://"), tmp_path), RealRun()
+    other.run, other.runner = real_run.run, Runner(real_run.run)
+
+    def start(run: RealRun, way: Target) -> Job:
+        record = run.submit(way, SPEAKER, cwd=place.directory)
+        assert record.state == "pending"
+        return Job(run.runner, record, User(run.runner))
+
+    # It is started by the call before: what it writes, it writes from now on.
+    assert start(real_run, place.target).wait_for_output("first", 30, since="now")
+    assert "within 1 s" in in_vain(start(other, target("local://")), "first", 1, since="now")
+    assert other.close() == []
+
+
 class Breaking:
     """A way to a target on which the connection of a follow breaks as soon as data have come."""
 
