@@ -109,7 +109,9 @@ class Task:
         return self.make_command is None or bool(self.argv)
 
     def differences(self, other: Task) -> list[str]:
-        """Return the names of the arguments in which two tasks of one kind differ."""
+        """Return the names of the arguments in which two tasks differ, or that their kind does."""
+        if self.kind != other.kind:
+            return ["kind"]
         names = {f.name: f.name.removesuffix("_s").removesuffix("_argv") for f in fields(self)}
         if self.script is not None and other.script is not None:
             names["argv"] = "args"
