@@ -188,10 +188,14 @@ class Result:
                 f"was cut: only the first {head:,} and the last {tail:,} of its {kept.size:,} bytes"
                 " were kept (a larger output_limit= keeps more)"
             )
-        unheard = self.state in (State.LOST, State.UNREACHABLE, State.CANCELLED, State.STOPPED)
-        if unheard and not self.attempts and not kept.size:
+        if self.unheard(kept):
             return f"is not known, because the job is {self.state}"
         return ""
+
+    def unheard(self, kept: Output) -> bool:
+        """Return whether nobody knows what the job wrote, of which this was ``kept``."""
+        unheard = self.state in (State.LOST, State.UNREACHABLE, State.CANCELLED, State.STOPPED)
+        return unheard and not self.attempts and not kept.size
 
     def shortened(self, limit: int) -> Result:
         """Return it with at most ``limit`` bytes of head and of tail of each stream."""

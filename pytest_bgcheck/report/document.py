@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from ..ledger import JobEntry, Ledger, TestEntry, Wait
-from ..model import EMPTY, Output, Tries
+from ..model import EMPTY, Output, Result, Tries
 from .figures import Figures, Run, Step, limit_used
 
 VERSION = 3
@@ -59,7 +59,7 @@ class SummaryPart(TypedDict):
 
 
 class OutputPart(TypedDict):
-    size: int
+    size: int | None
     left_out: int
     text: str
 
@@ -208,8 +208,8 @@ def _job(job: JobEntry) -> JobPart:
         "first_awaited_at": _known(job.first_awaited_at),
         "verdict_seen_at": _known(job.verdict_seen_at),
         "started_by_worker": job.worker,
-        "stdout": _output(result.stdout_kept if result else EMPTY),
-        "stderr": _output(result.stderr_kept if result else EMPTY),
+        "stdout": _stream(result, "stdout"),
+        "stderr": _stream(result, "stderr"),
         "ready_command_output": _output(result.look_kept if result else EMPTY),
         "awaited_by": [_wait(wait) for wait in job.waits],
         "judged": job.judged,
@@ -221,6 +221,14 @@ def _tries(tries: Tries | None) -> TriesPart | None:
     if tries is None:
         return None
     return {"count": tries.count, "began_at": _rounded(tries.began_at), "cause": tries.cause}
+
+
+def _stream(result: Result | None, stream: str) -> OutputPart:
+    kept: Output = EMPTY if result is None else getattr(result, f"{stream}_kept")
+    part = _output(kept)
+    if result is not None and result.unheard(kept):
+        part["size"] = None
+    return part
 
 
 def _output(output: Output) -> OutputPart:

@@ -363,7 +363,8 @@ def _add_outputs(parts: Sequence[JobPart], jobs: Sequence[JobView], budget_bytes
             outputs.append((last_look, part["ready_command_output"]))
         for name, output in outputs:
             text = printable(output["text"])
-            stream = Stream(name, bytes_of(output["size"]), text)
+            size = output["size"]
+            stream = Stream(name, "not known" if size is None else bytes_of(size), text)
             job.streams.append(stream)
             streams.append((_cost(text), stream))
     streams.sort(key=lambda pair: pair[0])

@@ -9,8 +9,9 @@ from support import browser, ledger_builder
 from support.browser import Browser
 from support.machines import require
 
+from pytest_bgcheck.events import JobEnded
 from pytest_bgcheck.ledger import Ledger
-from pytest_bgcheck.model import State
+from pytest_bgcheck.model import Result, State
 from pytest_bgcheck.report import document, html, summary
 from pytest_bgcheck.report.figures import Run, figures
 from pytest_bgcheck.report.invocation import Invocation
@@ -191,7 +192,8 @@ def test_a_service_has_its_starting_part_its_kind_and_the_output_of_its_ready_co
     chromium: Browser, tmp_path: Path
 ) -> None:
     told = ledger_builder.LedgerBuilder()
-    web = told.service("web", "h", 0, 6, 9)
+    web = told.service("web", "h", 0, 6)
+    told.ledger.tell(JobEnded(web, Result(State.STOPPED), ledger_builder.ZERO + 9))
     check = told.job("check", "h", 0, 2)
     late = told.service("late", "h", 0, None, 8, State.NOT_READY, look=b"refused", detail="rc 7")
     told.test("t_web", 2, 7, [web, check])
@@ -223,6 +225,7 @@ def test_a_service_has_its_starting_part_its_kind_and_the_output_of_its_ready_co
         "ready: curl -fs late", "the last output of its ready command 7 bytes", "refused",
     ):  # fmt: skip
         assert line in dialog
+    assert "stdout not known" in chromium.run("document.getElementById('j0').innerText")
     assert "it was ready after 6.0 s" in chromium.run("document.getElementById('j0').textContent")
     assert "accepted rc" not in dialog
 
