@@ -21,6 +21,11 @@ HINTS = {
 BLOCK = 4096
 """Bytes of a buffer's smallest part: a program that buffers has written whole ones, or nothing."""
 
+BUFFERED = (
+    "what it has printed may still be in its buffer, as its output is no terminal: try"
+    " stdbuf -oL COMMAND, python -u or PYTHONUNBUFFERED=1, grep --line-buffered"
+)
+
 PORT_TAKEN = re.compile(rb"address (is )?already in use|EADDRINUSE", re.IGNORECASE)
 
 
@@ -57,12 +62,12 @@ def _buffered(task: Service, result: Result) -> str:
     if task.ready_output is None or result.state is not State.NOT_READY or result.rc is not None:
         return ""
     size = result.stdout_kept.size
-    if size > BLOCK and size % BLOCK:
-        return ""
-    return (
-        "what it has printed may still be in its buffer, as its output is no terminal: try"
-        " stdbuf -oL COMMAND, python -u or PYTHONUNBUFFERED=1, grep --line-buffered"
-    )
+    return BUFFERED if size < BLOCK or whole_blocks(size) else ""
+
+
+def whole_blocks(size: int) -> bool:
+    """Return whether so many bytes are what a program writes that buffers its output."""
+    return size % BLOCK == 0
 
 
 def _port_taken(result: Result) -> str:

@@ -6,6 +6,7 @@ from ..model import Result
 from ..target.output import NoLine
 from ..tasks import Task, not_started_yet
 from . import text
+from .hints import BUFFERED, whole_blocks
 
 
 def no_line(task: Task, host: str, found: NoLine) -> str:
@@ -26,6 +27,8 @@ def no_line(task: Task, host: str, found: NoLine) -> str:
     since = ", since this wait began" if found.since_now and found.result is None else ""
     lines += text.stream_lines(f"stdout{since}", found.stdout)
     lines += text.stream_lines(f"stderr{since}", found.stderr)
+    if found.result is None and whole_blocks(found.stdout.size):
+        lines.append(f"  hint: {BUFFERED}")
     return "\n".join(lines)
 
 

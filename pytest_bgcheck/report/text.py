@@ -175,9 +175,11 @@ def used_and_failed(when: str, verdicts: Sequence[Verdict]) -> str:
     ``when``: the phase of the test that failed, as pytest calls it.
     """
     noun = one_word([verdict.task for verdict in verdicts])
-    whose = f"that {noun}'s result" if len(verdicts) == 1 else f"the results of these {noun}s"
+    used = f"that {noun}" if len(verdicts) == 1 else f"these {noun}s"
+    if noun == Check.kind:
+        used = "that check's result" if len(verdicts) == 1 else "the results of these checks"
     what = {"setup": "the set-up of this test", "teardown": "the teardown of this test"}
-    return f"{what.get(when, 'this test')} used {whose}, and failed:"
+    return f"{what.get(when, 'this test')} used {used}, and failed:"
 
 
 AWAITS_NOTHING = (

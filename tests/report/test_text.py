@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from pytest_bgcheck.model import Output, Result, State
 from pytest_bgcheck.report import text
+from pytest_bgcheck.report.no_line import no_line
 from pytest_bgcheck.report.text import Verdict
+from pytest_bgcheck.target.output import NoLine
 from pytest_bgcheck.tasks import ANY_RC, Check, Service
 
 CHECK = Check("webapp", ("/opt/check",), "/opt/check")
@@ -197,6 +199,16 @@ def test_a_buffer_is_suspected_only_where_nothing_or_whole_blocks_were_printed()
     assert not suspects(0)
     assert not suspects(0, rc=1, task=task)
 
+    def suspects_in_wait(size: int, result: Result | None = None) -> bool:
+        kept = Output(size, b"x" * size)
+        found = NoLine("x", 1.0, result, kept, Output(), 0, "", False, False)
+        return "\n  hint: what it has printed may still be in its buffer" in no_line(
+            WEB, "h", found
+        )
+
+    assert [suspects_in_wait(n) for n in (0, 40, 8192)] == [True, False, True]
+    assert not suspects_in_wait(0, Result(State.DIED, 0))
+
 
 def test_a_service_that_ended_has_the_hint_that_helps() -> None:
     taken = b"OSError: [Errno 98] Address already in use"
@@ -220,10 +232,8 @@ def test_what_services_are_called_beside_checks_is_jobs() -> None:
     bad = Verdict(CHECK, "h", State.FAILED, Result(State.FAILED, 1))
     assert text.failure([bad], [good]).endswith("the other jobs of this test:\n  'web' on h: ready")
     assert "the other services of this test:" in text.failure([good], [good])
-    assert text.used_and_failed("call", [good]) == (
-        "this test used that service's result, and failed:"
-    )
-    assert "the results of these jobs" in text.used_and_failed("setup", [good, bad])
+    assert text.used_and_failed("call", [good]) == "this test used that service, and failed:"
+    assert "used these jobs, and failed" in text.used_and_failed("setup", [good, bad])
 
 
 @pytest.mark.parametrize(
