@@ -31,7 +31,7 @@ clean() {
     for _word in bell.*; do
         [ -p "$_word" ] && echo closed 1<>"$_word"
     done
-    rm -f follow.*
+    rm -f follow.* 2>/dev/null
     now
     _begun=$_now
     while

@@ -37,7 +37,7 @@ follow() {
     # Of many streams no one takes all the room of a frame.
     _share=$((_budget / (2 * (_count > 0 ? _count : 1)) + 1))
     now
-    _begun=$_now _looked=0 _all=yes _behind="" _listed=""
+    _begun=$_now _looked=0 _rounds=0 _all=yes _behind="" _listed=""
     while [ "$_count" -gt 0 ]; do
         if anything_changed; then
             tell_changed
@@ -45,29 +45,38 @@ follow() {
             [ -z "$_in_frame" ] || end_frame
             _in_frame=
         fi
-        since "$_begun"
-        if [ "$_took" -ge "$((_expire_s * 100))" ] || [ ! -f supervisor.sh ]; then break; fi
         if [ -n "$_touched" ] && ! { [ -e "$_touched" ] && [ -e "$_other" ]; }; then break; fi
-        if [ "$((_took - _looked))" -ge 100 ]; then
-            _looked=$_took
-            echo || break
-            _sizes=$_listed
-            # shellcheck disable=SC2012,SC2086 # compared as it is; words
-            _listed=$(LC_ALL=C ls -ldnL $_files)
-            [ "$_listed" = "$_sizes" ] || _all=yes
-        fi
+        _rounds=$((_rounds + 1))
+        [ "$_rounds" -lt 10 ] || look_at_all || break
         if [ -n "$_behind$_all" ]; then
             :
         elif [ -n "$_pipe" ]; then
             hear 10 ""
-        else
-            sleep 0.1 || sleep 1
+        elif ! sleep 0.1; then
+            sleep 1
+            _rounds=10
         fi
     done
     begin_frame
     end_frame
     rm -f "follow.$_call".*
     exit 0
+}
+
+# look_at_all: do what is done about once a second: see that the reader is there, and compare all
+# sizes. Fails if this call is over.
+look_at_all() {
+    _rounds=0
+    since "$_begun"
+    { [ "$_took" -lt "$((_expire_s * 100))" ] && [ -f supervisor.sh ]; } || return 1
+    # There may be no pause between two rounds.
+    [ "$((_took - _looked))" -ge 90 ] || return 0
+    _looked=$_took
+    echo || return 1
+    _sizes=$_listed
+    # shellcheck disable=SC2012,SC2086 # compared as it is; words
+    _listed=$(LC_ALL=C ls -ldnL $_files)
+    [ "$_listed" = "$_sizes" ] || _all=yes
 }
 
 # unfollow: end a follow.
