@@ -6,8 +6,9 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,19 +64,17 @@ class Client:
         )
         return self.specs.setdefault(name, spec_of(task, self.run))
 
-    def reports(self, *specs: Spec) -> list[Report]:
-        """Wait until something is to be told of one: that it is ready, or has ended."""
-        ids = {spec.id for spec in specs}
-        deadline = time.monotonic() + 40
-        while True:
-            nonce = secrets.token_hex(8)
-            request = requests.await_request(
-                self.directory, nonce, 3, specs, self.shell, unready=ids
-            )
-            found = replies.parse(nonce, self.output(request)).reports
-            if found:
-                return list(found)
-            assert time.monotonic() < deadline
+    def decided(self, *specs: Spec) -> dict[str, Report]:
+        """Wait until each service is ready or has ended; return what was told of it."""
+        found: dict[str, Report] = {}
+        deadline = time.monotonic() + 60
+        while left := [spec for spec in specs if spec.task.name not in found]:
+            assert time.monotonic() < deadline, found
+            wait = partial(requests.await_request, unready={spec.id for spec in left})
+            for report in self.ask(wait, 3, left).reports:
+                name = next(spec.task.name for spec in left if spec.id == report.id)
+                found[name] = report
+        return found
 
     def output(self, request: str) -> bytes:
         done = subprocess.run(
@@ -118,10 +117,14 @@ class Client:
         return self.results(spec)["c"]
 
     @contextmanager
-    def waiting(self, *specs: Spec, stream: bool = True) -> Iterator["Waiter"]:
+    def waiting(
+        self, *specs: Spec, stream: bool = True, unready: Container[str] = ()
+    ) -> Iterator["Waiter"]:
         """Have one call wait for jobs, as the runner has, for 60 s at the most."""
         nonce = secrets.token_hex(8)
-        request = requests.await_request(self.directory, nonce, 60, specs, self.shell, stream)
+        request = requests.await_request(
+            self.directory, nonce, 60, specs, self.shell, stream, unready=unready
+        )
         bells = set(Path(os.fsdecode(self.directory)).glob("bell.*"))
         with subprocess.Popen(
             ["/bin/sh", "-c", request], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -146,13 +149,13 @@ class Client:
                 found.append(int(entry.name))
         return found
 
-    def kill(self, *kinds: str) -> None:
+    def kill(self, *kinds: str, signum: signal.Signals = signal.SIGKILL) -> None:
         for kind in kinds:
             pids = [p for spec in self.specs.values() for p in self.processes(f"{kind}:{spec.id}")]
             assert pids, kind
             for pid in pids:
                 with suppress(ProcessLookupError):  # the timer of a shell that cannot bound a read
-                    os.kill(pid, signal.SIGKILL)
+                    os.kill(pid, signum)
 
     def guards(self, spec: Spec) -> list[int]:
         """Return a job's guards, not the subshells of one that cannot bound a read."""

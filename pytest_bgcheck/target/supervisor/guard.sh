@@ -6,7 +6,7 @@
 # has started it: then the job's state tells. What the job was started with is $_given_*, since its
 # check can change the state.
 guard() {
-    _waited=0 _missed=0 _adopted="" _is_service="" _unready="" _watcher=0 _started_watcher=0
+    _waited=0 _missed=0 _adopted="" _is_service="" _unready="" _watcher=0 _last_watcher=0 _started_watcher=0
     [ ! -e look ] || _is_service=yes
     [ -p alive ] || abandon
     # Then a guard was killed while the check was stopped: see shorten.
@@ -161,6 +161,7 @@ find_watcher() {
         _watcher=${_watcher%%.*} _ready_timeout=${_ready_timeout%%.*}
         if number "$_watcher" && number "$_ready_timeout"; then
             _unready=$_file
+            [ "$_watcher" = 0 ] || _last_watcher=$_watcher
             return
         fi
     done
@@ -169,7 +170,7 @@ find_watcher() {
 
 # claim_limit: take the service from its watcher, which would else call it ready just now.
 claim_limit() {
-    [ "$_reached" = unready ] || return 0
+    { [ "$_reached" = unready ] && [ "$_watcher" != 0 ]; } || return 0
     mv "$_unready" "unready.0.$_unready_rest" 2>/dev/null || { nap; return 1; }
 }
 
@@ -186,7 +187,7 @@ have_watched() {
 end_watcher() {
     [ -n "$_is_service" ] || return 0
     find_watcher
-    for _pid in "$_watcher" "$_started_watcher"; do
+    for _pid in "$_last_watcher" "$_started_watcher"; do
         [ "$_pid" = 0 ] || ! looks_after "$_pid" . "watch:$_id" || kill -KILL "$_pid" 2>/dev/null
     done
 }

@@ -64,6 +64,7 @@
 #   run    SHELL ID run:ID NEW TIMEOUT GRACE RETRY RCS CALL GUARD_SHELL UMASK LIMIT
 #   guard  SHELL ID guard:ID SUPERVISOR START TIMEOUT GRACE LIMIT
 #   watch  SHELL ID watch:ID LIMIT
+#   search SHELL ID search:ID STREAM FROM LIMIT
 #   look   SHELL ID look:ID CALL UMASK
 #   stay   SHELL ID run:ID START TIMEOUT RC
 #   VERB   SHELL NONCE RUN NAME=VALUE...     a request; its words are told in words.sh
@@ -143,6 +144,7 @@ esac
 case $_verb in
 watch) watch "$@" ;;
 stay) stay "$@" ;;
+search) search "$@" ;;
 look)
     prepare_look "$@"
     # shellcheck source=/dev/null

@@ -33,7 +33,7 @@ bound_output() {
         [ "$_done" -le "$_size" ] || _done=0
         [ "$((_size - _done))" -gt "$((4 * _limit + 1000000))" ] || continue
         _upto=$_size
-        search_cut "$_which"
+        search_cut "$_done"
         if [ -z "${_unpunched-}" ] && ! counts_in_32_bits && punch 2>/dev/null <>"$_which"; then
             eval "_done_$_which=\$_size"
         else
@@ -100,20 +100,12 @@ punch() {
 # find_hole_begin: set $_off to where a hole begins: behind the head, at the next block.
 find_hole_begin() { _off=$(((_limit / 2 + ${#_mark} + 4095) / 4096 * 4096)); }
 
-# search_cut FILE: search for a service's pattern what is about to be cut out, since its watcher may
-# not have come to it: from the last cut on, with $_size as the file's size. More than 32 MB, all of
-# a second, would take too long. See ready.sh.
+# search_cut FROM: search for a service's pattern what is about to be cut out of $_which behind FROM,
+# since its watcher may not have come to it: see ready.sh.
 search_cut() {
-    [ -e pattern ] || return 0
-    _span=$((_size - _done + 65536)) _first="1d;"
-    if [ "$_span" -ge "$((_size - ${#_mark}))" ]; then _span=$((_size - ${#_mark})) _first=""; fi
-    [ "$_span" -le 33554432 ] || return 0
-    ! { tail -c "$_span" "$1"; echo x; } | matches "$_first" || mv pattern matched
+    [ ! -e pattern ] ||
+        (exec "$_sh" ../supervisor.sh search "$_sh" "$_id" "search:$_id" "$_which" "$1" "$_limit" </dev/null 4<&-)
 }
-
-# matches EDIT: does a line of the input but the last, and but those that EDIT of sed deletes, match
-# the service's pattern?
-matches() { LC_ALL=C sed "$1\$d" | LC_ALL=C grep -q -E -f pattern; }
 
 # shorten: stop the check, and take the middle out of $_which.
 shorten() {
@@ -142,7 +134,7 @@ take_out() {
     _rest=$_size
     size_of "$_here"
     { [ "$_size" = "$_was" ] && [ "$_rest" = "$_tail" ] && [ "$((_size - _head))" -gt "$_tail" ]; } || exit 0
-    search_cut "$_here"
+    search_cut 0
     read_dropped "" "$_which" "$_attempt"
     add "$_dropped" "$((_size - _head - _tail))"
     _cut=cut.$_which.$_attempt.$_sum

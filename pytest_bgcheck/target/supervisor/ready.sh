@@ -16,7 +16,7 @@
 
 # watch LIMIT: the watcher.
 watch() {
-    _limit=$1
+    _limit=$1 _last_watcher=0
     find_watcher
     _claim=unready.$$.$_unready_rest _look_pid=none
     { [ -n "$_unready" ] && mv "$_unready" "$_claim"; } 2>/dev/null || exit 0
@@ -110,8 +110,8 @@ look_once() {
     _to=look.new _how=""
     { printf "" >look.new; } 2>/dev/null || _to=/dev/null
     _call=${_unready_rest#*.}
-    (exec $_setsid "$_sh" ../supervisor.sh look "$_sh" "$_id" "look:$_id" "${_call#*.}" "${_call%%.*}" \
-        </dev/null >>"$_to" 2>&1) &
+    (PYTEST_BGCHECK_JOB=$_id.look && export PYTEST_BGCHECK_JOB && exec $_setsid "$_sh" ../supervisor.sh look \
+        "$_sh" "$_id" "look:$_id" "${_call#*.}" "${_call%%.*}" </dev/null >>"$_to" 2>&1) &
     _look_pid=$!
     now
     _look_start=$_now
@@ -157,12 +157,12 @@ end_look() {
 # prepare_look CALL UMASK: prepare for the ready command, which ./look then executes, as launch does for
 # the service.
 prepare_look() {
+    # Whoever ends the job changes its state, and then looks for the mark, which this process has.
+    still_runs || exit 125
     _id=$_id.look _job=$PWD _cwd=""
-    PYTEST_BGCHECK_JOB=$_id
-    export PYTEST_BGCHECK_JOB
     read_home "../home.$1" || refuse_look home
     umask "$2"
-    # The check's own would say that it could not be run.
+    # That of launch would say that the service could not be run.
     refuse_run() { refuse_look "$1"; }
 }
 
@@ -173,12 +173,11 @@ refuse_look() {
 }
 
 # await_pattern: wait until a line of the output matches. For each stream $_line_STREAM is where the
-# first line begins that is not whole yet, and $_end_STREAM how far was looked, both counted in the
-# whole stream, whatever was cut out of the file; $_first_STREAM is "1d;" if that line has lost its
+# first line begins that is not whole yet, and $_end_STREAM how far was searched, both counted in the
+# whole stream, whatever was cut out of the file; $_first_STREAM is yes if that line has lost its
 # beginning.
 await_pattern() {
     mark_of "$_id"
-    _head=$((_limit / 2 + ${#_mark}))
     _line_out=${#_mark} _end_out=${#_mark} _first_out=""
     _line_err=${#_mark} _end_err=${#_mark} _first_err=""
     until [ -e matched ]; do
@@ -190,59 +189,100 @@ await_pattern() {
     done
 }
 
-# search_output: search what is new in $_which, a block at a time, so that memory is bounded. A line
-# that is longer than a block is not matched.
+# search_output: search what is new in $_which.
 search_output() {
     [ -f "$_which" ] || return 0
-    read_dropped "" "$_which" 1
-    _cut=$_record
-    size_of "$_which"
-    case $_cut in *.busy) return 0 ;; esac
-    add "$_size" "$_dropped"
-    _size=$_sum
+    find_extent
+    _was=$_record.$_hole
+    case $_record in *.busy) return 0 ;; esac
     [ "$_size" != "$_end" ] || return 0
-    if [ "$_end" = "${#_mark}" ] && [ "$(head -c "$_end" "$_which")" != "$_mark" ] || [ "$_size" -lt "$_end" ]; then
+    if [ "$_size" -lt "$_end" ] ||
+        { [ "$_end" = "${#_mark}" ] && [ "$(head -c "$_end" "$_which" | tr -d "\000")" != "$_mark" ]; }; then
         # The service has emptied it.
         _line=0 _end=0 _first=""
-    elif [ "$_dropped" != 0 ] && [ "$((_line - _dropped))" -lt "$_head" ]; then
-        # Whoever has cut this out has searched it.
-        _line=$((_head + _dropped)) _first="1d;"
-        _end=$_line
     fi
+    skip_to "$_gone"
     while [ "$_end" -lt "$_size" ] && [ ! -e matched ]; do
         search_block
         go_on
-        # If it was cut meanwhile, these were not the bytes that they seemed.
         read_dropped "" "$_which" 1
-        [ "$_record" = "$_cut" ] || return 0
+        find_hole . "$_which"
+        # If it was cut meanwhile, these were not the bytes that they seemed.
+        [ "$_record.$_hole" = "$_was" ] || return 0
+        [ -z "$_found" ] || mv pattern matched
         eval "_line_$_which=\$_line _end_$_which=\$_end _first_$_which=\$_first"
     done
 }
 
-search_block() {
-    _to=$((_end + 1048576))
-    [ "$_to" -le "$_size" ] || _to=$_size
-    if [ "$(($(print_range "$_end" | wc -l)))" = 0 ]; then
-        if [ "$((_to - _line))" -gt 1048576 ]; then _line=$_to _first="1d;"; fi
-    else
-        # The x makes the last line, which is not whole, one that can be told and left out.
-        ! { print_range "$_line"; echo x; } | matches "$_first" || mv pattern matched
-        _rest=$(($({ print_range "$_end"; echo x; } | tail -n 1 | wc -c) - 2))
-        _line=$((_to - _rest)) _first=""
+# find_extent: set $_size to the size of the whole stream $_which, and $_gone to the end of what was cut
+# out of it, and searched by whoever has cut it.
+find_extent() {
+    read_dropped "" "$_which" 1
+    find_hole . "$_which"
+    _gone=$_hole
+    if [ "$_dropped" != 0 ] && [ "$_gone" -lt "$((_limit / 2 + ${#_mark} + _dropped))" ]; then
+        _gone=$((_limit / 2 + ${#_mark} + _dropped))
     fi
-    _end=$_to
+    size_of "$_which"
+    add "$_size" "$_dropped"
+    _size=$_sum
 }
+
+# skip_to OFFSET: do not search what lies ahead of it.
+skip_to() {
+    [ "$_line" -lt "$1" ] || return 0
+    _line=$1 _first=yes
+    [ "$_end" -ge "$_line" ] || _end=$_line
+}
+
+# search_block: search the next 4 MB, so that memory is bounded; a line that is longer is not matched.
+# Set $_found if a line matches.
+search_block() {
+    _found="" _to=$((_end + 4194304))
+    [ "$_to" -le "$_size" ] || _to=$_size
+    # The x makes a last line of what stands behind the last newline, be it nothing.
+    _rest=$(($({ print_range "$_end"; echo x; } | tail -n 1 | wc -c) - 2))
+    if [ "$_rest" = "$((_to - _end))" ]; then
+        _end=$_to
+        [ "$((_to - _line))" -le 4194304 ] || skip_to "$_to"
+        return
+    fi
+    _end=$_to _to=$((_to - _rest))
+    if print_range "$_line" | without_first | LC_ALL=C grep -q -E -f pattern; then _found=yes; fi
+    _line=$_to _first=""
+}
+
+# without_first: leave out the first line, if it has lost its beginning.
+without_first() { if [ -n "$_first" ]; then tail -n +2; else cat; fi; }
 
 # print_range FROM: print the bytes of $_which from there to $_to.
 print_range() {
     print_from "$(($1 - _dropped))" "$_which" | head -c "$((_to - $1))"
 }
 
+# search STREAM FROM LIMIT: search what the guard is about to cut out, which was cut until FROM before.
+# At most 128 MB of it, the last of a second, since limits have to be looked after.
+search() {
+    _which=$1 _limit=$3
+    mark_of "$_id"
+    _line=${#_mark} _end=${#_mark} _first=""
+    find_extent
+    # The line in which the last cut ended was not whole then.
+    skip_to "$(($2 - 65536))"
+    [ "$2" != 0 ] || skip_to "$_gone"
+    skip_to "$((_size - 134217728))"
+    while [ "$_end" -lt "$_size" ] && [ ! -e matched ]; do
+        search_block
+        [ -z "$_found" ] || mv pattern matched
+    done
+    exit 0
+}
+
 # stay START TIMEOUT RC: what the supervisor becomes when the first process of a service has ended. If
 # that succeeded, the service lives on in the processes that it has left. If not, they are killed: a
 # successor may need their port.
 stay() {
-    _from=$1 _given_timeout=$2 _rc=$3 _attempt=1 _own=""
+    _from=$1 _given_timeout=$2 _rc=$3 _attempt=1 _own="" _is_service=yes _last_watcher=0 _started_watcher=0
     while [ "$_rc" = 0 ] && find_own; [ -n "$_own" ]; do
         while some_live; do
             # By env, as in supervise; its mark is that of the ready command.
@@ -250,6 +290,8 @@ stay() {
             still_runs || exit 0
         done
     done
+    # First the watcher, which would take the end of its ready command for what it has to tell.
+    end_watcher
     kill_all
     publish_exit
 }

@@ -49,7 +49,7 @@ supervise() {
             [ ! -e "refused.$_word" ] || publish "state.refused.$_word"
         done
         # A service may have left a daemon, or something that has to end with it.
-        [ ! -e look ] ||
+        [ ! -e look ] || ! still_runs ||
             exec "$_sh" ../supervisor.sh stay "$_sh" "$_id" "run:$_id" "$_from" "$_given_timeout" "$_rc" 9>&9
         case ",$_rcs," in *",$_rc,"*) break ;; esac
         [ -n "$_retry" ] || break
