@@ -32,8 +32,9 @@ from ..compat.testinfra import (
 )
 from ..errors import NoAnswer, TargetError, Unreachable
 from ..originals import io, os, selectors, subprocess, tempfile, threading
-from . import causes, requests
+from . import causes
 from .sharing import SharedConnection
+from .specification import quote
 from .transport import Answer
 
 _STDIN = 'request=$(cat); eval "$request"'
@@ -46,8 +47,8 @@ def as_user(backend: BaseBackend, request: str, user: str | None) -> str:
     """
     sudo = backend.get_sudo_command(_STDIN, user)
     program = f'printf "%s\\n" "$1" | {sudo}'
-    return " ".join(["/bin/sh", "-c", requests.quote(program), "pytest-bgcheck",
-                     requests.quote(request)])  # fmt: skip
+    return " ".join(["/bin/sh", "-c", quote(program), "pytest-bgcheck",
+                     quote(request)])  # fmt: skip
 
 
 def in_short_words(request: str) -> str:
@@ -55,8 +56,8 @@ def in_short_words(request: str) -> str:
     step = 700
     parts = [request[start : start + step] for start in range(0, len(request), step)]
     program = 'request=; for part do request=$request$part; done; eval "$request"'
-    return " ".join(["/bin/sh", "-c", requests.quote(program), "pytest-bgcheck",
-                     *map(requests.quote, parts)])  # fmt: skip
+    return " ".join(["/bin/sh", "-c", quote(program), "pytest-bgcheck",
+                     *map(quote, parts)])  # fmt: skip
 
 
 _ANSIBLE = {"ANSIBLE_NO_TARGET_SYSLOG": "1", "ANSIBLE_LOG_PATH": "/dev/null"}
@@ -224,7 +225,7 @@ def _own_log(backend: Any, enabled: bool) -> Iterator[Callable[[], bytes]]:
         except OSError:
             return b""
 
-    backend.ssh_extra_args = f"{given or ''} -E {requests.quote(path)}"
+    backend.ssh_extra_args = f"{given or ''} -E {quote(path)}"
     try:
         yield read
     finally:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from ..errors import WrongUse
 from ..tasks import Check, Service, Task
+from .specification import look_specification, quote, specification
 
 REQUEST_LIMIT = 90_000
 """Characters of one request. Linux takes 131,072 in one argument, and quoting adds to them."""
@@ -92,11 +93,6 @@ _JINJA = re.compile(r"\{(?=[{%#])")
 """What Ansible's ad-hoc command would take for a template."""
 
 
-def quote(text: str) -> str:
-    """Quote for a POSIX shell."""
-    return "'" + text.replace("'", "'\\''") + "'"
-
-
 def _source() -> str:
     """Return the whole program: the main part, with each other part in the place of its line."""
     return _PART.sub(lambda line: _part(line[1]), _part("main"))
@@ -128,44 +124,6 @@ _WAY_IN = _stripped(_part("way_in")) + 'enter_run "$@"\n'
 def seconds(value: float) -> str:
     """Format seconds for the target's ``sleep``: an integer where it is one."""
     return str(int(value)) if value == int(value) else f"{value:.3f}"
-
-
-def specification(spec: Spec) -> str:
-    """Return the program that becomes the job's command: its directory, its variables, its argv."""
-    task = spec.task
-    if task.script is None:
-        return _becoming(task, list(map(quote, task.argv)))
-    interpreter = _interpreter(task.script.content)
-    words = [*map(quote, interpreter), '"$_job/script"', *map(quote, task.argv)]
-    # Without one a shell has to find out what it is, which may be a script of its own.
-    return _becoming(task, words, by_shell=not interpreter)
-
-
-def look_specification(task: Service) -> str:
-    """Return the program that becomes the service's ready command; empty if it has none."""
-    return _becoming(task, list(map(quote, task.ready_argv))) if task.ready_argv else ""
-
-
-def _becoming(task: Task, words: list[str], by_shell: bool = False) -> str:
-    if by_shell or (words and "=" in words[0]):
-        # env would take such a program for one more variable, print all of them, and succeed.
-        words = ["/bin/sh", "-c", quote('exec "$@"; exit 127'), "sh", *words]
-    variables = [quote(f"{name}={value}") for name, value in task.env]
-    lines = [] if task.cwd is None else [f"enter {quote(task.cwd)}"]
-    return "\n".join([*lines, " ".join(["become", *variables, *words])]) + "\n"
-
-
-def _interpreter(content: bytes) -> list[str]:
-    """Return the words of a script's ``#!`` line, as Linux splits them: at most two.
-
-    The interpreter is called by name, so that a script runs from a noexec directory too. Without
-    such a line the file itself is executed.
-    """
-    match = re.match(rb"#!\s*(\S+)[ \t]*([^\r\n]*)", content)
-    if not match:
-        return []
-    words = [match[1], match[2].rstrip()]
-    return [word.decode("utf-8", "surrogateescape") for word in words if word]
 
 
 def start_requests(
@@ -247,7 +205,7 @@ def check_size(task: Task) -> None:
 def _items(spec: Spec, room: int) -> Iterator[tuple[dict[str, str], bool]]:
     """Yield what a start says of one job: its files, then the job itself, with True."""
     task = spec.task
-    text = specification(spec).encode("utf-8", "surrogateescape")
+    text = specification(task).encode("utf-8", "surrogateescape")
     script = b"" if task.script is None else task.script.content
     yield from _files("script", spec, script, room)
     inline = encode(text)

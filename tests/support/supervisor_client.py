@@ -56,12 +56,11 @@ class Client:
         return self.specs.setdefault(name, spec_of(check, self.run))
 
     def service(self, name: str, command: str, **given: Any) -> Spec:
-        """Return a service; ``ready`` and ``command`` are for a shell."""
+        """Return a service; ``command`` and ``ready`` are for a shell, or it has a ``script``."""
         ready = given.pop("ready", None)
-        argv = () if ready is None else ("/bin/sh", "-c", ready)
-        task = Service(
-            name, ("/bin/sh", "-c", command), command, ready_argv=argv, ready=ready or "", **given
-        )
+        look = () if ready is None else ("/bin/sh", "-c", ready)
+        argv = () if "script" in given else ("/bin/sh", "-c", command)
+        task = Service(name, argv, command, ready_argv=look, ready=ready or "", **given)
         return self.specs.setdefault(name, spec_of(task, self.run))
 
     def decided(self, *specs: Spec) -> dict[str, Report]:

@@ -22,6 +22,7 @@ from support.supervisor_client import Client, nothing_runs, run_of
 from pytest_bgcheck.model import State
 from pytest_bgcheck.target import requests
 from pytest_bgcheck.target.replies import Report
+from pytest_bgcheck.tasks import Script
 
 pytestmark = pytest.mark.supervisor
 
@@ -44,6 +45,7 @@ def test_a_service_is_ready_when_it_says_so_and_not_before(clients: dict[str, Cl
     kinds: dict[str, tuple[str, dict[str, Any]]] = {
         # name: its program, and what says that it is ready
         "plain": ("exec sleep 91", {}),
+        "script": ("", {"script": Script("s", b"#!/bin/sh\nsleep 91\n")}),
         "command": ("sleep 0.4; >$ID; exec sleep 91", {"ready": "[ -e $ID ]"}),
         "stderr": ("echo no >&2; echo listening on 80 >&2; exec sleep 91",
                    {"ready_output": "^listening on [0-9]+$"}),
@@ -56,7 +58,7 @@ def test_a_service_is_ready_when_it_says_so_and_not_before(clients: dict[str, Cl
         "unfinished": ("printf listening; exec sleep 91",
                        {"ready_output": "listening", "ready_timeout_s": 1.0}),
     }  # fmt: skip
-    become = list(kinds)[:5]
+    become = list(kinds)[:6]
     for client in clients.values():
         given = {"cwd": str(client.base), "env": (("ID", client.run),), "grace_s": 0.1}
         client.start(*(client.service(n, c, **how, **given) for n, (c, how) in kinds.items()))

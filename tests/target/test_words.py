@@ -15,6 +15,7 @@ from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.target import replies, requests
 from pytest_bgcheck.target.replies import Reply
 from pytest_bgcheck.target.requests import Spec
+from pytest_bgcheck.target.specification import look_specification, specification
 from pytest_bgcheck.tasks import Check, Service
 
 pytestmark = pytest.mark.supervisor
@@ -162,7 +163,7 @@ def test_a_request_says_of_each_job_all_that_there_is_to_say(
         assert int(job["output_limit"]) == check.output_limit
         assert set(map(int, job["rc"].split(","))) == check.rc
         assert (job["id"], job["terms"], job["script_size"]) == (spec.id, spec.terms, "0")
-        assert job["spec"] == requests.encode(requests.specification(spec))
+        assert job["spec"] == requests.encode(specification(spec.task))
     waits = requests.await_request(b"/d/0123456789ab", "a", 1, specs)
     names = ("timeout_cs", "grace_cs", "output_limit", "id")
     assert [[job[n] for n in names] for job in jobs_in(waits)] == [
@@ -197,6 +198,6 @@ def test_a_large_ready_command_is_sent_as_files() -> None:
     assert [len(request) <= 1.1 * requests.REQUEST_LIMIT for _, request, _ in asked]
     words = [word for _, request, _ in asked for word in words_of(request)]
     data = [word[5:] for word in words if word.startswith("data=")]
-    assert "".join(data) == requests.encode(requests.look_specification(service))
+    assert "".join(data) == requests.encode(look_specification(service))
     assert f"file=look-{spec.id}.0.0000" in words
     assert not [word for word in words if word.startswith("ready=")]
