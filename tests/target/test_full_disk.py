@@ -74,3 +74,18 @@ def test_a_wait_without_inodes_goes_on(small: Client) -> None:
     fill_inodes(small)
     result = small.results(spec)["c"]
     assert (result.state, result.rc, result.stdout) == (State.SUCCEEDED, 0, "said\n")
+
+
+def test_a_service_becomes_ready_on_a_full_disk(small: Client) -> None:
+    specs = [
+        small.service("look", "exec sleep 91", ready="[ -s filler ]", cwd=str(small.base)),
+        small.service("never", "exec sleep 91", ready="exit 1", ready_timeout_s=4.0),
+    ]
+    small.start(*specs)
+    fill_space(small)
+    fill_inodes(small)
+    told = small.decided(*specs)
+    assert told["look"].ready_s is not None
+    result = told["never"].result
+    assert result is not None
+    assert result.state is State.NOT_READY
