@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from .. import log
 from ..clocks import monotonic_s, unix_s
 from ..compat.pytest import own_reporter
 from ..events import JobEnded
@@ -41,12 +42,12 @@ from ..report import files, github
 from ..report.figures import Run, figures
 from ..suite.companions import annotates_failed_tests
 from . import durations, signals, summary
+from .messages import CleanTargets, InternalError
 from .whole_run import WholeRun
 
 if TYPE_CHECKING:
     from ..target.records import Record, Target
     from ..target.runner import Runner
-    from ..tasks import Task
     from .session import Session
 
 
@@ -115,10 +116,9 @@ def _end_own_session(ours: Session, whole_run: WholeRun | None, *, ask: bool) ->
         return
     forked.take_over_from_children(ours)
     link, runner = ours.link, ours.runner
-    keys = link.targets_to_clean()
-    targets = ours.targets()
-    own = [target for target in targets if keys is None or target.key in keys]
-    others = set(targets).difference(own)
+    given = link.what_to_clean()
+    own = ours.targets() if given is None else _take_over(ours, given)
+    others = set(ours.targets()).difference(own)
     if not ask:
         runner.no_test_waits()
     runner.settle_starts(others)
@@ -128,10 +128,31 @@ def _end_own_session(ours: Session, whole_run: WholeRun | None, *, ask: bool) ->
         runner, own, whole_run, keep=ours.settings.keep, ask_about=unfinished
     )
     ours.restore_log()
-    link.leave([] if keys is None else keys, not_cleaned_up)
+    link.leave([target.key for target in own] if given is not None else [], not_cleaned_up)
     if whole_run is not None:
         whole_run.kept += kept
         whole_run.not_cleaned_up += not_cleaned_up
+
+
+def _take_over(ours: Session, given: CleanTargets) -> list[Target]:
+    """Return the targets that are given to a worker to clean, and take on what still runs there.
+
+    Perhaps other workers have used them, which have ended, and no test of this one.
+    """
+    from .unfinished import records_of
+
+    for address in given.targets:
+        try:
+            ours.used_elsewhere(address)
+        except Exception as error:  # the others are to be cleaned all the same
+            line = log.internal_error(f"cleaning up {address.label}", error)
+            ours.link.tell(InternalError(line))
+    keys = {address.key for address in given.targets}
+    own = [target for target in ours.targets() if target.key in keys]
+    known = {record.key for record in ours.runner.records.values()}
+    records = records_of(given.unfinished, {target.key: target for target in own})
+    ours.runner.records.adopt(record for record in records if record.key not in known)
+    return own
 
 
 def _clean(
@@ -173,6 +194,7 @@ def _clean_for_workers(workers: Workers, whole_run: WholeRun, *, ask: bool) -> N
     from ..target import connection
     from ..target.cleaner import CLEAN_S
     from ..target.runner import Runner
+    from .unfinished import records_of, unfinished
 
     def on_end(record: Record) -> None:
         assert record.result is not None
@@ -181,8 +203,9 @@ def _clean_for_workers(workers: Workers, whole_run: WholeRun, *, ask: bool) -> N
 
     settings = whole_run.settings
     runner = Runner(workers.run_id, base=settings.dir, forks=settings.forks, on_end=on_end)
-    unfinished = _unfinished(whole_run, targets)
-    runner.records.adopt(unfinished)
+    by_key = {target.key: target for target in targets}
+    asked = records_of(unfinished(whole_run.ledger, by_key), by_key)
+    runner.records.adopt(asked)
     # The workers have spent time on their end already, and one limit holds for both.
     spent_s = 0.0 if workers.idle_since_s is None else monotonic_s() - workers.idle_since_s
     restore_log = connection.silence()
@@ -191,38 +214,12 @@ def _clean_for_workers(workers: Workers, whole_run: WholeRun, *, ask: bool) -> N
         targets,
         whole_run,
         keep=settings.keep,
-        ask_about=unfinished if ask else [],
+        ask_about=asked if ask else [],
         within_s=max(CLEAN_S - spent_s, CLEAN_S / 2),
     )
     restore_log()
     whole_run.kept += kept
     whole_run.not_cleaned_up += not_cleaned_up
-
-
-def _unfinished(whole_run: WholeRun, targets: Sequence[Target]) -> list[Record]:
-    """Return the workers' jobs of which no worker has told the end."""
-    from ..target.records import Record
-    from ..target.requests import Spec
-    from ..tasks import Check, Service
-
-    by_key = {target.key: target for target in targets}
-    records = []
-    for job in whole_run.ledger.known_jobs():
-        target = by_key.get(job.target)
-        if target is None or job.state.final:
-            continue
-        task: Task = Check(
-            job.name, (), job.command, timeout_s=job.timeout_s, grace_s=job.grace_s,
-            rc=frozenset(job.accepted), output_limit=job.output_limit,
-        )  # fmt: skip
-        if job.is_service:
-            task = Service(
-                job.name, (), job.command, timeout_s=job.timeout_s, grace_s=job.grace_s,
-                output_limit=job.output_limit, ready_output=job.ready_output or None,
-                ready_timeout_s=job.ready_timeout_s or 0.0,
-            )  # fmt: skip
-        records.append(Record(Spec(job.id, task), target, job.state, ready_s=job.ready_s))
-    return records
 
 
 def _close(whole_run: WholeRun, session: pytest.Session) -> None:

@@ -134,7 +134,7 @@ def _hear_of_starts(session: Session) -> None:
 def _take(session: Session, message: SessionMessage) -> None:
     match message:
         case TargetUsed():
-            session.asked_by_child(message.address)
+            session.used_elsewhere(message.address)
         case JobsOnTarget():
             session.link.tell(message)
             session.started_elsewhere(message)

@@ -72,8 +72,8 @@ class Link:
         """Use the time in which a test waits; return in how many seconds to call again."""
         return math.inf  # the terminal is another process'
 
-    def targets_to_clean(self) -> Sequence[str] | None:
-        """Say that no test is left here. Return which targets the session cleans (None: all)."""
+    def what_to_clean(self) -> messages.CleanTargets | None:
+        """Say that no test is left here. Return what the session cleans (None: all it knows)."""
         return None
 
     def leave(self, cleaned: Sequence[str], not_cleaned_up: Sequence[str]) -> None:

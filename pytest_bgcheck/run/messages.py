@@ -3,16 +3,19 @@
 A session that is not in the run's own process (an xdist worker's, or one in a forked child) tells
 of events, and of what else concerns the others; the xdist controller tells its workers. Messages
 cross by `pytest_bgcheck.wire`, whose `Reader` raises for a message that is none of these: whoever
-hears it says so, and goes on with the next. Pure; imports events and address.
+hears it says so, and goes on with the next. Pure; imports events, ledger, model
+and address.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TypeAlias
 
 from ..events import Event, StartPointReached
+from ..ledger import JobEntry
+from ..model import State
 from ..target.address import TargetAddress
 
 # --- from a session to the run --------------------------------------------------------------------
@@ -178,10 +181,34 @@ class NoWorkerHasTests:
 
 
 @dataclass(frozen=True)
-class CleanTargets:
-    """The answer to `WhatToClean`: these, by their keys."""
+class UnfinishedJob:
+    """A job of which no process of the run has told the end. See `pytest_bgcheck.ledger.JobEntry`
+    for the fields."""
 
-    targets: tuple[str, ...]
+    id: str
+    target: str
+    kind: str
+    name: str
+    command: str
+    timeout_s: float
+    grace_s: float
+    accepted: tuple[int, ...]
+    output_limit: int
+    ready_output: str
+    state: State
+    ready_s: float | None
+
+    @classmethod
+    def of(cls, job: JobEntry) -> UnfinishedJob:
+        return cls(**{field.name: getattr(job, field.name) for field in fields(cls)})
+
+
+@dataclass(frozen=True)
+class CleanTargets:
+    """The answer to `WhatToClean`: these targets, and what has not ended there."""
+
+    targets: tuple[TargetAddress, ...] = ()
+    unfinished: tuple[UnfinishedJob, ...] = ()
 
 
 ControllerMessage: TypeAlias = (

@@ -367,8 +367,8 @@ class Session:
             target.transport = HostTransport(ref.backend, sudo, sudo_user, abrupt=True)
         self.runner.go_on_in_child()
 
-    def asked_by_child(self, address: TargetAddress) -> None:
-        """Take note that a forked child may have left files on a target."""
+    def used_elsewhere(self, address: TargetAddress) -> None:
+        """Take note that another process of the run may have left files on a target."""
         ref = hosts.host_at(address)
         target = self._target(ref, address.sudo, address.sudo_user)
         target.start_requested = True

@@ -31,6 +31,7 @@ from ..events import StartPointReached
 from ..run import messages
 from ..run.link import new_run
 from ..run.new_order import header
+from ..run.unfinished import unfinished
 from ..run.whole_run import WholeRun
 from ..target.address import TargetAddress
 from ..target.place import here
@@ -255,8 +256,12 @@ class Controller:
         self._places[worker] = ""
         # A worker that has just replaced another may be of any place.
         others = {self._places.get(other, place) for other in self._indexes}
-        own = [key for key, address in self._addresses.items() if address.place == place]
-        self._outboxes[worker].put(messages.CleanTargets(() if place in others else tuple(own)))
+        answer = messages.CleanTargets()
+        if place not in others:
+            own = [address for address in self._addresses.values() if address.place == place]
+            keys = {address.key for address in own}
+            answer = messages.CleanTargets(tuple(own), unfinished(self.whole_run.ledger, keys))
+        self._outboxes[worker].put(answer)
 
     # --- the end --------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ class WorkerLink(Link):
         self.worker = workerinput["workerid"]
         self._channel: Channel = workerinput["bgcheck_channel"]
         self._outbox = Outbox(self._channel, self._error)
-        self._to_clean: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
+        self._to_clean: queue.SimpleQueue[messages.CleanTargets] = queue.SimpleQueue()
         # That tests here use checks. Not by the outbox: it must arrive before xdist's own word that
         # this worker has collected.
         self._channel.send(plain(messages.WorkerPlace(here())))
@@ -74,9 +74,9 @@ class WorkerLink(Link):
             case messages.NoWorkerHasTests():
                 session.tests_are_over()
             case messages.CleanTargets():
-                self._to_clean.put(message.targets)
+                self._to_clean.put(message)
 
-    def targets_to_clean(self) -> Sequence[str]:
+    def what_to_clean(self) -> messages.CleanTargets:
         """Say that no test is left here. Return no targets: the controller cleans them. Only where
         it cannot reach this worker's local hosts, the last worker here cleans these."""
         self._outbox.put(messages.NoTestLeft())
@@ -86,7 +86,7 @@ class WorkerLink(Link):
                 return self._to_clean.get(timeout=FLUSH_S)
             except queue.Empty:
                 pass
-        return ()
+        return messages.CleanTargets()
 
     def leave(self, cleaned: Sequence[str], not_cleaned_up: Sequence[str]) -> None:
         if cleaned:

@@ -6,6 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from pytest_bgcheck.events import Event, JobRequested, JobWanted
+from pytest_bgcheck.model import State
 from pytest_bgcheck.run import forked
 from pytest_bgcheck.run.messages import (
     Cleaned,
@@ -22,6 +23,7 @@ from pytest_bgcheck.run.messages import (
     SessionMessage,
     StopWaiting,
     TargetUsed,
+    UnfinishedJob,
     WaitsForStartPoint,
     WhatToClean,
     WorkerMessage,
@@ -54,6 +56,10 @@ SETUP = WorkerSetup(
     {"key": "why"},
 )
 
+UNFINISHED = UnfinishedJob(
+    "run-1", ADDRESS.key, "service", "web", "serve", 60.0, 5.0, (), 1, "up", State.READY, 0.5
+)
+
 ONE_OF_EACH = [
     InternalError("line"),
     TargetUsed(ADDRESS),
@@ -67,7 +73,7 @@ ONE_OF_EACH = [
     SETUP,
     StopWaiting(),
     NoWorkerHasTests(),
-    CleanTargets((ADDRESS.key,)),
+    CleanTargets((ADDRESS,), (UNFINISHED,)),
     WaitsForStartPoint(3, "test_it.py::test", {"key": ("fixture",)}),
     GoesOn(3),
     MayGoOn(3),
@@ -101,7 +107,7 @@ class Parent:
 
     def __init__(self, heard: list[object]) -> None:
         self.link = SimpleNamespace(tell=heard.append)
-        self.asked_by_child = heard.append
+        self.used_elsewhere = heard.append
 
 
 def test_a_parent_reads_the_next_message_of_its_children() -> None:

@@ -116,16 +116,16 @@ def test_what_one_worker_has_started_all_others_hear_once(run: Run) -> None:
 
 def test_all_workers_hear_when_none_has_a_test_left(run: Run) -> None:
     first, second = Worker(run, "gw0"), Worker(run, "gw1")
-    assert first.link.targets_to_clean() == ()
+    assert first.link.what_to_clean() == messages.CleanTargets()
     first.link.leave((), ())
     assert run.controller.idle_since_s is None
-    second.link.targets_to_clean()
+    second.link.what_to_clean()
     eventually(lambda: first.heard == second.heard == ["tests are over"])
 
 
 def test_a_worker_that_died_keeps_nobody_from_hearing_it(run: Run) -> None:
     first, second = Worker(run, "gw0"), Worker(run, "gw1")
-    first.link.targets_to_clean()
+    first.link.what_to_clean()
     run.controller.pytest_testnodedown(second)
     eventually(lambda: first.heard == ["tests are over"])
 
@@ -211,8 +211,8 @@ def test_the_last_worker_of_another_computer_cleans_what_is_there(
     first, second = Worker(run, "gw0"), Worker(run, "gw1")
     for worker in (first, second):
         worker.link.tell(messages.TargetUsed(address(elsewhere)))
-    assert first.link.targets_to_clean() == ()
-    assert second.link.targets_to_clean() == ("local",)
+    assert first.link.what_to_clean() == messages.CleanTargets()
+    assert second.link.what_to_clean() == messages.CleanTargets((address(elsewhere),))
     second.link.leave(["local"], ["local: may be left"])
     assert run.whole.not_cleaned_up == ["local: may be left"]
     assert run.controller.reachable_targets() == []

@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.machines import SSHServer, tool
-from support.machines.requirements import require_root
+from support.machines import SSHServer
 from support.runs_in_background import HEAD, Run, nothing_is_left, runs
 
 pytest.importorskip("xdist")
@@ -88,21 +87,6 @@ def test_workers_on_another_computer_share_the_jobs(
     assert {"over True", "over False"} <= set(result.outlines)
     assert runs(count) == {"third": 1}
     assert nothing_is_left()
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Path:
-    """A python that runs under another host name, with files of its own."""
-    require_root("a host name of its own")
-    unshare = tool("unshare", "util-linux")
-    tmp_path.joinpath("elsewhere").mkdir()
-    path = tmp_path / "python-elsewhere"
-    path.write_text(
-        f"#!/bin/sh\nexport TMPDIR={tmp_path}/elsewhere\n"
-        f'exec {unshare} --uts sh -c \'hostname elsewhere; exec "$@"\' sh {sys.executable} "$@"\n'
-    )
-    path.chmod(0o755)
-    return path
 
 
 def test_the_local_host_of_another_computer_is_cleaned_by_its_own_workers(
