@@ -100,18 +100,23 @@ class Cleaner:
         Returns what did not work, a line for each target, with what may be left there. Raises
         nothing.
         """
-        asked = list(ask_about)
+        asked: dict[Target, list[Record]] = {}
+        for record in ask_about:
+            asked.setdefault(record.target, []).append(record)
         self._records.close()
         deadline = self._clock() + (CLEAN_S if within_s is None else within_s)
         troubles: dict[Target, str] = {}
         threads = {}
+        targets = list(targets)
+        asked = {target: asked.get(target, []) for target in targets}
         for target in targets:
-            arguments = (target, keep, deadline, troubles, [r for r in asked if r.target is target])
+            arguments = (target, keep, deadline, troubles, asked)
             thread = threading.Thread(target=self._clean, args=arguments, daemon=True)
             try:
                 thread.start()
             except RuntimeError as error:  # no more threads
                 troubles[target] = f"{error}; {self._left_on(target)} may be left there"
+                self._has_asked(target, asked)
             else:
                 threads[target] = thread
         for thread in threads.values():
@@ -151,8 +156,11 @@ class Cleaner:
         keep: bool,
         deadline: float,
         troubles: dict[Target, str],
-        ask_about: Sequence[Record],
+        asked: dict[Target, list[Record]],
     ) -> None:
+        """Clean one target. ``asked``: the jobs that are to be asked about, by target; who has
+        asked removes its own."""
+
         def left_s() -> float:
             return max(0.1, deadline - self._clock())
 
@@ -163,7 +171,7 @@ class Cleaner:
             known = target.directory is not None
             if not known and not target.start_requested:
                 return
-            self._ask_last(target, [r for r in ask_about if not r.state.final], left_s() / 3)
+            self._ask_all_last(target, asked, left_s() / 3)
             for failures in itertools.count(1):
                 try:
                     with calls.turn(CLEAN_TURN_S):
@@ -188,7 +196,31 @@ class Cleaner:
             said = log_internal_error(target, error)
             troubles[target] = f"{said}; {self._left_on(target)} may be left there"
         finally:
+            self._has_asked(target, asked)
             _close_transport(target)
+
+    def _ask_all_last(
+        self, target: Target, asked: dict[Target, list[Record]], patience_s: float
+    ) -> None:
+        """Ask how jobs of a target stand, and wait while services of others are asked about.
+
+        Two targets may be one computer, under two names: to clean one would end what the other is
+        about to prove.
+        """
+
+        def services_asked() -> bool:
+            return not any(record.service for records in asked.values() for record in records)
+
+        deadline = self._clock() + patience_s
+        self._ask_last(target, [r for r in asked[target] if not r.state.final], patience_s)
+        self._has_asked(target, asked)
+        with self._records.changed:
+            self._records.changed.wait_for(services_asked, max(0.0, deadline - self._clock()))
+
+    def _has_asked(self, target: Target, asked: dict[Target, list[Record]]) -> None:
+        with self._records.changed:
+            asked.pop(target, None)
+            self._records.changed.notify_all()
 
     def _ask_last(self, target: Target, records: Sequence[Record], patience_s: float) -> None:
         """Ask how jobs stand that nobody waits for any more: once, but about services until there

@@ -20,8 +20,6 @@ PROOF_S = 30.0
 FIND_OUT_S = 10
 """How long a target may take to find out what became of a job whose guard is gone."""
 
-NO_ANSWER = f"no answer in {PROOF_S:.0f} s"
-
 
 class Proving:
     """The proofs of one run that jobs still run. Any thread may call."""
@@ -50,7 +48,7 @@ class Proving:
         for record in jobs:
             if record.runs:
                 by_target.setdefault(record.target, []).append(record)
-        unanswered = dict.fromkeys(by_target, NO_ANSWER)
+        unanswered = dict.fromkeys(by_target, f"no answer in {PROOF_S:.0f} s")
         left = set(by_target)
         for target, records in by_target.items():
             self._in_thread(target, records, deadline_s, unanswered, left)
@@ -72,37 +70,40 @@ class Proving:
         left: set[Target],
     ) -> None:
         def ask() -> None:
-            why = self._ask(target, records, deadline_s)
-            with self._records.changed:
-                if why:
-                    unanswered[target] = why
-                else:
-                    unanswered.pop(target, None)
+            self._ask(target, records, deadline_s, unanswered)
 
         in_thread(self._records, target, ask, lambda: records, over=lambda: left.discard(target))
 
-    def _ask(self, target: Target, records: Sequence[Record], deadline_s: float) -> str:
-        """Ask one target until it has answered; return why it has not, else nothing."""
+    def _ask(
+        self,
+        target: Target,
+        records: Sequence[Record],
+        deadline_s: float,
+        unanswered: dict[Target, str],
+    ) -> None:
+        """Ask one target until it has answered; until then say why not in ``unanswered``."""
         began_at = unix_s()
         for failures in itertools.count(1):
             try:
-                records = self._ask_once(target, records, deadline_s)
                 while records:
                     records = self._ask_once(target, records, deadline_s)
-                return ""
+                break
             except Gone as error:
                 self._records.settle_all(records, State.LOST, f"the target is gone: {error}")
-                return ""
+                break
             except Exception as error:
                 expected = isinstance(error, TargetError)
                 cause = str(error) if expected else log_internal_error(target, error)
             tries = Tries(failures, began_at, cause)
+            with self._records.changed:
+                unanswered[target] = tries.text(unix_s())
             pause_s = recovery.pause_s(failures, self._clock(), deadline_s, self._jitter())
             if pause_s is None or self._records.closing:
-                return tries.text(unix_s())
+                return
             self._records.note_tries(records, tries)
             self._records.pause(pause_s)
-        raise AssertionError  # pragma: no cover
+        with self._records.changed:
+            del unanswered[target]
 
     def _ask_once(
         self, target: Target, records: Sequence[Record], deadline_s: float

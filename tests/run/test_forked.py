@@ -201,16 +201,29 @@ def test_a_forked_child_has_connections_of_its_own(
         assert wait_until(lambda: not with_argument(config), 20)
 
 
-def test_a_verdict_that_a_child_reads_judges_the_job(pytester: pytest.Pytester) -> None:
+def test_what_a_child_reads_or_fails_for_is_judged(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         conftest=BOXED,
         test_it="read = background_check('exit 3')\n"
         "def test_read(read): assert read.rc == 3\n"
         "forgotten = background_check('exit 4')\n"
-        "def test_forgotten(forgotten): forgotten.stdout\n",
+        "def test_forgotten(forgotten): forgotten.stdout\n"
+        "from pytest_bgcheck import background_service\n"
+        f"lives = background_service('cd {pytester.path}; echo up; until [ -e end ]; do sleep 0.05;"
+        " done; echo last words; exit 3', ready_output='up')\n"
+        "@pytest.mark.bgcheck('lives')\n"
+        "def test_lives(lives): assert lives.ready\n"
+        "@pytest.mark.bgcheck('lives')\n"
+        "def test_dies(lives):\n"
+        "    open('end', 'w').close()\n"
+        "    while not lives.done(): pass\n",
     )
-    result.assert_outcomes(passed=2)
+    result.assert_outcomes(passed=3, failed=1)
+    result.stdout.fnmatch_lines(
+        ["background service 'lives' on local died: rc 3 after*", "*last words"]
+    )
+    assert "no test has failed for it" not in result.stdout.str()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     (line,) = (line for line in result.outlines if "judged by no test" in line)
     assert "'forgotten' on local was judged by no test (failed, rc 4), though test_it.py::" in line

@@ -25,7 +25,7 @@ def service(folder: Path, name: str, **arguments: object) -> str:
 
 
 ENDS = """
-import pathlib, time, unittest
+import os, pathlib, signal, time, unittest
 from pytest_bgcheck import background_service
 
 def ends(job):
@@ -121,6 +121,16 @@ def test_one_of_two(l, m, subtests):
     with subtests.test():
         ends(m)
 
+@pytest.mark.bgcheck("s")
+def test_loses(s):
+    words = [f"{kind}:{s.id}".encode() for kind in ("run", "guard")]
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if set(words) & set((entry / "cmdline").read_bytes().split(b"\\0")):
+                os.kill(int(entry.name), signal.SIGKILL)
+        except OSError:
+            pass  # it has ended meanwhile
+
 class TestIt(unittest.TestCase):
     @pytest.fixture(autouse=True)
     def jobs(self, n, o, p, q, r):
@@ -159,7 +169,7 @@ def test_a_death_in_a_body_fails_the_test_with_what_the_service_wrote(
 ) -> None:
     for plugin in ("pytest_asyncio", "pytest_rerunfailures", "xdist"):
         pytest.importorskip(plugin)
-    text = suite(pytester, "a b c d e f g h k l m n o p q r", IN_BODIES)
+    text = suite(pytester, "a b c d e f g h k l m n o p q r s", IN_BODIES)
     given = [
         "-rA",
         "--junitxml=j.xml",
@@ -180,6 +190,7 @@ def test_a_death_in_a_body_fails_the_test_with_what_the_service_wrote(
         "test_cancels": "passed",
         "test_async": "failed",
         "test_one_of_two": "failed",
+        "test_loses": "failed",
         "test_case": "failed",
         "test_case_own": "failed",
         "test_case_expected": "xfail",
@@ -192,6 +203,7 @@ def test_a_death_in_a_body_fails_the_test_with_what_the_service_wrote(
         assert message.startswith(f"Failed: background service '{name}' on local died: rc 3 after")
         assert "into this test" in whole or "before this test" in whole  # it was run once more
         assert f"{name} is dying" in whole
+    assert told["test_loses"][0].startswith("Failed: background service 's' on local lost")
     assert "before this test" in told["test_later"][1]
     assert not (pytester.path / "later").exists()
     # The test's own failure comes first, and the death is told behind it.

@@ -218,13 +218,23 @@ has_ended() {
     *) return 0 ;;
     esac
     [ -n "$_closely" ] || return 1
-    for _pid in $_pids; do ! looks_after "$_pid" "$1" "guard:$1" || return 1; done
+    for _pid in $_pids; do
+        looks_after "$_pid" "$1" "guard:$1" || continue
+        # One that has just begun may be about to find out that nothing runs.
+        [ -z "$_proof" ] || supervised "$1" || _closely_next=yes
+        return 1
+    done
     _closely_next=yes
     # Where no state can be changed, a job has ended when no supervisor and no process of it is
     # left.
     looks_after "$_supervisor" "$1" "run:$1" || writable "$1" || ! is_over "$1" || return 0
     guard_again "$1"
     return 1
+}
+
+# supervised ID: does this job run, of which $_state is the state, and is its supervisor there?
+supervised() {
+    case $_state in state.run.*) looks_after "$_supervisor" "$1" "run:$1" ;; *) false ;; esac
 }
 
 # is_over ID: is nothing left of its check?
