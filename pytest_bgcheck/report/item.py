@@ -15,7 +15,9 @@ PREFIX = "bgcheck."
 
 
 def properties(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
-    """Return name and value of each fact of each job: ``bgcheck.1.name``, ``bgcheck.1.host``...
+    """Return name and value of each fact of each job: ``bgcheck.1.check``, ``bgcheck.1.host``...
+
+    Of a service the first one is ``bgcheck.1.service``.
 
     A name stands once in a test: many readers of JUnit files keep only the last of several.
     """
@@ -25,8 +27,7 @@ def properties(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
         rc = result.rc if result is not None else None
         duration = result.duration if result is not None else None
         values = {
-            "kind": verdict.task.kind,
-            "name": verdict.task.name,
+            verdict.task.kind: verdict.task.name,
             "host": verdict.host,
             "state": str(verdict.state_shown),
             "rc": "" if rc is None else str(rc),

@@ -165,7 +165,7 @@ def test_junit_and_github_name_the_check(
     assert error.text.startswith(FAILED)
     assert "JSONDecodeError" in error.text
     facts = {p.get("name"): p.get("value") for p in case.iter("property")}
-    assert facts["bgcheck.1.name"] == "report"
+    assert facts["bgcheck.1.check"] == "report"
     assert facts["bgcheck.1.rc"] == "3"
     (line,) = (line for line in result.outlines if line.startswith("::error"))
     assert line.startswith("::error title=background check report on local::failed: rc 3")
@@ -275,8 +275,8 @@ def test_a_rerun_tells_of_its_own_failure(pytester: pytest.Pytester) -> None:
     assert FAILED not in text
     *_, case = etree.parse(pytester.path / "j.xml").getroot().iter("testcase")
     facts = {p.get("name"): p.get("value") for p in case.iter("property")}
-    assert facts["bgcheck.1.name"] == "other"
-    assert "bgcheck.2.name" not in facts
+    assert facts["bgcheck.1.check"] == "other"
+    assert "bgcheck.2.check" not in facts
 
 
 def test_an_item_of_a_plugin_shows_it_before_what_it_says_itself(
