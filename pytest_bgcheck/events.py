@@ -150,9 +150,14 @@ class JobEnded:
     cut: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, key: str, result: Result, at: float) -> JobEnded:
+    def of(cls, key: str, result: Result, at: float, output_limit: int = 0) -> JobEnded:
+        """``output_limit``: the job's own. Of a service that the run stops less is asked for."""
         kept = {"stdout": result.stdout_kept, "stderr": result.stderr_kept}
-        cut = tuple(stream for stream, output in kept.items() if output.cut or output.missing)
+        cut = tuple(
+            stream
+            for stream, output in kept.items()
+            if output.missing or (output.cut and output.size > output_limit)
+        )
         return cls(key, result.shortened(SHOWN), at, cut)
 
 

@@ -199,7 +199,8 @@ def _clean_for_workers(workers: Workers, whole_run: WholeRun, *, ask: bool) -> N
     def on_end(record: Record) -> None:
         assert record.result is not None
         if record.result.detail != RUN_ENDED:
-            whole_run.ledger.tell(JobEnded.of(record.key, record.result, unix_s()))
+            limit = record.spec.task.output_limit
+            whole_run.ledger.tell(JobEnded.of(record.key, record.result, unix_s(), limit))
 
     settings = whole_run.settings
     runner = Runner(workers.run_id, base=settings.dir, forks=settings.forks, on_end=on_end)

@@ -123,7 +123,8 @@ class Session:
         this_session_only = record.result.detail in (RUN_ENDED, OTHER_TERMS)
         if not this_session_only and not (self._in_child and record.held_back):
             now = self.ended_at[record.key] = unix_s()
-            self.link.tell(JobEnded.of(record.key, record.result, now))
+            limit = record.spec.task.output_limit
+            self.link.tell(JobEnded.of(record.key, record.result, now, limit))
 
     def order_items(self, items: list[pytest.Item]) -> None:
         """Have the items that await run behind the others, unless the order is to be kept."""

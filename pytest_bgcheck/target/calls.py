@@ -6,6 +6,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from ..errors import BadReply, Unreachable
 from ..originals import secrets
@@ -108,6 +109,17 @@ class Calls:
     def tail(self, record: Record) -> Call:
         """Return the call that asks how a job stands that runs, with its output so far."""
         return self._about("tail", requests.tail_request, record)
+
+    def tails(self, target: Target, records: Sequence[Record], output_limit: int) -> Call:
+        """Return the call that asks how some jobs stand, with so much of their output at most."""
+        assert target.directory is not None
+        specs = []
+        for spec in (record.spec for record in records):
+            limit = min(spec.task.output_limit, output_limit)
+            specs.append(replace(spec, task=replace(spec.task, output_limit=limit)))
+        nonce = next(self._nonces)
+        request = requests.tail_request(target.directory, nonce, specs, self._shell)
+        return Call("tail", target.label, nonce, request, len(specs))
 
     def follow(
         self,

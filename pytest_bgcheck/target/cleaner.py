@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from ..clocks import sleep
 from ..errors import BadReply, Gone, Refused, TargetError, Unreachable
+from ..events import SHOWN
 from ..ledger import RUN_ENDED
-from ..model import State
+from ..model import Result, State
 from ..originals import threading
 from . import recovery
 from .calls import Calls, is_full
 from .records import Record, Records, Target, log_internal_error
+from .replies import Report
 from .transport import ask
 
 SETTLE_S = 3.0
@@ -253,8 +256,33 @@ class Cleaner:
             if reply.refused:
                 self._end_unproven(running, "; ".join(reply.refused.values()))
             else:
-                self._records.settle_all((r for r in running if r.service), State.STOPPED, "")
+                self._note_stopped(target, [r for r in running if r.service], deadline)
             return
+
+    def _note_stopped(self, target: Target, services: Sequence[Record], deadline: float) -> None:
+        """Note that the run ends services that have lived until now, with the tail of what they
+        have written."""
+        if not services:
+            return
+        reports: dict[str, Report] = {}
+        try:
+            call = self._calls.tails(target, services, 2 * SHOWN)
+            reply = ask(target.transport, call, max(0.1, deadline - self._clock()))
+            reports = {report.id: report for report in reply.reports}
+        except TargetError:
+            pass  # that they have lived is proven
+        for record in services:
+            report = reports.get(record.spec.id)
+            stopped = Result(State.STOPPED, ready_s=record.ready_s)
+            if report is not None and not report.gone:
+                stopped = report.result or replace(
+                    stopped,
+                    duration=report.running_s,
+                    attempts=1,
+                    stdout_kept=report.stdout,
+                    stderr_kept=report.stderr,
+                )
+            self._records.settle(record, stopped)
 
     def _end_unproven(self, records: Iterable[Record], why: str) -> None:
         """Note that the run ends jobs of which nobody knows how they stand."""

@@ -335,6 +335,7 @@ def test_a_service_lives_until_the_last_teardown_and_is_stopped(
     assert result.ret == ret
     job = told(pytester, result.stdout.str())
     assert (job["state"], job["ready_s"] is not None) == ("stopped", True)
+    assert job["stdout"] == {"size": 3, "left_out": 0, "text": "up\n"}
     said = count.read_text().split()
     assert (said[0], said[-1], said.count("serves"), said.count("ended")) == (
         ("serves", "ended", 1, 1)
