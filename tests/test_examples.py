@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.machines import SSHServer
+from support.machines import SSHServer, tool
 
 pytestmark = pytest.mark.quick
 
@@ -52,3 +52,9 @@ def test_xdist_passes(pytester: pytest.Pytester, options: str) -> None:
 
 def test_deploy_passes(pytester: pytest.Pytester) -> None:
     run(pytester, "deploy").assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("options", ["-n0", "-n4"])
+def test_services_passes(pytester: pytest.Pytester, options: str) -> None:
+    tool("curl", "curl")
+    run(pytester, "services", options).assert_outcomes(passed=7)
