@@ -52,8 +52,9 @@ def _ended_well(result: Result) -> str:
     if result.rc != 0:
         return ""
     return (
-        "0: its command has ended, and no process of it was left; a service runs on in the"
-        " foreground, or leaves a daemon that keeps PYTEST_BGCHECK_JOB in its environment"
+        "0: its command has ended, and no process of it was found; let it stay in the foreground,"
+        ' as by nginx -g "daemon off;" or sshd -D: a daemon is known by PYTEST_BGCHECK_JOB in its'
+        " environment, which these two write over"
     )
 
 

@@ -215,7 +215,7 @@ def test_a_service_that_ended_has_the_hint_that_helps() -> None:
     said = service(State.DIED, 1, ready_s=0.2, stderr_kept=Output(len(taken), taken))
     assert "  hint: its port is taken: another process on the target listens there" in said
     assert "  it was ready after 0.20 s\n" in said
-    assert "  hint: 0: its command has ended, and no process of it was left" in service(
+    assert "  hint: 0: its command has ended, and no process of it was found" in service(
         State.DIED, 0, ready_s=0.2
     )
     assert "hint: 127: a command was not found" in service(State.NOT_READY, 127)
