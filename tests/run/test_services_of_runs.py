@@ -17,11 +17,14 @@ LIVES = "echo up; until [ -e {0}.end ]; do sleep 0.05; done; echo {0} is dying; 
 """A service that ends once there is a file."""
 
 
-def service(folder: Path, name: str, **arguments: object) -> str:
+DETACHED = "(echo up; until [ -e {0}.end ]; do sleep 0.05; done) & exit 0"
+"""The same, as a daemon."""
+
+
+def service(folder: Path, name: str, lives: str = LIVES) -> str:
     """Return the line of a suite that declares one, which ends by `ENDS`."""
-    given = {"ready_output": "up", "host": "local://"} | arguments
-    words = "".join(f", {argument}={value!r}" for argument, value in given.items())
-    return f"{name} = background_service({LIVES.format(name)!r}, cwd={str(folder)!r}{words})\n"
+    given = f"cwd={str(folder)!r}, host='local://', ready_output='up'"
+    return f"{name} = background_service({lives.format(name)!r}, {given})\n"
 
 
 ENDS = """
@@ -131,6 +134,14 @@ def test_loses(s):
         except OSError:
             pass  # it has ended meanwhile
 
+@pytest.mark.bgcheck("t")
+def test_detached():
+    pass
+
+@pytest.mark.bgcheck("u")
+def test_detached_dies(u):
+    ends(u)
+
 class TestIt(unittest.TestCase):
     @pytest.fixture(autouse=True)
     def jobs(self, n, o, p, q, r):
@@ -169,7 +180,8 @@ def test_a_death_in_a_body_fails_the_test_with_what_the_service_wrote(
 ) -> None:
     for plugin in ("pytest_asyncio", "pytest_rerunfailures", "xdist"):
         pytest.importorskip(plugin)
-    text = suite(pytester, "a b c d e f g h k l m n o p q r s", IN_BODIES)
+    detached = "".join(service(pytester.path, name, DETACHED) for name in "tu")
+    text = suite(pytester, "a b c d e f g h k l m n o p q r s", detached + IN_BODIES)
     given = [
         "-rA",
         "--junitxml=j.xml",
@@ -191,6 +203,8 @@ def test_a_death_in_a_body_fails_the_test_with_what_the_service_wrote(
         "test_async": "failed",
         "test_one_of_two": "failed",
         "test_loses": "failed",
+        "test_detached": "passed",
+        "test_detached_dies": "failed",
         "test_case": "failed",
         "test_case_own": "failed",
         "test_case_expected": "xfail",

@@ -129,6 +129,17 @@ def test_a_job_is_proven_to_run_by_a_look_at_its_processes(clients: dict[str, Cl
         reply = client.ask(proof, 20, [spec])
         assert (reply.reports, reply.refused) == ((), {}), shell
 
+        # It has ended, and its supervisor does not come to say so.
+        (supervisor,) = client.processes(f"run:{spec.id}")
+        (leader,) = (run_of(client) / spec.id).glob("pid.*")
+        os.kill(supervisor, signal.SIGSTOP)
+        os.kill(int(leader.name.split(".")[1]), signal.SIGKILL)
+        reply = client.ask(proof, 1, [spec])
+        assert (reply.reports, list(reply.refused)) == ((), ["*"]), shell
+        os.kill(supervisor, signal.SIGCONT)
+        (told,) = client.ask(proof, 20, [spec]).reports
+        assert (told.id, told.result and told.result.rc) == (spec.id, 137), shell
+
 
 def test_a_lost_job_is_missed_while_others_end(local: Client) -> None:
     lost = local.spec("lost", "sleep 91")

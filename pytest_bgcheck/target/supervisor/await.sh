@@ -221,7 +221,7 @@ has_ended() {
     for _pid in $_pids; do
         looks_after "$_pid" "$1" "guard:$1" || continue
         # One that has just begun may be about to find out that nothing runs.
-        [ -z "$_proof" ] || supervised "$1" || _closely_next=yes
+        [ -z "$_proof" ] || runs "$1" || _closely_next=yes
         return 1
     done
     _closely_next=yes
@@ -232,9 +232,14 @@ has_ended() {
     return 1
 }
 
-# supervised ID: does this job run, of which $_state is the state, and is its supervisor there?
-supervised() {
-    case $_state in state.run.*) looks_after "$_supervisor" "$1" "run:$1" ;; *) false ;; esac
+# runs ID: does this job run, of which $_state is the state? Its supervisor has to be there, and its
+# own process: that may have just ended, and nobody has said so yet. Of a service that has detached,
+# one of the others has to be there.
+runs() {
+    case $_state in state.run.*) ;; *) return 1 ;; esac
+    looks_after "$_supervisor" "$1" "run:$1" || return 1
+    (cd "$1" && { find_leader; exists "$_leader"; }) && return 0
+    looks_after "$_supervisor" "$1" stay && ! is_over "$1"
 }
 
 # is_over ID: is nothing left of its check?
