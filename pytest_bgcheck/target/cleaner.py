@@ -269,8 +269,9 @@ class Cleaner:
             call = self._calls.tails(target, services, 2 * SHOWN)
             reply = ask(target.transport, call, max(0.1, deadline - self._clock()))
             reports = {report.id: report for report in reply.reports}
-        except TargetError:
-            pass  # that they have lived is proven
+        except Exception as error:  # that they have lived is proven, and they are to be ended
+            if not isinstance(error, TargetError):
+                log_internal_error(target, error)
         for record in services:
             report = reports.get(record.spec.id)
             stopped = Result(State.STOPPED, ready_s=record.ready_s)

@@ -26,12 +26,13 @@ class Scripted:
         start: Sequence[Step] = (),
         waits: Sequence[Step] = (),
         cancel: Sequence[Step] = (),
+        tail: Sequence[Step] = (),
         clean: Sequence[Step] = (),
         present: Sequence[Step] = (),
     ) -> None:
         self.streams, self.ends_calls = streams, True
         self.steps = {"start": list(start), "await": list(waits), "clean": list(clean)}
-        self.steps |= {"cancel": list(cancel), "present": list(present)}
+        self.steps |= {"cancel": list(cancel), "tail": list(tail), "present": list(present)}
         self.last: Step = ""
         self.calls: list[str] = []
         self.closed = False

@@ -146,8 +146,19 @@ def test_a_service_is_stopped_at_the_end_only_if_it_is_proven_to_live(
     assert runner.close([record.target], ask_about=[record]) == []
     assert record.result is not None
     assert (record.state, record.result.ready_s) == (became, 0.5)
+    assert (transport.calls.count("tail") == 1) == (became is State.STOPPED)
     assert record.result.detail.startswith(detail)
     assert transport.calls[-1] == "clean"
+
+
+def test_an_error_of_ours_in_the_last_look_at_its_output_keeps_nothing_from_its_end(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport = Deaf(ALIVE)
+    runner, (record,) = run(transport)
+    monkeypatch.delitem(transport.steps, "tail")
+    assert runner.close([record.target], ask_about=[record]) == []
+    assert (record.state, transport.calls[-1]) == (State.STOPPED, "clean")
 
 
 def test_what_still_runs_at_an_interrupt_is_asked_about_by_nobody(run: Run) -> None:
