@@ -233,25 +233,23 @@ def test_a_call_that_does_not_stream_replies_as_soon_as_there_is_something(
         spec = speaker(client, "c")
         client.start(spec)
 
-        def told(stdout: int | None, stderr: int | None, attempt: int = 0) -> Reply:
-            places = [(spec, Place(stdout, stderr, attempt))]
+        def told(stdout: int | None, stderr: int | None, expire_s: int = 20) -> Reply:
+            places = [(spec, Place(stdout, stderr, 0 if stdout is None else 1))]
             return client.ask(
-                lambda where, nonce, shell: requests.follow_request(where, nonce, 20, places, shell)
+                lambda where, nonce, shell: requests.follow_request(
+                    where, nonce, expire_s, places, shell
+                )
             )
 
         assert [(g.stream, g.start, g.data) for g in told(None, None).grown] == [
             ("out", 0, b""), ("err", 0, b"")
         ]  # fmt: skip
+        # Else its caller would call again and again.
+        assert told(0, 0, expire_s=1).grown == ()
         say(client, "c", "a line\n")
-        seen = b""
-        while not seen:
-            seen = b"".join(g.data for g in told(0, 0, 1).grown)
-        assert seen == b"a line\n"
+        assert [g.data for g in told(0, 0).grown] == [b"a line\n"]
         say(client, "c", "end")
-        over: dict[str, str] = {}
-        while not over:
-            over = told(7, 0, 1).over
-        assert list(over) == [spec.id]
+        assert list(told(7, 0).over) == [spec.id]
 
 
 def test_each_attempt_is_told_from_its_beginning(

@@ -199,6 +199,7 @@ find_attempt() {
 # it says that its bytes ahead of TO may be wrong. $_left is set if there is more to tell.
 tell_stream() {
     eval "_at=\$_at_$2_$_key _base=\$_base_$2_$_key"
+    _asked=$_at
     [ -f "$1/$2" ] || { tell_nothing "$1" "$2"; return; }
     if cut_goes_on "$1" "$2"; then tell_later "$1" "$2"; return; fi
     read_dropped "$1/" "$2" "$_attempt"
@@ -228,11 +229,11 @@ tell_stream() {
 }
 
 # tell_nothing ID STREAM: say at the first look where a stream stands of which there is nothing to
-# tell.
+# tell. Without stream=1 only if the caller cannot know: else each call would come back at once.
 tell_nothing() {
     [ "$_at" != end ] || _at=0
     eval "_at_$2_$_key=\$_at"
-    [ -z "$_seen" ] || return 0
+    { [ -z "$_seen" ] && { [ "$_stream" = 1 ] || [ "$_asked" = end ]; }; } || return 0
     begin_frame
     record grown "$1" "$2" "$_attempt" "$_at" "$_at"
     end_data
