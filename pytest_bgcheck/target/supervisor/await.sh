@@ -232,14 +232,26 @@ has_ended() {
     return 1
 }
 
-# runs ID: does this job run, of which $_state is the state? Its supervisor has to be there, and its
-# own process: that may have just ended, and nobody has said so yet. Of a service that has detached,
-# one of the others has to be there.
+# runs ID: does this job run, of which $_state is the state? Its supervisor has to be there, and what
+# it looks after.
 runs() {
-    case $_state in state.run.*) ;; *) return 1 ;; esac
-    looks_after "$_supervisor" "$1" "run:$1" || return 1
-    (cd "$1" && { find_leader; exists "$_leader"; }) && return 0
-    looks_after "$_supervisor" "$1" stay && ! is_over "$1"
+    case $_state in state.run.*) looks_after "$_supervisor" "$1" "run:$1" && ! is_ending "$1" ;; *) false ;; esac
+}
+
+# is_ending ID: has the job's first process gone, and all that a service has left, and its supervisor
+# has not said yet what that means?
+is_ending() {
+    _id=$1
+    (
+        # Where the processes of others cannot be seen: it may have become another user's. And between
+        # two attempts there is none.
+        { [ -r /proc/1/stat ] && cd "$_id" && find_leader && [ "$_leader" != none ]; } || exit 1
+        find_birth "$_leader"
+        case $_stat in "" | Z | X) ;; *) [ "$_born" != "$_leader_born" ] || exit 1 ;; esac
+        [ -e stays ] || exit 0
+        find_own
+        [ -z "$_own" ]
+    )
 }
 
 # is_over ID: is nothing left of its check?

@@ -88,7 +88,7 @@ shift 2
 umask 077
 
 # What the processes of a job begin with.
-_id=$1 _run=${1%%-*} _leader=none _leader_born=0 _attempt=0 _last="" _proven=none _known=
+_id=$1 _run=${1%%-*} _leader=none _leader_born=0 _attempt=0 _last="" _known=
 _newline="
 "
 

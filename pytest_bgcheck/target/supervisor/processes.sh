@@ -106,18 +106,20 @@ find_marked() {
 # find_tree: set $_tree to the processes of the check in whose job's directory this is: those with
 # its id in their environment, those in its group or session, its descendants, and those that write
 # to its output. $_known remembers them: one that has lost its parent meanwhile is still the
-# check's.
+# check's. $_proven is the leader as long as its number cannot be another's: a daemon may outlive it
+# by hours.
 find_tree() {
     find_marked "$_id"
     read_processes
-    _tree=" "
+    _tree=" " _proven=none
     find_leader
     for _word in $_table; do
         case $_word in
         "$_leader":*":$_leader_born") _proven=$_leader ;;
         *:"$_leader":*)
             # As long as a group or a session has a member, no other gets its number.
-            case $_marked in *" ${_word%%:*} "*) _proven=$_leader ;; esac ;;
+            case $_marked in *" ${_word%%:*} "*) _proven=$_leader ;; esac
+            case " $_known " in *" ${_word%%:*}:${_word##*:} "*) _proven=$_leader ;; esac ;;
         esac
     done
     for _word in $_table; do
@@ -148,6 +150,17 @@ find_tree() {
         case $_tree in *" ${_word%%:*} "*) _known="$_known ${_word%%:*}:${_word##*:}" ;; esac
     done
     _tree=${_tree# }
+}
+
+# find_own: set $_own to a word PID:BORN for each process of the service in whose job's directory this
+# is, without those of its ready command.
+find_own() {
+    find_tree
+    find_marked "$_id.look"
+    _own=""
+    for _word in $_known; do
+        case $_marked in *" ${_word%:*} "*) ;; *) _own="$_own $_word" ;; esac
+    done
 }
 
 # find_leader: set $_leader, $_leader_born, $_attempt and $_last (the exit code of the attempt

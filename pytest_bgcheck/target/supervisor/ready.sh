@@ -9,6 +9,7 @@
 #                                         ended, with RC, which is "killed" if it took too long
 #   unready.WATCHER.TIMEOUT.UMASK.CALL    it is not ready; see find_watcher
 #   ready.CENTISECONDS                    it was ready so long after its start
+#   stays                                 its first process has ended, and it lives on in others
 #
 # Its guard starts the watcher, which waits until the service is ready, renames the file unready.*,
 # and goes. Whoever wants to be the watcher, or to end a service that has had its time, renames that
@@ -283,7 +284,8 @@ search() {
 # successor may need their port.
 stay() {
     _from=$1 _given_timeout=$2 _rc=$3 _attempt=1 _own="" _is_service=yes _last_watcher=0 _started_watcher=0
-    while [ "$_rc" = 0 ] && find_own; [ -n "$_own" ]; do
+    while [ "$_rc" = 0 ] && find_successors; [ -n "$_own" ]; do
+        { printf "" >stays; } 2>/dev/null
         while some_live; do
             # By env, as in supervise; its mark is that of the ready command.
             env PYTEST_BGCHECK_JOB="$_id.look" sleep 1 9<&-
@@ -296,24 +298,26 @@ stay() {
     publish_exit
 }
 
-# find_own: set $_own to a word PID:BORN for each process of the service, without those of its ready
-# command.
-find_own() {
-    find_tree
-    find_marked "$_id.look"
-    _own=""
-    for _word in $_known; do
-        case $_marked in *" ${_word%:*} "*) ;; *) _own="$_own $_word" ;; esac
+# find_successors: find_own, three times if there seem to be none: a daemon that forks twice can have
+# one process that was not there yet and another one that was gone when each was looked at.
+find_successors() {
+    for _ in 1 2 3; do
+        find_own
+        [ -z "$_own" ] || return 0
+        nap
     done
 }
 
-# some_live: does a process of $_own live? By builtins alone.
+# some_live: does a process of $_own live? By builtins alone, and also if it is another user's.
 some_live() {
     for _word in $_own; do
-        if exists "${_word%:*}"; then
-            find_birth "${_word%:*}"
-            [ "$_born" != "${_word#*:}" ] || return 0
-        fi
+        find_birth "${_word%:*}"
+        [ "$_born" = "${_word#*:}" ] || continue
+        case $_stat in
+        Z | X) ;;
+        "") ! exists "${_word%:*}" || return 0 ;;
+        *) return 0 ;;
+        esac
     done
     return 1
 }
