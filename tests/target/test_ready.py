@@ -232,20 +232,35 @@ def busy() -> Iterator[None]:
             loop.wait()
 
 
+RECORDER = """
+import asyncio, email, http.server, json, sys, time
+file = open(sys.argv[1])
+file.seek(0, 2)
+while True:
+    print(file.readline(), end="", flush=True)
+    time.sleep(0.2)
+"""
+
+
 def test_a_recorder_that_is_ready_misses_nothing(clients: dict[str, Client]) -> None:
+    """Nor does one that takes a while until it has opened what it is to record."""
     with busy():
         for client in some(clients, "dash", "bash", "busybox").values():
-            specs = [client.service(f"log{n}", f"exec tail -n0 -F {client.base}/{n}", grace_s=0.1)
-                     for n in range(7)]  # fmt: skip
-            for number in range(7):
-                client.base.joinpath(str(number)).write_text("before\n")
+            slow = client.base / "recorder.py"
+            slow.write_text(RECORDER)
+            programs = ["exec tail -n0 -F", f"exec {sys.executable} {slow}"] * 3
+            specs = [client.service(f"{n}", f"{program} {client.base}/log{n}", grace_s=0.1)
+                     for n, program in enumerate(programs)]  # fmt: skip
+            for spec in specs:
+                client.base.joinpath(f"log{spec.task.name}").write_text("before\n")
             client.start(*specs)
             left = {spec.id: spec for spec in specs}
             while left:
                 wait = partial(requests.await_request, unready=set(left))
                 for report in client.ask(wait, 3, left.values()).reports:
                     assert is_ready(report)
-                    with client.base.joinpath(left.pop(report.id).task.name[3:]).open("a") as file:
+                    log = client.base / f"log{left.pop(report.id).task.name}"
+                    with log.open("a") as file:
                         file.write("after\n")
             outputs = [run_of(client) / spec.id / "out" for spec in specs]
             client.eventually(partial(_all_have, outputs, b"after"))

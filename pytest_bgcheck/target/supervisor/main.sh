@@ -34,6 +34,8 @@
 #          supervisor is gone, however it went. Each second the read times out, and the guard looks,
 #          without a fork, whether the job's directory is still there and can be written.
 #
+# A service that is not ready has one more, its watcher: see ready.sh.
+#
 # If both are killed at once, the request that waits for the job sees it: it looks each second
 # whether they are there, also without a fork. So whatever is removed or killed is known within two
 # seconds.
