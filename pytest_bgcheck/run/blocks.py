@@ -35,6 +35,8 @@ class Blocks:
         except WrongUse as error:
             raise WrongUse(f"{service.title}: {error}") from None
         check_size(service, service.title)
+        if not self.session.started:
+            return self.session.start_alone(service, ref)
         place = (service.name, ref.identity)
         entered = object()
         if self._open.setdefault(place, entered) is not entered:  # in one step, for threads

@@ -58,6 +58,13 @@ def test_nothing_is_started_when_collection_failed(pytester: pytest.Pytester) ->
 
 
 def test_a_handle_can_be_set_up_where_nothing_is_started(pytester: pytest.Pytester) -> None:
-    result = run(pytester, "--setup-only", test_it=UNAWAITED)
+    blocks = (
+        "@pytest.fixture\ndef log(bgcheck):\n"
+        "    with bgcheck.running('>ran', name='log') as log: yield log\n"
+        "def test_one(log): pass\n"
+        "def test_two(log): pass\n"
+    )
+    result = run(pytester, "--setup-only", test_it=UNAWAITED + blocks)
     assert result.ret == 0
+    assert not pytester.path.joinpath("ran").exists()
     result.stdout.fnmatch_lines(["*SETUP*M c*"])
