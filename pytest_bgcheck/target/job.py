@@ -7,7 +7,7 @@ import datetime
 import enum
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from ..clocks import unix_s
 from ..errors import Gone, NoSuchJob, StillRunning, TargetError, WrongUse
@@ -235,7 +235,7 @@ class Job:
         self,
         regex: str | re.Pattern[str],
         timeout: float | datetime.timedelta | None = None,
-        since: str | None = None,
+        since: Literal["now"] | None = None,
     ) -> re.Match[str]:
         """Wait until the job has written a line that the regular expression is found in; return the
         match.

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from support.machines import SSHServer
@@ -127,7 +128,9 @@ def follows(real_run: RealRun) -> list[str]:
     return [str(p) for p in of_run if p in with_argument("supervisor.sh\0follow\0")]
 
 
-def in_vain(job: Job, regex: str, timeout: float | None = None, since: str | None = None) -> str:
+def in_vain(
+    job: Job, regex: str, timeout: float | None = None, since: Literal["now"] | None = None
+) -> str:
     """Wait for a line that does not come; return what is said of it."""
     with pytest.raises(AssertionError) as raised:
         job.wait_for_output(regex, timeout, since)
@@ -147,9 +150,11 @@ def test_a_line_is_waited_for_by_one_call_of_which_nothing_is_left(
     with ThreadPoolExecutor(3) as threads:
         for n in range(2):
             # Any thread may call, and several may wait at once, for either stream.
+            kinds: list[tuple[str, Literal["now"] | None]]
+            kinds = [("said", None), ("shouted", None), ("said", "now")]
             waits = [
                 threads.submit(job.wait_for_output, re.compile(rf"^{name}: (.) {n}"), 30, since)
-                for name, since in (("said", None), ("shouted", None), ("said", "now"))
+                for name, since in kinds
             ]
             asked = 2 + 3 * n + 3
             assert wait_until(lambda: calls.count("follow") >= asked, 20)  # noqa: B023
