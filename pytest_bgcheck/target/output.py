@@ -12,6 +12,7 @@ from ..errors import WrongUse
 from ..model import Output, Result, State, Tries
 from .lines import LineSearch
 from .records import Record
+from .replies import Grown
 from .runner import Runner
 
 REST_S = 2.0
@@ -79,11 +80,14 @@ class OutputWait:
         self._pending = record.state is State.PENDING
         self._since_now = since_now
         self._search = LineSearch(pattern, since_now)
+        self._handed: list[Grown] = []
+        self._left = False
         self._tries: Tries | None = None
 
     def match(self) -> re.Match[str] | NoLine:
         """Wait, and return the match; or what there is to say, if the job has ended, or the time is
         over, without one."""
+        __tracebackhide__ = True
         record, search = self._record, self._search
         told = False
         if self._wait_until(lambda: record.state is not State.PENDING):
@@ -105,10 +109,12 @@ class OutputWait:
 
     def _follow(self) -> bool:
         """Read what the job writes, until a line matches; return whether all was, to its end."""
+        __tracebackhide__ = True
         record, search = self._record, self._search
-        following = self._runner.follow([record], search.take, self._since_now, self._until_s)
+        following = self._runner.follow([record], self._hand_over, self._since_now, self._until_s)
 
         def is_over() -> bool:
+            self._take_handed()
             return following.over or following.stopped
 
         try:
@@ -119,12 +125,40 @@ class OutputWait:
                     self._wait_until(is_over, REST_S)
                 if not following.over:
                     self._wait_until(lambda: record.result is not None)
+            told = following.over and search.match is None
         finally:
+            changed = self._runner.records.changed
+            with changed:
+                self._left = True
+                changed.notify_all()
             following.end()
             self._tries = following.tries
-        return following.over and search.match is None
+        return told
+
+    def _hand_over(self, grown: Grown) -> bool:
+        """Have what was written searched by the thread that waits; return whether there is a match.
+
+        Not here: no other thread runs while a regular expression is searched for. One that takes
+        for ever can be interrupted in the main thread, as Ctrl-C and pytest-timeout do it.
+        """
+        changed = self._runner.records.changed
+        with changed:
+            self._handed.append(grown)
+            changed.notify_all()
+            changed.wait_for(lambda: not self._handed or self._left)
+            return self._search.match is not None
+
+    def _take_handed(self) -> None:
+        """Search what was handed over."""
+        changed = self._runner.records.changed
+        with changed:
+            while self._handed:
+                self._search.take(self._handed[0])
+                self._handed.pop(0)
+                changed.notify_all()
 
     def _wait_until(self, happened: Callable[[], bool], most_s: float = math.inf) -> bool:
+        __tracebackhide__ = True
         left_s = min(most_s, max(0.0, self._until_s - monotonic_s()))
         return self._wait(happened, None if left_s == math.inf else left_s)
 

@@ -28,15 +28,23 @@ def test_the_failure_names_the_job_and_shows_no_source_of_the_plugin(
         pytester,
         *args,
         conftest=LIMITED,
-        test_it="slow = background_check('sleep 6; echo out')\n"
+        test_it="import signal\nfrom conftest import ring\n"
+        "slow = background_check('sleep 6; echo out')\n"
         "@pytest.mark.bgcheck('slow')\ndef test_mark_limited(): pass\n"
         "def test_rc_limited(slow): assert slow.rc == 0\n"
         "def test_result_limited(slow): slow.result()\n"
         "@pytest.fixture\ndef out(slow): return slow.stdout\n"
         "def test_fixture_limited(out): pass\n"
+        "def test_endless_search(bgcheck):\n"
+        "    with bgcheck.running('echo ' + 60 * 'a' + 'b; sleep 60', name='log') as log:\n"
+        "        assert log.wait_for_output('^a')\n"
+        "        signal.signal(signal.SIGALRM, ring)\n"
+        "        signal.setitimer(signal.ITIMER_REAL, 1)\n"
+        "        log.wait_for_output('^(a+)+$')\n"
         "@pytest.mark.bgcheck('slow')\ndef test_goes_on(slow): assert slow.stdout == 'out\\n'\n",
     )
-    result.assert_outcomes(passed=1, failed=3, errors=1)
+    result.assert_outcomes(passed=1, failed=4, errors=1)
     assert len([line for line in result.outlines if TOLD[:60] in line]) >= 4
+    result.stdout.fnmatch_lines(["E*from pytest-timeout: background service 'log' * still ready *"])
     result.stdout.fnmatch_lines_random(["E*" + TOLD + "; it goes on", TOLD])
     result.stdout.no_re_match_line(r".*(pytest_bgcheck[/\\]|threading\.py|During handling)")
