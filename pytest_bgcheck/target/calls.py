@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ..errors import BadReply, Unreachable
 from ..originals import secrets
-from . import replies, requests
+from . import recovery, replies, requests
 from .records import Record, Target
 from .requests import Place, Spec
 from .transport import Call, ask
@@ -25,18 +25,33 @@ class Calls:
     ``run_id`` is the run's id (letters and digits), ``base`` the directory for files on the targets
     (empty: theirs to say), ``forks`` the number of hosts started or cleaned at once. ``owner`` is
     what each nonce begins with. It also stands in the ids of jobs of which no other process of the
-    run knows: the calls of others do not hear the ends of these.
+    run knows: the calls of others do not hear the ends of these. ``clock`` tells the time for all
+    of a run's limits, in seconds, ``jitter`` a random number from 0 to 1 for its pauses.
     """
 
-    def __init__(self, run_id: str, base: str, forks: int, shell: str) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        base: str,
+        forks: int,
+        shell: str,
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
         self.run_id = run_id
         self.base = base
         self.owner = secrets.token_hex(2)
+        self.now_s = clock
+        self._jitter = jitter
         self._shell = shell
         # Not a generator: those must not be advanced by two threads at once.
         self._nonces: Iterator[str] = iter(lambda: self.owner + secrets.token_hex(6), "")
         self._at_once = forks
         self._turns = _turns(forks)
+
+    def pause_s(self, failures: int, deadline_s: float) -> float | None:
+        """Return how long to pause before a call is made again. See `recovery.pause_s`."""
+        return recovery.pause_s(failures, self.now_s(), deadline_s, self._jitter())
 
     @contextmanager
     def turn(self, patience_s: float) -> Iterator[None]:

@@ -44,13 +44,9 @@ class Cleaner:
         self,
         records: Records,
         calls: Calls,
-        clock: Callable[[], float],
-        jitter: Callable[[], float],
     ) -> None:
         self._records = records
         self._calls = calls
-        self._clock = clock
-        self._jitter = jitter
         self._no_test_waits = False
 
     def settle_starts(self, targets: Iterable[Target]) -> None:
@@ -107,7 +103,7 @@ class Cleaner:
         for record in ask_about:
             asked.setdefault(record.target, []).append(record)
         self._records.close()
-        deadline = self._clock() + (CLEAN_S if within_s is None else within_s)
+        deadline = self._calls.now_s() + (CLEAN_S if within_s is None else within_s)
         troubles: dict[Target, str] = {}
         threads = {}
         targets = list(targets)
@@ -123,7 +119,7 @@ class Cleaner:
             else:
                 threads[target] = thread
         for thread in threads.values():
-            while thread.is_alive() and self._clock() < deadline + 0.5 and not interrupted():
+            while thread.is_alive() and self._calls.now_s() < deadline + 0.5 and not interrupted():
                 thread.join(INTERRUPT_S)
         late = [target for target, thread in threads.items() if thread.is_alive()]
         why = "interrupted" if interrupted() else "no answer in time"
@@ -149,9 +145,9 @@ class Cleaner:
         ]
         for thread in threads:
             thread.start()
-        deadline = self._clock() + HANG_UP_S
+        deadline = self._calls.now_s() + HANG_UP_S
         for thread in threads:
-            thread.join(max(0.0, deadline - self._clock()))
+            thread.join(max(0.0, deadline - self._calls.now_s()))
 
     def _clean(
         self,
@@ -165,7 +161,7 @@ class Cleaner:
         asked removes its own."""
 
         def left_s() -> float:
-            return max(0.1, deadline - self._clock())
+            return max(0.1, deadline - self._calls.now_s())
 
         calls, changed = self._calls, self._records.changed
         try:
@@ -181,7 +177,7 @@ class Cleaner:
                         reply = ask(target.transport, calls.clean(target, keep), left_s())
                     break
                 except (Unreachable, BadReply):
-                    pause_s = recovery.pause_s(failures, self._clock(), deadline, self._jitter())
+                    pause_s = self._calls.pause_s(failures, deadline)
                     if pause_s is None or (not known and failures >= recovery.CLEAN_TRIES):
                         raise
                     sleep(pause_s)
@@ -214,11 +210,11 @@ class Cleaner:
         def services_asked() -> bool:
             return not any(record.service for records in asked.values() for record in records)
 
-        deadline = self._clock() + patience_s
+        deadline = self._calls.now_s() + patience_s
         self._ask_last(target, [r for r in asked[target] if not r.state.final], patience_s)
         self._has_asked(target, asked)
         with self._records.changed:
-            self._records.changed.wait_for(services_asked, max(0.0, deadline - self._clock()))
+            self._records.changed.wait_for(services_asked, max(0.0, deadline - self._calls.now_s()))
 
     def _has_asked(self, target: Target, asked: dict[Target, list[Record]]) -> None:
         with self._records.changed:
@@ -230,20 +226,20 @@ class Cleaner:
         is an answer."""
         running = [record for record in records if record.runs]
         services = any(record.service is not None for record in running)
-        deadline = self._clock() + patience_s
+        deadline = self._calls.now_s() + patience_s
         failures = 0
         while running and target.directory is not None:
             expire_s = PROOF_S if services else 0
             try:
                 call = self._calls.wait(target, running, expire_s, False, proof=services)
                 with self._calls.turn(CLEAN_TURN_S):
-                    left_s = max(0.1, deadline - self._clock())
+                    left_s = max(0.1, deadline - self._calls.now_s())
                     reply = ask(target.transport, call, left_s)
             except Exception as error:  # the target is to be cleaned all the same
                 failures += 1
                 expected = isinstance(error, TargetError)
                 why = str(error) if expected else log_internal_error(target, error)
-                pause_s = recovery.pause_s(failures, self._clock(), deadline, self._jitter())
+                pause_s = self._calls.pause_s(failures, deadline)
                 if not services or pause_s is None or isinstance(error, Gone):
                     self._end_unproven(running, f"its target could not be asked: {why}")
                     return
@@ -267,7 +263,7 @@ class Cleaner:
         reports: dict[str, Report] = {}
         try:
             call = self._calls.tails(target, services, 2 * SHOWN)
-            reply = ask(target.transport, call, max(0.1, deadline - self._clock()))
+            reply = ask(target.transport, call, max(0.1, deadline - self._calls.now_s()))
             reports = {report.id: report for report in reply.reports}
         except Exception as error:  # that they have lived is proven, and they are to be ended
             if not isinstance(error, TargetError):

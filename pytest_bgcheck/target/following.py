@@ -39,8 +39,6 @@ class Following:
         self,
         records: Records,
         calls: Calls,
-        clock: Callable[[], float],
-        jitter: Callable[[], float],
         jobs: Sequence[Record],
         take: Take,
         since_now: bool,
@@ -48,7 +46,7 @@ class Following:
     ) -> None:
         self.over = self.stopped = False
         self.tries: Tries | None = None
-        self._records, self._calls, self._clock, self._jitter = records, calls, clock, jitter
+        self._records, self._calls = records, calls
         self._target: Target = jobs[0].target
         self._specs = {record.spec.id: record.spec for record in jobs}
         first = None if since_now else 0
@@ -113,7 +111,7 @@ class Following:
 
     def _read(self) -> None:
         failures, silent_since = 0, 0.0
-        while self._goes_on and self._clock() < self._deadline_s:
+        while self._goes_on and self._calls.now_s() < self._deadline_s:
             began_at = unix_s()
             try:
                 self._read_once()
@@ -122,9 +120,7 @@ class Following:
                 if failures == 1:
                     silent_since = began_at if isinstance(error, NoAnswer) else unix_s()
                 self._note(failures, silent_since, str(error))
-                pause_s = recovery.pause_s(
-                    failures, self._clock(), self._deadline_s, self._jitter()
-                )
+                pause_s = self._calls.pause_s(failures, self._deadline_s)
                 if isinstance(error, Refused) or pause_s is None:
                     return
                 self._records.pause(pause_s, lambda: self._ended)
@@ -135,7 +131,7 @@ class Following:
         """Make one call, and take what it tells."""
         target, transport = self._target, self._target.transport
         places = [(self._specs[id], place) for id, place in self._places.items()]
-        left_s = max(0.0, self._deadline_s - self._clock())
+        left_s = max(0.0, self._deadline_s - self._calls.now_s())
         expire_s = max(1, math.ceil(min(left_s, recovery.AWAIT_CALL_S)))
         call = self._calls.follow(target, places, expire_s, transport.streams)
         patience_s = expire_s + recovery.AWAIT_SLACK_S
@@ -200,10 +196,8 @@ class Follower:
         self,
         records: Records,
         calls: Calls,
-        clock: Callable[[], float],
-        jitter: Callable[[], float],
     ) -> None:
-        self._tools = (records, calls, clock, jitter)
+        self._records, self._calls = records, calls
 
     def follow(
         self, jobs: Sequence[Record], take: Take, since_now: bool, deadline_s: float
@@ -213,4 +207,4 @@ class Follower:
 
         ``since_now``: what is there already does not count.
         """
-        return Following(*self._tools, jobs, take, since_now, deadline_s)
+        return Following(self._records, self._calls, jobs, take, since_now, deadline_s)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from ..clocks import unix_s
 from ..errors import BadReply, Gone, TargetError
 from ..model import State, Tries
-from . import recovery
 from .calls import QUESTION_CALL_S, Calls, is_full
 from .records import Record, Records, Target, log_internal_error
 from .threads import in_thread
@@ -28,13 +27,9 @@ class Proving:
         self,
         records: Records,
         calls: Calls,
-        clock: Callable[[], float],
-        jitter: Callable[[], float],
     ) -> None:
         self._records = records
         self._calls = calls
-        self._clock = clock
-        self._jitter = jitter
 
     def prove(self, jobs: Iterable[Record]) -> dict[Record, str]:
         """Ask which of some jobs still run, and take note of the ends that are told.
@@ -43,7 +38,7 @@ class Proving:
         is known of them; all others without a result run. If the run is ending meanwhile, nothing
         is known of any.
         """
-        deadline_s = self._clock() + PROOF_S
+        deadline_s = self._calls.now_s() + PROOF_S
         by_target: dict[Target, list[Record]] = {}
         for record in jobs:
             if record.runs:
@@ -97,7 +92,7 @@ class Proving:
             tries = Tries(failures, began_at, cause)
             with self._records.changed:
                 unanswered[target] = tries.text(unix_s())
-            pause_s = recovery.pause_s(failures, self._clock(), deadline_s, self._jitter())
+            pause_s = self._calls.pause_s(failures, deadline_s)
             if pause_s is None or self._records.closing:
                 return
             self._records.note_tries(records, tries)
@@ -109,7 +104,7 @@ class Proving:
         self, target: Target, records: Sequence[Record], deadline_s: float
     ) -> Sequence[Record]:
         """Make one call; return the jobs that are to be asked about again. Raises a TargetError."""
-        left_s = max(0.1, deadline_s - self._clock())
+        left_s = max(0.1, deadline_s - self._calls.now_s())
         call = self._calls.wait(target, records, FIND_OUT_S, False, proof=True)
         reply = ask(target.transport, call, min(QUESTION_CALL_S, left_s))
         self._records.take_reply(target, records, reply)

@@ -14,7 +14,7 @@ from ..clocks import monotonic_s
 from ..errors import Refused, TargetError
 from ..ledger import RUN_ENDED
 from ..model import Result, State, Tries
-from . import recovery, requests
+from . import requests
 from .calls import QUESTION_CALL_S, Calls
 from .cleaner import Cleaner
 from .following import Follower
@@ -63,17 +63,15 @@ class Runner:
             on_start=on_start, on_ready=on_ready, on_end=on_end, on_want=on_want,
             on_tries=on_tries, on_unexpected=on_unexpected,
         )  # fmt: skip
-        self._calls = Calls(run_id, base, forks, shell)
+        self._calls = Calls(run_id, base, forks, shell, clock, jitter)
         self.owner = self._calls.owner
-        cleaner = Cleaner(self.records, self._calls, clock, jitter)
+        cleaner = Cleaner(self.records, self._calls)
         self.stop, self.close = cleaner.stop, cleaner.close
         self.settle_starts, self.no_test_waits = cleaner.settle_starts, cleaner.no_test_waits
-        self.follow = Follower(self.records, self._calls, clock, jitter).follow
-        self.prove = Proving(self.records, self._calls, clock, jitter).prove
-        self._waiting = Waiting(self.records, self._calls, clock, jitter)
-        self._starting = Starting(self.records, self._calls, self._waiting, clock, jitter)
-        self._clock = clock
-        self._jitter = jitter
+        self.follow = Follower(self.records, self._calls).follow
+        self.prove = Proving(self.records, self._calls).prove
+        self._waiting = Waiting(self.records, self._calls)
+        self._starting = Starting(self.records, self._calls, self._waiting)
         self._without_threads: dict[Target, list[Record]] = {}
 
     # --- starting -----------------------------------------------------------------------------
@@ -133,7 +131,7 @@ class Runner:
         they are submitted, without asking for their start again; but not if they are submitted with
         other terms, for the target to refuse.
         """
-        now = self._clock()
+        now = self._calls.now_s()
         jobs = {id: StartedElsewhere(terms[id], now, commands.get(id, "")) for id in terms}
         self.release(self.records.note_elsewhere(target, directory, jobs))
 
@@ -171,17 +169,17 @@ class Runner:
         """
         if not self._runs(record):
             return
-        deadline_s = self._clock() + CANCEL_S
+        deadline_s = self._calls.now_s() + CANCEL_S
         for failures in itertools.count(1):
             try:
                 ask(record.target.transport, self._calls.cancel(record), QUESTION_CALL_S)
                 break
             except TargetError as error:
-                pause_s = recovery.pause_s(failures, self._clock(), deadline_s, self._jitter())
+                pause_s = self._calls.pause_s(failures, deadline_s)
                 if isinstance(error, Refused) or pause_s is None or self.records.closing:
                     raise
                 self.records.pause(pause_s)
-        self.records.note_ending(record, self._clock())
+        self.records.note_ending(record, self._calls.now_s())
 
     def tail(self, record: Record) -> Result:
         """Return how a job stands: its result or, while it runs, its output so far.
@@ -213,7 +211,7 @@ class Runner:
         """Be the runner of a forked child, in which no thread of the parent goes on."""
         self._waiting.go_on_in_child()
         self._calls.go_on_in_child()
-        self._without_threads = self.records.go_on_in_child(self._clock())
+        self._without_threads = self.records.go_on_in_child(self._calls.now_s())
 
     def resume(self, target: Target) -> None:
         """Start a target's threads in a forked child, which has none: once somebody asks for one of

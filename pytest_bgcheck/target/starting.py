@@ -28,14 +28,10 @@ class Starting:
         records: Records,
         calls: Calls,
         waiting: Waiting,
-        clock: Callable[[], float],
-        jitter: Callable[[], float],
     ) -> None:
         self._records = records
         self._calls = calls
         self._waiting = waiting
-        self._clock = clock
-        self._jitter = jitter
         self._unreachable: dict[str, str] = {}
 
     def in_background(self, target: Target, records: Sequence[Record]) -> None:
@@ -74,11 +70,11 @@ class Starting:
             target.last_error = f"this host was given up before: {given_up}"
             return False
         longest = max([r.timeout_s for r in records], default=recovery.START_PATIENCE_S)
-        deadline_s = recovery.start_deadline(self._clock(), longest)
+        deadline_s = recovery.start_deadline(self._calls.now_s(), longest)
 
         def start() -> replies.Reply:
             with self._calls.turn(START_TURN_S):
-                patience_s = recovery.start_patience(self._clock(), deadline_s, len(records))
+                patience_s = recovery.start_patience(self._calls.now_s(), deadline_s, len(records))
                 reply = ask(target.transport, call, patience_s)
             self._calls.check_start(target, records, reply)
             return reply
@@ -96,7 +92,7 @@ class Starting:
                 # No later job is tried there, nor one as another user.
                 self._unreachable.setdefault(target.identity, target.last_error)
             return False
-        self._records.take_start(target, records, reply, self._clock())
+        self._records.take_start(target, records, reply, self._calls.now_s())
         self._waiting.ensure(target, [r for r in records if r.result is None])
         return True
 
@@ -119,7 +115,7 @@ class Starting:
                 foreign = foreign + 1 if isinstance(error, BadReply) else 0
                 if foreign >= recovery.FOREIGN_ANSWERS:
                     raise Refused(f"the answers do not come from /bin/sh: {error}") from error
-                pause_s = recovery.pause_s(failures, self._clock(), deadline_s, self._jitter())
+                pause_s = self._calls.pause_s(failures, deadline_s)
                 if pause_s is None or self._records.closing:
                     raise
                 self._records.pause(pause_s)

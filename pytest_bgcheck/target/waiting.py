@@ -4,7 +4,7 @@ jobs, a thread with one call that blocks on the target until any of them has som
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ..clocks import unix_s
 from ..errors import Gone, NoAnswer, TargetError
@@ -39,13 +39,9 @@ class Waiting:
         self,
         records: Records,
         calls: Calls,
-        clock: Callable[[], float],
-        jitter: Callable[[], float],
     ) -> None:
         self._records = records
         self._calls = calls
-        self._clock = clock
-        self._jitter = jitter
         self._in_child = False
 
     def ensure(self, target: Target, new: Sequence[Record]) -> None:
@@ -101,7 +97,7 @@ class Waiting:
                     return
                 records = list(target.running.values())
                 unready = [record for record in records if record.may_get_ready]
-            begun, began_at = self._clock(), unix_s()
+            begun, began_at = self._calls.now_s(), unix_s()
             try:
                 self._await_once(target, records)
             except Gone as error:
@@ -124,9 +120,7 @@ class Waiting:
                 target.last_error = tries.text(unix_s())
                 self._records.note_tries(records, tries)
                 last = max(record.deadline_s for record in records)
-                self._records.pause(
-                    recovery.pause_s(failures, self._clock(), last, self._jitter()) or 0.0
-                )
+                self._records.pause(self._calls.pause_s(failures, last) or 0.0)
                 continue
             failures = bugs = 0
             told = any(r.result for r in records) or not all(r.may_get_ready for r in unready)
@@ -134,13 +128,13 @@ class Waiting:
             if idle:
                 # A target that cannot wait, for whatever reason, must not be asked without a pause.
                 pause_s = min(IDLE_S, FIRST_IDLE_S * 2 ** min(idle - 1, 8))
-                self._records.pause(max(0.0, begun + pause_s - self._clock()))
+                self._records.pause(max(0.0, begun + pause_s - self._calls.now_s()))
             if not target.transport.streams:
                 self._records.pause(BATCH_S, lambda: target.waits > 0)
 
     def _await_once(self, target: Target, records: Sequence[Record]) -> None:
         """Make one call that waits on the target for any of its jobs, and take what it tells."""
-        now = self._clock()
+        now = self._calls.now_s()
         soonest_s = min(record.deadline_s for record in records)
         expire_s, patience_s = recovery.await_patience(now, soonest_s)
         if self._in_child:
@@ -168,7 +162,7 @@ class Waiting:
 
     def _settle_overdue(self, target: Target, failing: bool) -> None:
         """Settle the jobs whose deadline is over. ``failing``: the last call has failed."""
-        now = self._clock()
+        now = self._calls.now_s()
         for record in list(target.running.values()):
             if now >= record.deadline_s:
                 running = "past its deadline the target still reports it as running"
