@@ -153,6 +153,12 @@ class JobEntry:
         return self.wanted or not (self.held_back or cancelled)
 
     @property
+    def was_ready(self) -> bool:
+        """True if it is a service that was ready, as far as anybody has told."""
+        told = self.result is not None and self.result.ready_s is not None
+        return told or self.ready_s is not None
+
+    @property
     def duration_s(self) -> float | None:
         return None if self.result is None else self.result.duration
 

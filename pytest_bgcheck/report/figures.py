@@ -88,10 +88,10 @@ class Figures:
     that tests have judged, where all that used them passed. ``near_limit``: the jobs that used more
     than `NEAR_LIMIT` of their time. ``output_cut``: those whose output was cut. ``unjudged``: those
     that no test judged, unless that is to be ignored; ``unjudged_failures``: those of them that
-    make the run fail. ``unjudged_services``: the services that ended badly, for which no test
-    failed and whose end none has read; they make the run fail too. ``stopped``: the run did not
-    come to its end, so nothing is said of unjudged jobs one by one. ``causes``: why the run failed,
-    a line for each; none exactly if its exit status is 0.
+    make the run fail. ``unjudged_services``: the services that ended badly, or perhaps never
+    began, for which no test failed and whose end none has read; they make the run fail too.
+    ``stopped``: the run did not come to its end, so nothing is said of unjudged jobs one by one.
+    ``causes``: why the run failed, a line for each; none exactly if its exit status is 0.
     """
 
     jobs: int
@@ -141,7 +141,7 @@ def figures(ledger: Ledger, run: Run) -> Figures:
     ]
     stopped = run.exit_status in STOPPED or (run.interrupted and run.exit_status != 0)
     failures = [] if stopped else list(_unjudged_failures(unjudged, ledger, run))
-    services = [] if stopped else list(_unjudged_services(bad, ledger))
+    services = [] if stopped else list(_unjudged_services(jobs, ledger))
     # Rounded once, here: a report that rounds what another has rounded could differ from it.
     return Figures(
         jobs=len(jobs),
@@ -190,17 +190,16 @@ def _unjudged_failures(
             yield UnjudgedFailure(job, test, unawaited)
 
 
-def _unjudged_services(bad: Sequence[JobEntry], ledger: Ledger) -> Iterator[JobEntry]:
-    """Yield the services that ended badly and that no test judged.
+def _unjudged_services(jobs: Sequence[JobEntry], ledger: Ledger) -> Iterator[JobEntry]:
+    """Yield the services that did not end well, or perhaps never were, and that no test judged.
 
     Not those that were never ready, and whose tests were all skipped: perhaps as they lack
     something here that the service lacks too.
     """
     ran = {test.test for test in ledger.tests.values() if test.ran}
-    for job in bad:
-        if job.is_service and not job.judged:
-            was_ready = job.result is not None and job.result.ready_s is not None
-            if was_ready or not ran.isdisjoint(job.requested_by):
+    for job in jobs:
+        if job.is_service and not job.judged and not job.state.succeeded:
+            if (job.bad and job.was_ready) or not ran.isdisjoint(job.requested_by):
                 yield job
 
 
@@ -237,16 +236,21 @@ def _first(names: Sequence[str]) -> str:
 def outcome(job: JobEntry) -> str:
     """Return how a job that no test judged stood at the end."""
     if job.state is State.CANCELLED and job.result and job.result.detail == RUN_ENDED:
-        if job.started_at is None:
-            said = job.unanswered.text(job.ended_at or 0.0) if job.unanswered else ""
-            return "its start was not confirmed" + (f": {said}" if said else "")
-        return "it was still running when the tests were over"
+        return _unconfirmed(job) or "it was still running when the tests were over"
     facts = [str(job.state)]
     if job.result is not None and job.result.rc is not None:
         facts.append(f"rc {job.result.rc}")
     if job.result is not None and job.result.detail:
         facts.append(job.result.detail)
     return ", ".join(facts)
+
+
+def _unconfirmed(job: JobEntry) -> str:
+    """Return how a job stood at the end whose start its target never confirmed; else empty."""
+    if job.state is not State.CANCELLED or job.started_at is not None:
+        return ""
+    said = job.unanswered.text(job.ended_at or 0.0) if job.unanswered else ""
+    return "its start was not confirmed" + (f": {said}" if said else "")
 
 
 def unjudged_failure_line(failure: UnjudgedFailure) -> str:
@@ -262,17 +266,19 @@ def unjudged_failure_line(failure: UnjudgedFailure) -> str:
 
 def unjudged_service_line(job: JobEntry) -> str:
     """Return the line that says which service makes the run red, as no test has."""
-    result = job.result
-    facts = str(job.state)
+    result, unconfirmed = job.result, _unconfirmed(job)
+    facts = f" {job.state}"
     if result is not None and result.rc is not None:
         facts += f": rc {result.rc}"
     if job.duration_s is not None:
         facts += f" after {duration(job.duration_s)}"
     if result is not None and result.detail:
         facts += f": {result.detail}" if result.rc is None else f" ({result.detail})"
+    if unconfirmed:
+        facts = f": {unconfirmed}"
     return (
-        f"{named(job.kind, job.name, job.host)} {facts}; no test has failed for it, and none has"
-        " read how it ended, so the run fails"
+        f"{named(job.kind, job.name, job.host)}{facts}; no test has failed for it, and none has"
+        " read its state or rc, so the run fails"
     )
 
 

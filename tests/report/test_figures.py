@@ -3,10 +3,19 @@
 import pytest
 from support.ledger_builder import ZERO, LedgerBuilder
 
-from pytest_bgcheck.events import JobJudged, JobRequested, JobWanted, WaitBegan
-from pytest_bgcheck.model import Result, State
+from pytest_bgcheck.events import (
+    JobJudged,
+    JobPlanned,
+    JobRequested,
+    JobWanted,
+    TargetTried,
+    WaitBegan,
+)
+from pytest_bgcheck.ledger import NOT_ASKED
+from pytest_bgcheck.model import Result, State, Tries
 from pytest_bgcheck.report import summary
 from pytest_bgcheck.report.figures import Figures, Run, critical_path, figures
+from pytest_bgcheck.tasks import Service
 
 
 def figures_of(told: LedgerBuilder, seconds: float) -> Figures:
@@ -159,7 +168,7 @@ def test_a_service_that_died_and_failed_no_test_makes_the_run_red() -> None:
     assert red.causes == red.red_lines
     assert red.causes == [
         "background service 'web' on h died: rc 3 after 7.0 s; no test has failed for it, and none"
-        " has read how it ended, so the run fails"
+        " has read its state or rc, so the run fails"
     ]
     assert summary.table(red.bad, 100) == [
         "job            host  state      rc  took    limit      awaited by",
@@ -178,6 +187,31 @@ def test_a_service_that_was_never_ready_makes_a_run_red_if_a_test_of_it_ran(ran:
     told.ledger.close(ZERO + 40)
     red = figures(told.ledger, Run(ZERO, ZERO + 40, int(ran)))
     assert (len(red.bad), len(red.unjudged_services), len(red.causes)) == (1, ran, ran)
+
+
+def test_a_service_that_never_began_or_was_not_asked_about_makes_the_run_red() -> None:
+    told = LedgerBuilder()
+    ready = told.service("ready", "h", 0, 0.5)
+    told.ledger.tell(JobRequested(ready, "skipped"))
+    told.test("skipped", 0, 1, outcome="skipped")
+    told.test("t", 1, 2)
+    for name, after in (("silent", None), ("held", "deploy"), ("unused", "deploy")):
+        service = Service(name, ("x",), "x", after=after)
+        planned = JobPlanned.of(name, "h", service, "h", ZERO)
+        told.ledger.tell(planned)
+        if name != "unused":
+            told.ledger.tell(JobRequested(planned.key, "t"))
+    told.ledger.tell(TargetTried("", ("silent@h",), Tries(2, ZERO + 1, "Connection refused")))
+    told.ledger.close(ZERO + 9)
+    end = "; no test has failed for it, and none has read its state or rc, so the run fails"
+    why = "it starts after the fixture 'deploy', which was not set up in this run"
+    assert figures(told.ledger, Run(ZERO, ZERO + 9)).red_lines == [
+        f"background service 'ready' on h unreachable: {NOT_ASKED}{end}",
+        "background service 'silent' on h: its start was not confirmed: Connection refused (2 tries"
+        f" in 8 s){end}",
+        f"background service 'held' on h not started: {why}{end}",
+    ]
+    assert figures(told.ledger, Run(ZERO, ZERO + 9, 2)).red_lines == []
 
 
 def test_a_job_near_its_limit_is_named() -> None:
