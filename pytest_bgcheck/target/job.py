@@ -202,13 +202,14 @@ class Job:
         """End the service on its target: TERM, then KILL; wait for its end and return its result.
 
         Its state is ``stopped``, unless it has ended before. Raises a :class:`TargetError` if the
-        target could not be asked.
+        target could not be asked. Judges nothing.
         """
         __tracebackhide__ = True
         self._service("stop()")
         with contextlib.suppress(Gone):  # and the service with it, as its result says
             self.cancel()
-        return self._ended(Use.RESULT)
+        # Who tidies up looks at no result: a death before that is to be told all the same.
+        return self._ended(Use.OUTPUT)
 
     def cancel(self) -> None:
         """End the job on its target: TERM, then KILL. It is ``cancelled`` unless it ended before; a

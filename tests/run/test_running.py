@@ -62,7 +62,7 @@ BLOCKS = (
     "    assert s.state == 'stopped' and not getattr(caught.value, '__notes__', [])\n"
     "def test_a_death_is_told_at_the_end_of_the_block(mortal, die):\n"
     "    with pytest.raises(AssertionError, match=\"(?s)'s' on local died: rc 3 .* out\"):\n"
-    "        with mortal() as s: die(s)\n"
+    "        with mortal() as s: die(s); s.stop()\n"
     "def test_a_death_that_was_read_is_not(mortal, die):\n"
     "    with mortal() as s:\n"
     "        die(s)\n"

@@ -110,6 +110,11 @@ def test_reads(f):
 def test_stops(g):
     assert g.stop().succeeded
 
+@pytest.mark.bgcheck("v")
+def test_tidies(v):
+    ends(v)
+    v.stop()
+
 @pytest.mark.bgcheck("h")
 def test_cancels(h):
     h.cancel()
@@ -181,7 +186,7 @@ def test_a_death_in_a_body_fails_the_test_with_what_the_service_wrote(
     for plugin in ("pytest_asyncio", "pytest_rerunfailures", "xdist"):
         pytest.importorskip(plugin)
     detached = "".join(service(pytester.path, name, DETACHED) for name in "tu")
-    text = suite(pytester, "a b c d e f g h k l m n o p q r s", detached + IN_BODIES)
+    text = suite(pytester, "a b c d e f g h k l m n o p q r s v", detached + IN_BODIES)
     given = [
         "-rA",
         "--junitxml=j.xml",
@@ -199,6 +204,7 @@ def test_a_death_in_a_body_fails_the_test_with_what_the_service_wrote(
         "test_raises": "xfail",
         "test_reads": "passed",
         "test_stops": "passed",
+        "test_tidies": "failed",
         "test_cancels": "passed",
         "test_async": "failed",
         "test_one_of_two": "failed",
@@ -212,7 +218,12 @@ def test_a_death_in_a_body_fails_the_test_with_what_the_service_wrote(
         "test_case_stops": "passed",
     }
     told = failures(pytester)
-    for test, name in (("test_passes", "a"), ("test_raises_other", "d"), ("test_async", "k")):
+    for test, name in (
+        ("test_passes", "a"),
+        ("test_raises_other", "d"),
+        ("test_async", "k"),
+        ("test_tidies", "v"),
+    ):
         message, whole = told[test]
         assert message.startswith(f"Failed: background service '{name}' on local died: rc 3 after")
         assert "into this test" in whole or "before this test" in whole  # it was run once more
@@ -252,6 +263,14 @@ def ends_b(b):
     yield
     ends(b)
 
+@pytest.fixture
+def until_then(d):
+    d.wait_ready()
+    yield
+    d.stop()
+
+def test_tidies(d, until_then): ends(d)
+
 @pytest.mark.bgcheck("c")
 def test_lets_it_die(last): pass
 
@@ -280,18 +299,18 @@ def count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_death_that_no_test_tells_makes_the_run_red(pytester: pytest.Pytester, args: str) -> None:
     if args == "-n2":
         pytest.importorskip("xdist")
-    text = suite(pytester, "a b c", UNJUDGED).replace("c is dying;", "c is dying; : >c.over;")
+    text = suite(pytester, "a b c d", UNJUDGED).replace("c is dying;", "c is dying; : >c.over;")
     result = run(pytester, args, "--bgcheck-report=r.json", test_it=text)
-    result.assert_outcomes(passed=2, skipped=2)
+    result.assert_outcomes(passed=3, skipped=2)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     document = json.loads((pytester.path / "r.json").read_text())
     lines = [line for line in result.outlines if line.endswith("so the run fails")]
     assert lines == document["run"]["causes"]
     assert sorted(line[: line.index(" after ")] for line in lines) == [
-        f"background service '{name}' on local died: rc 3" for name in "abc"
+        f"background service '{name}' on local died: rc 3" for name in "abcd"
     ]
     states = {job["name"]: job["state"] for job in document["jobs"]}
-    assert states == {"a": "died", "b": "died", "c": "died", "broken": "not ready"}
+    assert states == {**dict.fromkeys("abcd", "died"), "broken": "not ready"}
     assert nothing_is_left()
 
 
