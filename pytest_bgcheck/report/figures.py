@@ -198,9 +198,9 @@ def _unjudged_services(jobs: Sequence[JobEntry], ledger: Ledger) -> Iterator[Job
     """
     ran = {test.test for test in ledger.tests.values() if test.ran}
     for job in jobs:
-        if job.is_service and not job.judged and not job.state.succeeded:
-            if (job.bad and job.was_ready) or not ran.isdisjoint(job.requested_by):
-                yield job
+        missed = (job.bad and job.was_ready) or not ran.isdisjoint(job.requested_by)
+        if missed and job.is_service and not job.judged and not job.state.succeeded:
+            yield job
 
 
 def causes(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ..clocks import monotonic_s
 from ..errors import WrongUse
 from . import MAKE_SESSION, SESSION
 
@@ -40,10 +41,11 @@ class Awaiting:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         # Not hidden from tracebacks: where all entries are, pytest says so below our message.
         awaited: AwaitedJobs | None = None
+        began_s = monotonic_s()
         try:
             if _marked(item):
                 try:
-                    awaited = _await(item, None)
+                    awaited = _await(item, None, began_s)
                 except pytest.fail.Exception as error:
                     from ..compat.pytest import instead_of_body
 
@@ -59,7 +61,7 @@ class Awaiting:
                         note_deaths(_session(item), item, awaited)
                 raise
             if _marked(item):
-                awaited = _await(item, awaited)
+                awaited = _await(item, awaited, began_s)
             if awaited is not None and awaited.services:
                 from .alive import fail_for_deaths
 
@@ -81,15 +83,18 @@ class Awaiting:
                 pytest.fail(TOO_LATE, pytrace=False)
 
 
-def _await(item: pytest.Item, already: AwaitedJobs | None) -> AwaitedJobs | None:
-    """Await an item's jobs, except those that it has ``already`` awaited; return all."""
+def _await(item: pytest.Item, already: AwaitedJobs | None, began_s: float) -> AwaitedJobs | None:
+    """Await an item's jobs, except those that it has ``already`` awaited; return all.
+
+    ``began_s``: when its call began, by the monotonic clock.
+    """
     __tracebackhide__ = True
     if _skipped(item):
         return already
-    from .verdicts import await_item
+    from .verdicts import AwaitedJobs, await_item
 
     try:
-        return await_item(_session(item), item, already)
+        return await_item(_session(item), item, already or AwaitedJobs(began_s))
     except WrongUse as error:
         wrong = str(error)
     pytest.fail(wrong, pytrace=False)  # outside, or pytest would tell it twice

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 import pytest
@@ -31,24 +31,23 @@ from .standing import ended_s, verdict
 class AwaitedJobs:
     """What a test has awaited by its marks.
 
-    ``marks``: what they say of each name. ``services``: the services among the jobs, each with its
-    name. ``waited_s``: how long the test has waited for each of these, by key. ``began_s``: when it
-    began to wait, by the monotonic clock.
+    ``began_s``: when its call began, by the monotonic clock. ``marks``: what they say of each name.
+    ``services``: the services among the jobs, each with its name. ``waited_s``: how long the test
+    has waited for each of these, by key.
     """
 
-    marks: Mapping[str, Awaited]
-    services: Mapping[Record, str]
-    waited_s: Mapping[str, float]
     began_s: float
+    marks: Mapping[str, Awaited] = field(default_factory=dict)
+    services: Mapping[Record, str] = field(default_factory=dict)
+    waited_s: Mapping[str, float] = field(default_factory=dict)
 
 
-def await_item(session: Session, item: pytest.Item, already: AwaitedJobs | None) -> AwaitedJobs:
+def await_item(session: Session, item: pytest.Item, already: AwaitedJobs) -> AwaitedJobs:
     """Wait for the jobs that an item awaits by now; fail the test unless all are good.
 
     Returns all. Those that were ``already`` awaited in the same way are left out. Raises WrongUse.
     """
     __tracebackhide__ = True
-    already = already or AwaitedJobs({}, {}, {}, monotonic_s())
     checks = session.collection.checks_of(item, session.requested_fixtures.of(item))
     names = [name for name, mark in checks.awaited.items() if already.marks.get(name) != mark]
     jobs = {name: lookup.awaited(session, item, checks, name) for name in names}
@@ -56,7 +55,7 @@ def await_item(session: Session, item: pytest.Item, already: AwaitedJobs | None)
         if not checks.awaited and _must_await(item):
             pytest.fail(text.AWAITS_NOTHING, pytrace=False)
         return already
-    wait = _Wait(session, jobs, checks.awaited)
+    wait = _Wait(session, jobs, checks.awaited, already.began_s)
     wait.wait(item)
     services = {
         record: name
@@ -65,10 +64,10 @@ def await_item(session: Session, item: pytest.Item, already: AwaitedJobs | None)
         if record.service is not None
     }
     return AwaitedJobs(
+        already.began_s,
         checks.awaited,
         {**already.services, **services},
         {**already.waited_s, **wait.waited_for_s(services)},
-        already.began_s,
     )
 
 
@@ -83,14 +82,20 @@ def _must_await(item: pytest.Item) -> bool:
 
 
 class _Wait:
-    """A test's wait for some jobs, by name; ``awaited``: what its marks say of each."""
+    """A test's wait for some jobs, by name; ``awaited``: what its marks say of each;
+    ``test_began_s``: when its call began, by the monotonic clock."""
 
     def __init__(
-        self, session: Session, jobs: Mapping[str, list[Record]], awaited: Mapping[str, Awaited]
+        self,
+        session: Session,
+        jobs: Mapping[str, list[Record]],
+        awaited: Mapping[str, Awaited],
+        test_began_s: float,
     ) -> None:
         self._session = session
         self._jobs = jobs
         self._awaited = awaited
+        self._test_began_s = test_began_s
         self._began_at = unix_s()
         self._began_s = monotonic_s()
 
@@ -185,7 +190,7 @@ class _Wait:
         waited_s = before_s + self._waited_s(record.key, now)
         said = verdict(record, awaited, waited_s, now, self._session.settings.keep)
         heard_at = self._session.ended_at.get(record.key)
-        return replace(said, ended_s=ended_s(record, heard_at, self._began_s))
+        return replace(said, ended_s=ended_s(record, heard_at, self._test_began_s))
 
     def waited_for_s(self, records: Iterable[Record]) -> dict[str, float]:
         """Return how long the test has waited for some of the jobs by now, by their keys."""

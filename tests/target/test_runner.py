@@ -89,7 +89,8 @@ def test_a_refused_host_is_asked_once_for_all_its_checks() -> None:
 
 
 def without_numbers(detail: str) -> str:
-    return re.sub(r"\d+", "N", re.sub(r"\d+ try", "N tries", detail))  # a busy computer has time for one
+    # A busy computer has time for one try only.
+    return re.sub(r"\d+", "N", re.sub(r"\d+ try", "N tries", detail))
 
 
 def test_a_dead_host_is_unreachable_when_the_checks_time_is_over(
