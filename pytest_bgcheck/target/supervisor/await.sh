@@ -243,9 +243,8 @@ runs() {
 is_ending() {
     _id=$1
     (
-        # Where the processes of others cannot be seen: it may have become another user's. And between
-        # two attempts there is none.
-        { [ -r /proc/1/stat ] && cd "$_id" && find_leader && [ "$_leader" != none ]; } || exit 1
+        # Between two attempts there is none.
+        { sees_others && cd "$_id" && find_leader && [ "$_leader" != none ]; } || exit 1
         find_birth "$_leader"
         case $_stat in "" | Z | X) ;; *) [ "$_born" != "$_leader_born" ] || exit 1 ;; esac
         [ -e stays ] || exit 0

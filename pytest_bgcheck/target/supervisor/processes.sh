@@ -54,6 +54,10 @@ sees_directories() {
     [ "$_sees_cwd" = yes ]
 }
 
+# sees_others: can the processes of other users be seen here? Not where /proc hides them (hidepid), or is
+# not there. A check that has become another user's, as by sudo, may then live unseen.
+sees_others() { [ -r /proc/1/stat ]; }
+
 # find_user: set $_uid to the id of the user that this is.
 find_user() { _uid=${_uid:-$(id -u)}; }
 
