@@ -75,6 +75,28 @@ def test_a_daemon_that_forks_twice_is_not_lost_sight_of(clients: dict[str, Clien
         assert [report.result for report in told.values()] == [None] * 6
 
 
+def test_one_that_was_ready_lives_on_without_its_first_process_only_if_it_still_answers(
+    clients: dict[str, Client],
+) -> None:
+    """What a server has left that ended with rc 0 need not be a daemon that serves."""
+    serves = "sleep 94 >/dev/null 2>&1 & until [ -e $END ]; do sleep 0.1; done; exit 0"
+    for client in those(clients):
+        end = client.base / client.run
+        given = {"env": (("END", str(end)),)}
+        gone = client.service("gone", serves, ready="[ ! -e $END ]", **given)
+        daemon = client.service("daemon", serves, ready="true", **given)
+        client.start(gone, daemon)
+        told = client.decided(gone, daemon)
+        assert [report.result for report in told.values()] == [None] * 2
+        end.touch()
+    for client in clients.values():
+        result = client.results(client.specs["gone"])["gone"]
+        assert (result.state, result.rc) == (State.SUCCEEDED, 0)
+        daemon = client.specs["daemon"]
+        client.eventually((run_of(client) / daemon.id / "stays").exists)
+        assert not proof(client, daemon)
+
+
 class Hidden(Client):
     """A target whose user sees no processes of others."""
 

@@ -68,7 +68,7 @@
 #   watch  SHELL ID watch:ID LIMIT
 #   search SHELL ID search:ID STREAM FROM LIMIT
 #   look   SHELL ID look:ID CALL UMASK
-#   stay   SHELL ID run:ID START TIMEOUT RC
+#   stay   SHELL ID run:ID START TIMEOUT RC CALL UMASK
 #   VERB   SHELL NONCE RUN NAME=VALUE...     a request; its words are told in words.sh
 #
 # Values come in as arguments or files, never as program text. The code has no single quotes: each

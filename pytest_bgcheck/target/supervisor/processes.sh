@@ -157,10 +157,10 @@ find_tree() {
 }
 
 # find_own: set $_own to a word PID:BORN for each process of the service in whose job's directory this
-# is, without those of its ready command.
+# is, without those of its ready command and the sleep of its supervisor: see ready.sh.
 find_own() {
     find_tree
-    find_marked "$_id.look"
+    find_marked "${_id}[.]"
     _own=""
     for _word in $_known; do
         case $_marked in *" ${_word%:*} "*) ;; *) _own="$_own $_word" ;; esac

@@ -28,7 +28,7 @@ watch() {
     while [ -s look ]; do
         look_once
         [ "$_rc" != 0 ] || break
-        while since "$_look_start"; [ "$_took" -lt 50 ]; do pause; done
+        await_next_look
     done
     # What has answered may be another program, if this one has just ended.
     find_tree
@@ -115,7 +115,7 @@ look_once() {
     { printf "" >look.new; } 2>/dev/null || _to=/dev/null
     _call=${_unready_rest#*.}
     (PYTEST_BGCHECK_JOB=$_id.look && export PYTEST_BGCHECK_JOB && exec $_setsid "$_sh" ../supervisor.sh look \
-        "$_sh" "$_id" "look:$_id" "${_call#*.}" "${_call%%.*}" </dev/null >>"$_to" 2>&1) &
+        "$_sh" "$_id" "look:$_id" "${_call#*.}" "${_call%%.*}" </dev/null >>"$_to" 2>&1 9<&-) &
     _look_pid=$!
     now
     _look_start=$_now
@@ -138,6 +138,11 @@ look_once() {
             [ "$_file" = "look.out.$_how" ] || rm -f "$_file"
         done
     fi
+}
+
+# await_next_look: wait until half a second has passed since the ready command was run.
+await_next_look() {
+    while since "$_look_start"; [ "$_took" -lt 50 ]; do pause; done
 }
 
 # end_look: kill the ready command, with all that it has started.
@@ -282,16 +287,18 @@ search() {
     exit 0
 }
 
-# stay START TIMEOUT RC: what the supervisor becomes when the first process of a service has ended. If
+# stay START TIMEOUT RC CALL UMASK: what the supervisor becomes when the first process of a service has ended. If
 # that succeeded, the service lives on in the processes that it has left. If not, they are killed: a
 # successor may need their port.
 stay() {
-    _from=$1 _given_timeout=$2 _rc=$3 _attempt=1 _own="" _is_service=yes _last_watcher=0 _started_watcher=0
+    _from=$1 _given_timeout=$2 _rc=$3 _call=$4 _mask=$5 _attempt=1 _own="" _is_service=yes
+    _last_watcher=0 _started_watcher=0
     while [ "$_rc" = 0 ] && find_successors; [ -n "$_own" ]; do
+        [ -e stays ] || still_answers || break
         { printf "" >stays; } 2>/dev/null
         while some_live; do
-            # By env, as in supervise; its mark is that of the ready command.
-            env PYTEST_BGCHECK_JOB="$_id.look" sleep 1 9<&-
+            # By env, as in supervise. Its mark tells it from the service and from the ready command.
+            env PYTEST_BGCHECK_JOB="$_id.stay" sleep 1 9<&-
             still_runs || exit 0
         done
     done
@@ -299,6 +306,20 @@ stay() {
     end_watcher
     kill_all
     publish_exit
+}
+
+# still_answers: does the ready command of a service that was ready succeed? Else its first process was
+# what it is about, and what that has left is no daemon. It has three tries.
+still_answers() {
+    { is_ready . && [ -s look ]; } || return 0
+    _claim=look _ready_timeout=$_given_timeout _unready_rest=0.$_mask.$_call _look_pid=none
+    for _ in 1 2 3; do
+        look_once
+        [ "$_rc" != 0 ] || return 0
+        await_next_look
+    done
+    _rc=0
+    return 1
 }
 
 # find_successors: find_own, three times if there seem to be none: a daemon that forks twice can have

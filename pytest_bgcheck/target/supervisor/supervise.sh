@@ -50,7 +50,8 @@ supervise() {
         done
         # A service may have left a daemon, or something that has to end with it.
         [ ! -e look ] || ! still_runs ||
-            exec "$_sh" ../supervisor.sh stay "$_sh" "$_id" "run:$_id" "$_from" "$_given_timeout" "$_rc" 9>&9
+            exec "$_sh" ../supervisor.sh stay "$_sh" "$_id" "run:$_id" "$_from" "$_given_timeout" "$_rc" \
+                "$_call" "$_mask" 9>&9
         case ",$_rcs," in *",$_rc,"*) break ;; esac
         [ -n "$_retry" ] || break
         # If it was ended by the guard, this is no exit code of its own.
