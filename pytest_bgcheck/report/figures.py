@@ -40,8 +40,7 @@ class Run:
 
     ``unawaited`` is the run's option. ``internal_errors``: a line for each error that kept
     something from being noted; the run fails for them. ``collection_errors``: the node ids of what
-    could not be collected. ``interrupted``: something has stopped it, perhaps with an exit status
-    of its own.
+    could not be collected. ``interrupted``: something has stopped it, and not as a success.
     """
 
     started_at: float
@@ -139,7 +138,7 @@ def figures(ledger: Ledger, run: Run) -> Figures:
     unjudged = [
         job for job in checks if not job.judged and (job.unawaited or run.unawaited) != "ignore"
     ]
-    stopped = run.exit_status in STOPPED or (run.interrupted and run.exit_status != 0)
+    stopped = run.exit_status in STOPPED or run.interrupted
     failures = [] if stopped else list(_unjudged_failures(unjudged, ledger, run))
     services = [] if stopped else list(_unjudged_services(jobs, ledger))
     # Rounded once, here: a report that rounds what another has rounded could differ from it.

@@ -240,7 +240,7 @@ def _close(whole_run: WholeRun, session: pytest.Session) -> None:
         int(session.exitstatus),
         whole_run.settings.unawaited,
         tuple(whole_run.unexpected),
-        interrupted=whole_run.stopped_by is not None,
+        interrupted=whole_run.stopped_by is not None and bool(session.exitstatus),
     )
     result = whole_run.figures = figures(whole_run.ledger, facts)
     # What nobody could be told of might have made it red.

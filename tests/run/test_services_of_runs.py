@@ -322,6 +322,19 @@ def test_a_death_that_no_test_tells_makes_the_run_red(pytester: pytest.Pytester,
     assert nothing_is_left()
 
 
+def test_an_exit_as_a_success_is_none_where_a_service_has_died(pytester: pytest.Pytester) -> None:
+    skips, _, _ = UNJUDGED.partition('@pytest.mark.bgcheck("b")')
+    text = suite(pytester, "a", skips + "def test_exits(): pytest.exit('enough', returncode=0)\n")
+    result = run(
+        pytester, "--bgcheck-order=keep", "--bgcheck-report=r.json", "-pno:xdist", test_it=text
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    lines = [line for line in result.outlines if line.endswith("so the run fails")]
+    document = json.loads((pytester.path / "r.json").read_text())
+    assert len(lines) == 1
+    assert lines == document["run"]["causes"]
+
+
 # --- the end of a run -----------------------------------------------------------------------------
 
 LONG = """
