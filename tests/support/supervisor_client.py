@@ -57,6 +57,7 @@ class Client:
 
     def service(self, name: str, command: str, **given: Any) -> Spec:
         """Return a service; ``command`` and ``ready`` are for a shell, or it has a ``script``."""
+        given.setdefault("ready_timeout_s", 50.0)  # the machine may be busy
         ready = given.pop("ready", None)
         look = () if ready is None else ("/bin/sh", "-c", ready)
         argv = () if "script" in given else ("/bin/sh", "-c", command)

@@ -86,7 +86,7 @@ def test_an_end_before_it_is_ready_is_told_at_once(clients: dict[str, Client]) -
         assert (result.state, result.rc, result.stdout) == (State.SUCCEEDED, 3, "bad\n")
         assert result.ready_s is None
     print(f"told {time.monotonic() - begun:.2f} s after the start")
-    assert time.monotonic() - begun < 25  # and not after the 30 s that they had
+    assert time.monotonic() - begun < 45  # and not after the 50 s that they had
 
 
 def test_a_service_that_has_had_its_time_is_ended_with_its_tree(
@@ -95,7 +95,7 @@ def test_a_service_that_has_had_its_time_is_ended_with_its_tree(
     stubborn = f"trap '' TERM; {DETACHED}sleep 95.1 & sleep 95.1 & sleep 95.1; sleep 95.1"
     look = f"echo no; {DETACHED}sleep 95.2 & exit 7"
     for client in clients.values():
-        client.start(client.service("c", stubborn, ready=look, ready_timeout_s=2, grace_s=0.5))
+        client.start(client.service("c", stubborn, ready=look, ready_timeout_s=6, grace_s=0.5))
     for client in clients.values():
         result = client.decided(client.specs["c"])["c"].result
         assert result is not None
@@ -150,14 +150,17 @@ def test_a_line_that_is_cut_out_before_its_watcher_comes_to_it_is_found(
         job = run_of(client) / spec.id
         client.eventually(partial(_has, job, "unready.[1-9]*"))
         client.kill("watch", signum=signal.SIGSTOP)
-        client.eventually(partial(_has, job, "hole.*", "cut.*[0-9]"))
-        assert b"listening" not in (job / "out").read_bytes()
+        client.eventually(partial(_is_cut, job))
         client.kill("watch", signum=signal.SIGCONT)
         assert is_ready(client.decided(spec)["c"])
 
 
 def _has(job: Path, *patterns: str) -> bool:
     return any(list(job.glob(pattern)) for pattern in patterns)
+
+
+def _is_cut(job: Path) -> bool:
+    return _has(job, "hole.*", "cut.*[0-9]") and b"listening" not in (job / "out").read_bytes()
 
 
 def test_an_expression_that_grep_does_not_take_is_refused_with_its_words(

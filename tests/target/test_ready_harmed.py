@@ -59,7 +59,7 @@ def test_a_killed_watcher_is_followed_by_another(clients: dict[str, Client]) -> 
 def test_what_a_guard_looks_after_goes_on_without_it(clients: dict[str, Client]) -> None:
     for client in those(clients):
         starting(client, "becomes")
-        starting(client, "never", ready="exit 6", ready_timeout_s=6.0)
+        starting(client, "never", ready="exit 6", ready_timeout_s=10.0)
         harm(client, "guard", "watch")
         client.base.joinpath(client.run).touch()
     for client in clients.values():
@@ -74,7 +74,7 @@ def test_what_a_guard_looks_after_goes_on_without_it(clients: dict[str, Client])
 
 def test_a_stopped_watcher_keeps_nothing_from_its_end(clients: dict[str, Client]) -> None:
     for client in those(clients):
-        starting(client, "c", ready_timeout_s=4.0)
+        starting(client, "c", ready_timeout_s=8.0)
         harm(client, "watch", signum=signal.SIGSTOP)
     for client in clients.values():
         result = client.decided(client.specs["c"])["c"].result
