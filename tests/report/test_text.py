@@ -219,6 +219,9 @@ def test_a_service_that_ended_has_the_hint_that_helps() -> None:
         State.DIED, 0, ready_s=0.2
     )
     assert "hint: 127: a command was not found" in service(State.NOT_READY, 127)
+    assert "  hint: stop() or cancel() of a test or a fixture has ended it" in service(
+        State.STOPPED
+    )
 
 
 def test_a_test_that_was_less_patient_than_a_service_says_how_long_it_may_take() -> None:
