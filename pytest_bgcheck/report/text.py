@@ -243,7 +243,7 @@ def _block(verdict: Verdict) -> list[str]:
         lines.append(f"  its limit on the target: ready_timeout={task.ready_timeout_s:g}")
     if result.attempts > 1:
         lines.append(f"  attempts: {result.attempts}; this is the output of the last one")
-    lines += _outputs(result)
+    lines += output_lines(result)
     if result.rc is not None and result.detail:
         lines.append(f"  note: {result.detail}")
     lines += [f"  hint: {hint}" for hint in hints(task, result)]
@@ -274,7 +274,7 @@ def _goes_on(verdict: Verdict) -> str:
     return f"{limit}; it goes on"
 
 
-def _outputs(result: Result) -> list[str]:
+def output_lines(result: Result) -> list[str]:
     """Return what a job wrote, and what its last ready command did."""
     ran = result.attempts or result.state in (
         State.TIMED_OUT, State.CANCELLED, State.LOST, State.STOPPED, State.DIED, State.NOT_READY

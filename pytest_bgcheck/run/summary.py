@@ -8,6 +8,8 @@ import pytest
 
 from ..compat.pytest import own_reporter
 from ..report import summary
+from ..report.figures import unjudged_failure_line, unjudged_service_line
+from ..report.text import output_lines
 from .whole_run import WholeRun
 
 
@@ -44,7 +46,12 @@ def _lines(whole_run: WholeRun, width: int, verbosity: int) -> list[tuple[str, s
         lines += [(line, "yellow") for line in summary.output_note_lines(jobs)]
         lines += [(summary.output_cut_line(job), "yellow") for job in figures.output_cut]
         lines += [(line, "yellow") for line in summary.unjudged_lines(figures)]
-        lines += [(line, "red") for line in figures.red_lines]
+        lines += [(unjudged_failure_line(failure), "red") for failure in figures.unjudged_failures]
+        for job in figures.unjudged_services:
+            lines.append((unjudged_service_line(job), "red"))
+            # No failure of a test shows what it wrote.
+            if job.result is not None and job.started_at is not None:
+                lines += [(line, "") for line in output_lines(job.result)]
         if lines or verbosity >= 0:
             lines.insert(0, (summary.headline(figures), colour))
     lines += [(line, "red") for line in errors(whole_run)]

@@ -317,6 +317,8 @@ def test_a_death_that_no_test_tells_makes_the_run_red(pytester: pytest.Pytester,
     assert sorted(line[: line.index(" after ")] for line in lines) == [
         f"background service '{name}' on local died: rc 3" for name in "abcd"
     ]
+    for name in "abcd":  # no failure of a test shows what it wrote
+        result.stdout.fnmatch_lines(["*so the run fails", "*stdout (*", f"    {name} is dying"])
     states = {job["name"]: job["state"] for job in document["jobs"]}
     assert states == {**dict.fromkeys("abcd", "died"), "broken": "not ready"}
     assert nothing_is_left()
