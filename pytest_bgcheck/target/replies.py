@@ -374,14 +374,16 @@ def _result(state: str, stdout: Output, stderr: Output) -> Result | None:
             return Result(
                 State.NOT_STARTED, detail=REFUSED[why], stdout_kept=stdout, stderr_kept=stderr
             )
-        case ["exit", code, took_cs, attempts, *full] if full in ([], ["full"]):
+        case ["exit", code, took_cs, attempts, *more] if len(more) <= 2:
             became, rc = State.SUCCEEDED, _number(code)
             if rc > 255:
                 raise ValueError(f"{code} is no exit code")
+            full = more[:1] == ["full"]
+            detail = _detail("exit", 0, *more[full:])
             if full:
                 # Which of the two it was, and how much was lost, is not known.
                 missing = "no space left on the target"
-                detail = f"output cut short: {missing}"
+                detail = "; ".join([f"output cut short: {missing}", *filter(None, [detail])])
                 stdout, stderr = replace(stdout, missing=missing), replace(stderr, missing=missing)
         case ["timeout" | "cancel" | "lost" | "unready" as kind, took_cs, attempts, left, *more]:
             became = ENDED[kind]
@@ -395,6 +397,8 @@ def _result(state: str, stdout: Output, stderr: Output) -> Result | None:
 def _detail(kind: str, left: int, note: str = "x", last_rc: str = "") -> str:
     """Return what the state of a job that was ended says for a person."""
     why, *suspects = note.split("-")
+    if why not in ("x", "T", "W"):
+        raise ValueError(f"an unknown note, {note!r}")
     details = []
     if why == "W":
         details.append("its directory on the target can no longer be written")

@@ -1,6 +1,7 @@
 """A service becomes ready, or does not, and lives until it dies: under every shell."""
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.machines import tool
 from support.machines.machine import wait_until
 from support.machines.processes import find, with_argument
 from support.supervisor_client import Client, nothing_runs, run_of
@@ -218,6 +220,22 @@ def test_a_daemon_is_ended_with_its_run(local: Client) -> None:
     local.ask(requests.cancel_request, [spec])
     assert local.results(spec)["daemon"].state is State.CANCELLED
     nothing_runs(local)
+
+
+OVERWRITES = (
+    "exit 0 if fork; require POSIX; POSIX::setsid(); exit 0 if fork;"
+    ' open STDOUT, ">/dev/null"; open STDERR, ">/dev/null"; $0 = "a title " x 1000; sleep 98'
+)
+"""A daemon in Perl, that writes its title over its environment, as nginx does."""
+
+
+def test_a_daemon_that_cannot_be_told_to_be_the_services_own_is_named(local: Client) -> None:
+    spec = local.service("daemon", f"exec {tool('perl', 'perl')} -e {shlex.quote(OVERWRITES)}")
+    local.start(spec)
+    result = local.results(spec)["daemon"]
+    pid = result.detail.rpartition("possibly of this job, so not killed: processes ")[2]
+    assert Path("/proc", pid, "cmdline").read_bytes().startswith(b"a title")
+    os.kill(int(pid), signal.SIGKILL)
 
 
 # --- what a service does, and not only that it runs -----------------------------------------------

@@ -12,7 +12,7 @@
 #   state.run.START.TIMEOUT.GRACE.SUPERVISOR.GUARD   the check runs (centiseconds, process ids)
 #   state.end.KIND.START.GRACE.SUPERVISOR.GUARD      somebody ends it; KIND: timeout, cancel, lost or
 #                                                    unready (it had its time to become ready)
-#   state.exit.RC.TOOK.ATTEMPTS[.full]               final: the command ended by itself; full: there
+#   state.exit.RC.TOOK.ATTEMPTS[.full][.NOTE]        final: the command ended by itself; full: there
 #                                                    was no space left for its output
 #   state.KIND.TOOK.ATTEMPTS.LEFT.NOTE[.RC]          final: a KIND as above; LEFT processes
 #                                                    could not be killed; NOTE: see end_check; RC: of
@@ -80,7 +80,7 @@
 set -u
 # With CDPATH "cd name" could lead elsewhere. The others are asked for before they are set here.
 unset CDPATH _uid _timed _sees _sees_cwd _said_ready _is_guard _blind _closely_next _ended _unpunched \
-    _done_out _done_err
+    _done_out _done_err _suspects _is_service
 
 _verb=$1 _sh=$2
 shift 2

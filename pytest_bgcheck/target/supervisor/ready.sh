@@ -305,6 +305,8 @@ stay() {
     # First the watcher, which would take the end of its ready command for what it has to tell.
     end_watcher
     kill_all
+    # A daemon that nobody can tell to be the service's own is left alone, but named.
+    [ "$_rc" != 0 ] || find_suspects
     publish_exit
 }
 

@@ -87,7 +87,7 @@ publish_exit() {
         echo 2>/dev/null >"$1"
         [ -s "$1" ] || _full=.full
     fi
-    publish "state.exit.$_rc.$_took.$_attempt$_full"
+    publish "state.exit.$_rc.$_took.$_attempt$_full${_suspects:+.x$_suspects}"
 }
 
 # publish STATE: make it the end of a job that runs, and exit. Without delay, since somebody waits.
