@@ -98,16 +98,41 @@ def test_one_that_was_ready_lives_on_without_its_first_process_only_if_it_still_
 
 
 class Hidden(Client):
-    """A target whose user sees no processes of others."""
+    """A target whose user sees no processes of others, or with ``none`` no process at all."""
+
+    none = False
 
     def output(self, request: str) -> bytes:
-        hide = "mount --make-rprivate / && mount -t proc -o hidepid=2 proc /proc"
+        mount = "mount -t tmpfs none" if self.none else "mount -t proc -o hidepid=2 proc"
+        words = (
+            "unshare",
+            "-m",
+            "sh",
+            "-c",
+            f'mount --make-rprivate / && {mount} /proc && exec "$@"',
+        )
         alone = ("setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups")
-        words = ("unshare", "-m", "sh", "-c", hide + ' && exec "$@"', "sh", *alone)
         return subprocess.run(
-            [*words, "sh", "-c", request],
+            [*words, "sh", *alone, "sh", "-c", request],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, timeout=60, cwd=self.base,
         ).stdout  # fmt: skip
+
+
+class Blind(Hidden):
+    none = True
+
+
+def test_a_ready_command_ends_also_where_no_process_can_be_seen(test_user: TestUser) -> None:
+    client = Blind(Path("/bin/sh"), test_user.home, user=test_user.uid)
+    late = client.service("late", "exec sleep 91", ready="sleep 96; :", ready_timeout_s=2)
+    ended = client.service("ended", "exec sleep 92", ready="sleep 97; :")
+    client.start(late, ended)
+    client.eventually(lambda: bool(client.processes("sleep\x0097")))
+    client.ask(requests.cancel_request, [ended])
+    told = client.results(late, ended)
+    assert [told[name].state for name in ("late", "ended")] == [State.NOT_READY, State.CANCELLED]
+    client.eventually(lambda: not client.processes(client.run))
+    client.clean()
 
 
 @pytest.mark.parametrize("kind", [Client, Hidden])

@@ -183,9 +183,10 @@ have_watched() {
     fi
 }
 
-# end_watcher: kill the watcher, if there is one: it would look once more.
+# end_watcher: kill the watcher, if there is one: it would look once more. Where the variables of processes
+# cannot be seen, it alone knows those of its ready command: it ends them when it sees that it is over.
 end_watcher() {
-    [ -n "$_is_service" ] || return 0
+    { [ -n "$_is_service" ] && [ -r /proc/self/environ ]; } || return 0
     find_watcher
     for _pid in "$_last_watcher" "$_started_watcher"; do
         [ "$_pid" = 0 ] || ! looks_after "$_pid" . "watch:$_id" || kill -KILL "$_pid" 2>/dev/null

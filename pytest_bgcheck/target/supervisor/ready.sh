@@ -131,6 +131,7 @@ look_once() {
     exit_code
     # What it has left running.
     end_look
+    _look_pid=none
     go_on
     _how=${_how:-$_rc}
     if mv look.new "look.out.$_how" 2>/dev/null; then
@@ -147,6 +148,9 @@ await_next_look() {
 
 # end_look: kill the ready command, with all that it has started.
 end_look() {
+    if [ ! -r /proc/self/stat ] && [ "$_look_pid" != none ]; then
+        kill -KILL "-$_look_pid" || kill -KILL "$_look_pid"
+    fi 2>/dev/null
     _rounds=0
     while
         find_marked "$_id.look"
