@@ -42,7 +42,7 @@ from ..report import files, github
 from ..report.figures import Run, figures
 from ..suite.companions import annotates_failed_tests
 from . import durations, signals, summary
-from .messages import CleanTargets, InternalError
+from .messages import CleanTargets, InternalError, UnfinishedJob
 from .whole_run import WholeRun
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def end_workers(workers: Workers) -> None:
 
 def _end_own_session(ours: Session, whole_run: WholeRun | None, *, ask: bool) -> None:
     from . import forked
+    from .unfinished import unfinished
 
     if forked.is_child(ours):
         ours.stop()
@@ -118,15 +119,16 @@ def _end_own_session(ours: Session, whole_run: WholeRun | None, *, ask: bool) ->
     link, runner = ours.link, ours.runner
     given = link.what_to_clean()
     own = ours.targets() if given is None else _take_over(ours, given)
+    if given is None and whole_run is not None:
+        # Those too that forked children alone have started.
+        _take_on(ours, unfinished(whole_run.ledger, {target.key for target in own}), own)
     others = set(ours.targets()).difference(own)
     if not ask:
         runner.no_test_waits()
     runner.settle_starts(others)
     runner.stop(others)
-    unfinished = [r for r in runner.records.values() if r.result is None] if ask else []
-    kept, not_cleaned_up = _clean(
-        runner, own, whole_run, keep=ours.settings.keep, ask_about=unfinished
-    )
+    asked = [r for r in runner.records.values() if r.result is None] if ask else []
+    kept, not_cleaned_up = _clean(runner, own, whole_run, keep=ours.settings.keep, ask_about=asked)
     ours.restore_log()
     link.leave([target.key for target in own] if given is not None else [], not_cleaned_up)
     if whole_run is not None:
@@ -139,8 +141,6 @@ def _take_over(ours: Session, given: CleanTargets) -> list[Target]:
 
     Perhaps other workers have used them, which have ended, and no test of this one.
     """
-    from .unfinished import records_of
-
     for address in given.targets:
         try:
             ours.used_elsewhere(address)
@@ -149,10 +149,17 @@ def _take_over(ours: Session, given: CleanTargets) -> list[Target]:
             ours.link.tell(InternalError(line))
     keys = {address.key for address in given.targets}
     own = [target for target in ours.targets() if target.key in keys]
-    known = {record.key for record in ours.runner.records.values()}
-    records = records_of(given.unfinished, {target.key: target for target in own})
-    ours.runner.records.adopt(record for record in records if record.key not in known)
+    _take_on(ours, given.unfinished, own)
     return own
+
+
+def _take_on(ours: Session, jobs: Iterable[UnfinishedJob], targets: Iterable[Target]) -> None:
+    """Take on those of some jobs on these targets that this session does not know."""
+    from .unfinished import records_of
+
+    known = {record.key for record in ours.runner.records.values()}
+    records = records_of(jobs, {target.key: target for target in targets})
+    ours.runner.records.adopt(record for record in records if record.key not in known)
 
 
 def _clean(

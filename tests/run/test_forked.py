@@ -79,6 +79,8 @@ bad = background_check("echo bad >>$COUNT; exit 3", host="local://")
 long = background_check("echo long >>$COUNT; echo begun; sleep 97", host="local://")
 unforeseen = background_check("echo unforeseen >>$COUNT; sleep 0.3; exit 4",
     host="local://?sudo_user=nobody")  # a host that only the children come to know
+from pytest_bgcheck import background_service
+serves = background_service("echo serves >>$COUNT; sleep 96", host="local://?sudo_user=daemon")
 
 @pytest.mark.bgcheck("slow")
 def test_slow(slow): assert slow.done() and slow.stdout == "out\\n"
@@ -100,6 +102,7 @@ def test_tail(long):
 def test_started(started, n): assert started.result().rc == 5
 @pytest.mark.parametrize("n", [1, 2])
 def test_unforeseen(request, n): assert request.getfixturevalue("unforeseen").rc == 4
+def test_serves(request): request.getfixturevalue("serves").wait_ready()
 @pytest.mark.alone
 @pytest.mark.bgcheck("slow")
 def test_in_the_parent(): pass
@@ -127,7 +130,7 @@ def test_a_test_in_a_forked_child_has_its_checks_verdict(
         conftest=BOXED,
         test_it=SUITE,
     )
-    assert result.parseoutcomes() == {"passed": 9, "failed": 2, "xfailed": 1}
+    assert result.parseoutcomes() == {"passed": 10, "failed": 2, "xfailed": 1}
     result.stdout.fnmatch_lines_random(
         [
             "background check 'bad' on local failed: rc 3*",
@@ -137,7 +140,7 @@ def test_a_test_in_a_forked_child_has_its_checks_verdict(
     result.stdout.no_re_match_line(".*(RuntimeError|Traceback|not cleaned up)")
     # Once, in whatever process; and the parent knows what became of it, and who waited.
     ran = (tmp_path / "count").read_text().split()
-    assert sorted(ran) == ["bad", "long", "slow", "started", "unforeseen"]
+    assert sorted(ran) == ["bad", "long", "serves", "slow", "started", "unforeseen"]
     told = json.loads((pytester.path / "told.json").read_text())
     jobs = {job["name"]: job for job in told["jobs"]}
     assert {name: job["state"] for name, job in jobs.items()} == {
@@ -146,6 +149,7 @@ def test_a_test_in_a_forked_child_has_its_checks_verdict(
         "long": "cancelled",
         "started": "failed",
         "unforeseen": "failed",
+        "serves": "stopped",
     }
     assert len(jobs["slow"]["awaited_by"]) == 3
     assert {wait["test"] for wait in jobs["bad"]["awaited_by"]} == {
