@@ -150,8 +150,10 @@ class Client:
         return found
 
     def kill(self, *kinds: str, signum: signal.Signals = signal.SIGKILL) -> None:
+        # A subshell that is stopped, and not what it belongs to, is nobody's to end.
+        which = self.shells if signum == signal.SIGSTOP else self.processes
         for kind in kinds:
-            pids = [p for spec in self.specs.values() for p in self.processes(f"{kind}:{spec.id}")]
+            pids = [p for spec in self.specs.values() for p in which(f"{kind}:{spec.id}")]
             assert pids, kind
             for pid in pids:
                 with suppress(ProcessLookupError):  # the timer of a shell that cannot bound a read
@@ -159,7 +161,11 @@ class Client:
 
     def guards(self, spec: Spec) -> list[int]:
         """Return a job's guards, not the subshells of one that cannot bound a read."""
-        found = {p: find(p) for p in self.processes(f"guard:{spec.id}")}
+        return self.shells(f"guard:{spec.id}")
+
+    def shells(self, what: str) -> list[int]:
+        """Return what `processes` does, without the subshells of shells that are in it."""
+        found = {p: find(p) for p in self.processes(what)}
         return [pid for pid, process in found.items() if process and process.parent not in found]
 
     def eventually(self, condition: Callable[[], bool]) -> None:
