@@ -17,7 +17,7 @@ from testinfra.host import Host
 
 from ..compat.testinfra import backend_of, close_client, connection_in, own_copy, settings_of
 from ..errors import WrongUse
-from ..originals import os
+from ..originals import os, threading
 from .address import Login, TargetAddress
 from .place import here
 
@@ -89,6 +89,15 @@ _SETTINGS = (
     "force_ansible",
 )  # fmt: skip
 """Options of testinfra's plugin. They are not there where that is switched off."""
+
+_ONE_AT_A_TIME = threading.RLock()
+"""testinfra shows its list of a spec's hosts to other threads before the hosts are in it."""
+
+os.register_at_fork(
+    before=_ONE_AT_A_TIME.acquire,
+    after_in_parent=_ONE_AT_A_TIME.release,
+    after_in_child=_ONE_AT_A_TIME.release,
+)
 
 
 def host_ref(host: object) -> HostRef:
@@ -205,7 +214,8 @@ def resolve(specs: Iterable[str | None], config: pytest.Config) -> list[HostRef]
         if (connection_in(spec) or settings["connection"]) == "winrm":
             raise WrongUse(_winrm(str(spec)))
     try:
-        hosts = testinfra.get_hosts(specs, **settings)
+        with _ONE_AT_A_TIME:
+            hosts = testinfra.get_hosts(specs, **settings)
     except Exception as error:
         inventory = settings["ansible_inventory"] or ""
         kinds = {connection_in(spec) or settings["connection"] for spec in specs}

@@ -1,9 +1,12 @@
 """Hosts as testinfra resolves them: told apart, sent to another process, refused."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 import testinfra
+import testinfra.backend
 
 from pytest_bgcheck.errors import WrongUse
 from pytest_bgcheck.target import hosts
@@ -81,3 +84,22 @@ def test_a_spec_that_testinfra_cannot_read_is_refused_with_its_words(
 ) -> None:
     with pytest.raises(WrongUse, match=r"testinfra cannot make a host of odd://x: .*odd"):
         hosts.resolve(["odd://x"], request.config)
+
+
+def test_a_thread_that_names_a_host_while_another_does_gets_it_too(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, other_is_back, get_backends = Event(), Event(), testinfra.backend.get_backends
+
+    def slow(*args: object, **kwargs: object) -> object:
+        begun.set()
+        other_is_back.wait(0.2)  # in vain, if it waits for this one
+        return get_backends(*args, **kwargs)
+
+    monkeypatch.setattr(testinfra.backend, "get_backends", slow)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(hosts.resolve, ["ssh://named-twice"], request.config)
+        assert begun.wait(60)
+        second = hosts.resolve(["ssh://named-twice"], request.config)
+        other_is_back.set()
+        assert len(second) == len(first.result()) == 1
