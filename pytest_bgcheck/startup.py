@@ -145,7 +145,9 @@ def _link(config: pytest.Config, settings: options.Settings) -> Link:
     from .run.link import LocalLink
 
     whole = config.stash.get(WHOLE_RUN, None) or _new_whole_run(config, settings)
-    return LocalLink(whole.ledger, whole.durations(), whole.idle, whole.unexpected.append)
+    return LocalLink(
+        whole.ledger, whole.durations(), whole.idle, whole.wait_is_over, whole.unexpected.append
+    )
 
 
 def _new_whole_run(config: pytest.Config, settings: options.Settings) -> WholeRun:

@@ -80,3 +80,5 @@ def _wait_until(
         waited_s = monotonic_s() - begun_s
         judging.note_wait(record.key, waited_s)
         link.tell(WaitEnded(worker, test, unix_s(), {record.key: waited_s}))
+        if idles:
+            link.wait_is_over()

@@ -72,6 +72,9 @@ class Link:
         """Use the time in which a test waits; return in how many seconds to call again."""
         return math.inf  # the terminal is another process'
 
+    def wait_is_over(self) -> None:
+        """Note that the main thread goes on with its test, after `idle` and `WaitEnded`."""
+
     def what_to_clean(self) -> messages.CleanTargets | None:
         """Say that no test is left here. Return what the session cleans (None: all it knows)."""
         return None
@@ -92,12 +95,14 @@ class LocalLink(Link):
         ledger: Ledger,
         durations: Durations,
         idle: Callable[[], float],
+        wait_is_over: Callable[[], None],
         on_error: Callable[[str], None],
     ) -> None:
         self.run_id, self.salt = new_run()
         self.durations = durations
         self._ledger = ledger
         self._idle = idle
+        self._wait_is_over = wait_is_over
         self._on_error = on_error
         self._session: Listener
 
@@ -119,6 +124,9 @@ class LocalLink(Link):
 
     def idle(self) -> float:
         return self._idle()
+
+    def wait_is_over(self) -> None:
+        self._wait_is_over()
 
 
 def new_run() -> tuple[str, str]:

@@ -24,7 +24,7 @@ import pytest
 
 from ..clocks import unix_s
 from ..compat.pytest import begin_line, begins_lines, capture_off, end_line, terminal_file
-from ..events import Event, JobEnded, JobReady, JobStarted, WaitEnded
+from ..events import Event, JobEnded, JobReady, JobStarted
 from ..ledger import JobEntry, Ledger
 from ..report import live
 
@@ -84,9 +84,6 @@ class Progress:
                 if (type(event), key) not in self._noted:
                     self._noted.add((type(event), key))
                     self._changes.append(event)
-            case WaitEnded() if self._only_process and self._line_is_shown:
-                with self._screen():  # by the thread that has waited
-                    self._erase()
 
     def idle(self) -> float:
         """Show how the run stands while a test waits; return in how many seconds to do so again."""
@@ -104,6 +101,20 @@ class Progress:
                 self._last_plain_at = now
                 self._write([(live.log_line(jobs, now), {})])
         return REDRAW_S if self._live or self._verbose else min(REDRAW_S, PLAIN_EVERY_S)
+
+    def wait_is_over(self) -> None:
+        """Remove the live line before a test goes on, and tell which services are ready: a body
+        that uses these may take long.
+
+        Not as a listener of the ledger: whoever has the screen asks the ledger, and under its lock
+        nobody may wait for the screen.
+        """
+        now_ready = any(isinstance(change, JobReady) for change in self._changes)
+        if self._line_is_shown or now_ready:
+            with self._screen():
+                self._erase()
+                if now_ready:
+                    self._write_changes()
 
     def write_last(self, line: str) -> None:
         """Write a line of its own; show no live line from now on."""

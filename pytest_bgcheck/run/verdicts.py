@@ -123,6 +123,7 @@ class _Wait:
             over_at = unix_s()
             waited = {key: self._waited_s(key, over_at) for key in keys}
             session.link.tell(WaitEnded(worker, test, over_at, waited))
+            session.link.wait_is_over()
             self._tell_report(item, over_at)
 
     def _until_good_or_bad(self) -> None:

@@ -74,6 +74,11 @@ class WholeRun:
         self.announcer.call_hooks()
         return math.inf if self.progress is None else self.progress.idle()
 
+    def wait_is_over(self) -> None:
+        """Show no longer that a test of this process waits: it goes on."""
+        if self.progress is not None:
+            self.progress.wait_is_over()
+
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         self.stopped_by = excinfo.type
 

@@ -193,6 +193,54 @@ def test_verbose_runs_tell_of_each_start_and_each_end(
     assert len([line for line in results if "%" in line]) == 7
 
 
+def test_a_verbose_run_tells_that_a_service_is_ready_before_the_body_that_uses_it(
+    pytester: pytest.Pytester,
+) -> None:
+    tests = (
+        "web = background_service('exec sleep 61')\n"
+        "@pytest.mark.bgcheck('web')\n"
+        "def test_it():\n"
+        "    print('\\nits body')\n"
+    )
+    result = run(pytester, "-vs", test_it=tests)
+    result.stdout.fnmatch_lines(["background service 'web' on local ready after *", "its body"])
+
+
+SLOWLY_SHOWN = """
+import threading, time
+from pytest_bgcheck.ledger import Ledger
+known_jobs = Ledger.known_jobs
+def slow_for_who_shows_them(self):
+    if threading.current_thread() is threading.main_thread():
+        time.sleep(0.15)
+    return known_jobs(self)
+Ledger.known_jobs = slow_for_who_shows_them
+"""
+
+WAITS_IN_A_THREAD = """
+import threading
+def test_it(bgcheck, tmp_path):
+    def blocks():
+        try:
+            for _ in range(5):
+                with bgcheck.running("exec sleep 61", name="block", ready="sleep 0.3"): pass
+        finally:
+            (tmp_path / "over").touch()
+    thread = threading.Thread(target=blocks)
+    thread.start()
+    waits = f"until [ -e {tmp_path}/over ]; do sleep 0.05; done"
+    assert bgcheck.start(waits, name="long", timeout=60).succeeded
+    thread.join()
+"""
+
+
+def test_threads_wait_beside_a_live_line(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(SLOWLY_SHOWN)
+    shown = on_tty(pytester, suite=WAITS_IN_A_THREAD)
+    assert shown.rc == 0
+    assert shown.ever("long on local")
+
+
 @pytest.mark.parametrize("args", [["-p", "no:terminal"], ["--no-header"], ["--no-summary"]])
 def test_less_of_a_terminal_is_no_trouble(pytester: pytest.Pytester, args: list[str]) -> None:
     result = run(
