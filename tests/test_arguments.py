@@ -30,7 +30,8 @@ CALLABLES: list[tuple[Callable[..., object], Sequence[Argument]]] = [
 ]
 
 SESSION: Any = SimpleNamespace(
-    settings=SimpleNamespace(timeout_s=360), config=SimpleNamespace(rootpath=Path())
+    settings=SimpleNamespace(timeout_s=360),
+    config=SimpleNamespace(rootpath=Path(), pluginmanager=pytest.PytestPluginManager()),
 )
 """As much of a run's session as a wrong call needs."""
 

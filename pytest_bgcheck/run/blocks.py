@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import warnings
+from collections.abc import Generator
 from types import TracebackType
+from typing import TYPE_CHECKING
+
+import pytest
 
 from ..errors import Gone, TargetError, Unreachable, WrongUse
 from ..suite.collection import check_size
@@ -16,7 +21,7 @@ from .session import Session
 
 
 class Blocks:
-    """The blocks of one session.
+    """The blocks of one session. A plugin: a test fails that makes one and does not enter it.
 
     ``earlier``: the services of blocks that are over, where another of that name has come since.
     """
@@ -26,6 +31,8 @@ class Blocks:
         self.earlier: set[Record] = set()
         self._last: dict[tuple[str, str], Record] = {}
         self._open: dict[tuple[str, str], object] = {}
+        self._never_entered: list[str] = []
+        session.config.pluginmanager.register(self)
 
     def start(self, service: Service, host: object) -> Record:
         """Start a service for a block that is entered. Raises WrongUse."""
@@ -65,6 +72,34 @@ class Blocks:
         finally:
             self._open.pop((record.name, record.target.identity), None)
 
+    def note_never_entered(self, service: Service, test: str) -> None:
+        """Note that a block that a test has made can be entered no more. Any thread may call."""
+        said = (
+            f"{service.title} has not run: bgcheck.running(...) starts it when its block is"
+            " entered, as in 'with bgcheck.running(...) as x:'"
+        )
+        if test and test == self.session.judging.test:
+            self._never_entered.append(said)
+        else:
+            warnings.warn(pytest.PytestWarning(said), stacklevel=3)
+
+    # Innermost: behind the body, whose variables are gone.
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self) -> Generator[None, object, object]:
+        result = yield
+        self._fail_for_never_entered()
+        return result
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_teardown(self) -> None:
+        self._fail_for_never_entered()
+
+    def _fail_for_never_entered(self) -> None:
+        __tracebackhide__ = True
+        said, self._never_entered = self._never_entered, []
+        if said:
+            pytest.fail("\n".join(said), pytrace=False)
+
 
 class Block:
     """A context manager: it starts a service and returns its Job when that is ready; at its end it
@@ -76,9 +111,27 @@ class Block:
         self._service = service
         self._host = host
         self._record: Record | None = None
+        self._entered = False
+        self._made_by = blocks.session.judging.test
+
+    def __del__(self) -> None:
+        if not self._entered:
+            self._blocks.note_never_entered(self._service, self._made_by)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            said = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if hasattr(Job, name):
+                said = (
+                    f"{name} is of the service's job, which is there when the block is entered, as"
+                    " in 'with bgcheck.running(...) as x:'"
+                )
+            raise AttributeError(said)
 
     def __enter__(self) -> Job:
         __tracebackhide__ = True
+        self._entered = True
         record = self._record = self._blocks.start(self._service, self._host)
         job = self._blocks.session.handle(record)
         if self._blocks.session.started:

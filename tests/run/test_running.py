@@ -107,6 +107,38 @@ def test_a_block_runs_a_service_of_its_own(pytester: pytest.Pytester, args: Sequ
     assert not leftovers.checks()
 
 
+def test_a_block_that_is_never_entered_fails_its_test(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        "-rA",
+        test_it="@pytest.fixture\n"
+        "def made(bgcheck):\n"
+        "    bgcheck.running('sleep 69', name='made')\n"
+        "@pytest.fixture\n"
+        "def left(bgcheck):\n"
+        "    yield\n"
+        "    bgcheck.running('sleep 69', name='left')\n"
+        "def test_forgets_with(bgcheck):\n"
+        "    bgcheck.running('sleep 69', name='forgotten')\n"
+        "def test_fixture_forgets_with(made): pass\n"
+        "def test_teardown_forgets_with(left): pass\n"
+        "def test_uses_it_as_the_job(bgcheck):\n"
+        "    bgcheck.running('sleep 69', name='used').wait_ready()\n"
+        "def test_enters_another_later(bgcheck):\n"
+        "    block = bgcheck.running('sleep 69', name='entered')\n"
+        "    with block as job: assert job.ready\n",
+    )
+    result.assert_outcomes(passed=2, failed=3, errors=1)
+    has_not_run = "has not run: bgcheck.running(...) starts it when its block is entered, as in *"
+    result.stdout.fnmatch_lines_random(
+        [
+            *(f"background service '{name}' {has_not_run}" for name in ("forgotten", "made")),
+            f"background service 'left' {has_not_run}",
+            "E *AttributeError: wait_ready is of the service's job, which is there when *",
+        ]
+    )
+
+
 def test_a_death_is_told_beside_the_exception_that_leaves_the_block(
     pytester: pytest.Pytester,
 ) -> None:
