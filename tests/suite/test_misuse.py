@@ -158,7 +158,7 @@ def test_a_declaration_in_a_mark_is_a_usage_error(
 @pytest.mark.parametrize(
     "mark",
     ["bgchek", "bgchecks()", "bg_check", "bgcehck()", "BGCheck", "background_check('webapp')",
-     "check('webapp')", "backgroundchek"],
+     "check('webapp')", "backgroundchek", "bgservice", "service('webapp')", "background('webapp')"],
 )  # fmt: skip
 def test_a_misspelt_mark_is_a_usage_error(pytester: pytest.Pytester, mark: str) -> None:
     said = usage_errors(
