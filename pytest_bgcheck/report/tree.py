@@ -25,7 +25,7 @@ def tree(
     for host in dict.fromkeys(label(job.host) for job in planned):
         lines.append(f"<Host {host}>")
         for job in (job for job in planned if label(job.host) == host):
-            lines.append(f"  {_task(job.task)}")
+            lines += _task(job.task)
             lines += [f"    awaited by {test}" for test in job.awaited_by]
             lines += [f"    requested by {test}" for test in job.requested_by]
     wanted = {job.task for job in planned}
@@ -33,15 +33,13 @@ def tree(
     if idle:
         lines += [
             "<Declared, but no selected test uses it>",
-            *(f"  {_task(task)}" for task in idle),
+            *(line for task in idle for line in _task(task)),
         ]
     return [*lines, "", _expected(planned, durations, label)] if lines else ["no background checks"]
 
 
-def _task(task: Task) -> str:
+def _task(task: Task) -> list[str]:
     limits = f"timeout={task.timeout_s:g}"
-    if isinstance(task, Service):
-        limits = f"{_ready(task)}ready_timeout={task.ready_timeout_s:g} {limits}"
     if isinstance(task, Check):
         if task.rc != {0}:
             limits += f" rc={rc_codes(task.rc).replace(' ', '')}"
@@ -49,14 +47,20 @@ def _task(task: Task) -> str:
             limits += f" retry_every={task.retry_every_s:g}"
     if task.after is not None:
         limits += f" after {task.after}"
-    return f"<{task.kind.capitalize()} {task.name}> {limits}: {one_line(task.command)}"
+    lines = [f"  <{task.kind.capitalize()} {task.name}> {limits}: {one_line(task.command)}"]
+    if isinstance(task, Service):
+        lines.append(f"    {_ready(task)}")
+    return lines
 
 
 def _ready(service: Service) -> str:
-    """Return when it is ready, empty if that is as soon as it runs."""
+    """Return when it is ready, and within which time."""
+    within = f"ready_timeout={service.ready_timeout_s:g}"
     if service.ready:
-        return f"ready: {one_line(service.ready)}, "
-    return f"ready_output: {one_line(service.ready_output)}, " if service.ready_output else ""
+        return f"{within} ready: {one_line(service.ready)}"
+    if service.ready_output:
+        return f"{within} ready_output: {one_line(service.ready_output)}"
+    return f"{within}: ready as soon as it runs"
 
 
 def _expected(

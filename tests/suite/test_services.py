@@ -127,16 +127,19 @@ def test_the_plan_tells_services_from_checks(pytester: pytest.Pytester) -> None:
     )
     start = result.outlines.index("<Host local>")
     test = "test_it.py::test_"
-    assert result.outlines[start : start + 15] == [
+    assert result.outlines[start : start + 18] == [
         "<Host local>",
         "  <Check quick> timeout=20: true",
         f"    awaited by {test}quick[local]",
         f"    awaited by {test}both[local]",
-        "  <Service raw> ready_timeout=30 timeout=60: nc -l",
+        "  <Service raw> timeout=60: nc -l",
+        "    ready_timeout=30: ready as soon as it runs",
         f"    requested by {test}quick[local]",
-        "  <Service web> ready: curl -fs localhost, ready_timeout=30 timeout=1800: serve 'a b'",
+        "  <Service web> timeout=1800: serve 'a b'",
+        "    ready_timeout=30 ready: curl -fs localhost",
         f"    awaited by {test}both[local]",
-        "  <Service log> ready_output: ^up, ready_timeout=9 timeout=1800 after made: tail -F log",
+        "  <Service log> timeout=1800 after made: tail -F log",
+        "    ready_timeout=9 ready_output: ^up",
         f"    awaited by {test}both[local]",
         "  <Check slow> timeout=100: sleep 1",
         f"    awaited by {test}slow",
