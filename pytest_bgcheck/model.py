@@ -125,7 +125,7 @@ class Result:
     stdout_kept: Output = EMPTY
     stderr_kept: Output = EMPTY
     ready_s: float | None = None
-    look_kept: Output = EMPTY
+    look_kept: Output = field(default=EMPTY, repr=False)
 
     @property
     def succeeded(self) -> bool:
