@@ -89,8 +89,10 @@ class Figures:
     that no test judged, unless that is to be ignored; ``unjudged_failures``: those of them that
     make the run fail. ``unjudged_services``: the services that ended badly, or perhaps never
     began, for which no test failed and whose end none has read; they make the run fail too.
-    ``stopped``: the run did not come to its end, so nothing is said of unjudged jobs one by one.
-    ``causes``: why the run failed, a line for each; none exactly if its exit status is 0.
+    ``never_ready``: the services that the run's end has stopped before they were ready, and which
+    nobody has waited for, each with a test that requests it and has run. ``stopped``: the run did
+    not come to its end, so nothing is said of unjudged jobs one by one. ``causes``: why the run
+    failed, a line for each; none exactly if its exit status is 0.
     """
 
     jobs: int
@@ -109,6 +111,7 @@ class Figures:
     unjudged: Sequence[JobEntry]
     unjudged_failures: Sequence[UnjudgedFailure]
     unjudged_services: Sequence[JobEntry]
+    never_ready: Sequence[tuple[JobEntry, str]]
     stopped: bool
     causes: Sequence[str]
 
@@ -159,6 +162,7 @@ def figures(ledger: Ledger, run: Run) -> Figures:
         unjudged=unjudged,
         unjudged_failures=failures,
         unjudged_services=services,
+        never_ready=[] if stopped else list(_never_ready(jobs, ledger)),
         stopped=stopped,
         causes=causes(ledger, run, failures, services),
     )
@@ -200,6 +204,16 @@ def _unjudged_services(jobs: Sequence[JobEntry], ledger: Ledger) -> Iterator[Job
         missed = (job.bad and job.was_ready) or not ran.isdisjoint(job.requested_by)
         if missed and job.is_service and not job.judged and not job.state.succeeded:
             yield job
+
+
+def _never_ready(jobs: Sequence[JobEntry], ledger: Ledger) -> Iterator[tuple[JobEntry, str]]:
+    ran = {test.test for test in ledger.tests.values() if test.ran}
+    for job in jobs:
+        starting = job.state is State.STOPPED and not job.was_ready
+        if job.is_service and starting and not (job.wanted or job.judged):
+            test = next((test for test in job.requested_by if test in ran), None)
+            if test is not None:
+                yield job, test
 
 
 def causes(

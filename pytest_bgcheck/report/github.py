@@ -16,6 +16,7 @@ from .summary import (
     headline,
     heads,
     near_limit_line,
+    never_ready_lines,
     output_cut_line,
     unjudged_lines,
 )
@@ -46,6 +47,7 @@ def markdown(figures: Figures) -> str:
     notes = [near_limit_line(job) for job in figures.near_limit[:MOST_ROWS]]
     notes += [output_cut_line(job) for job in figures.output_cut[:MOST_ROWS]]
     notes += unjudged_lines(figures)[:MOST_ROWS]
+    notes += never_ready_lines(figures)[:MOST_ROWS]
     if notes:
         blocks.append("\n".join(f"- {_plain(note)}" for note in notes))
     return "\n\n".join(blocks) + "\n"

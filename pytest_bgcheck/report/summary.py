@@ -78,6 +78,15 @@ def unjudged_lines(figures: Figures) -> list[str]:
     ]
 
 
+def never_ready_lines(figures: Figures) -> list[str]:
+    """Return a line for each service that was not ready when the tests were over that used it."""
+    return [
+        f"{named(job.kind, job.name, job.host)} was not ready before the tests were over, though"
+        f" {test} requests it and has run: @pytest.mark.bgcheck({job.name!r}) waits for it"
+        for job, test in figures.never_ready
+    ]
+
+
 def unanswered_lines(jobs: Iterable[JobEntry]) -> list[str]:
     """Return a line for each job whose target did not answer when the run's end cancelled it."""
     return [

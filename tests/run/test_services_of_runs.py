@@ -415,3 +415,26 @@ def test_a_service_that_an_interrupt_ends_makes_no_noise(
         status, output = background.end()
     assert status == pytest.ExitCode.INTERRUPTED
     assert told(pytester, output)["state"] == "cancelled"
+
+
+def test_a_service_that_no_test_waited_for_and_that_was_never_ready_is_told(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(
+        pytester,
+        test_it="\n".join(
+            f"{name} = background_service('exec sleep 61', ready='false', host='local://')"
+            for name in ("used", "awaited", "skipped")
+        )
+        + "\ndef test_uses(used): pass\n"
+        "def test_waits(awaited):\n"
+        "    with pytest.raises(AssertionError, match='not ready after'):\n"
+        "        awaited.wait_ready(timeout=0.1)\n"
+        "@pytest.mark.skip\n"
+        "def test_is_skipped(skipped): pass\n",
+    )
+    assert result.ret == 0
+    assert [line for line in result.outlines if "was not ready" in line] == [
+        "background service 'used' on local was not ready before the tests were over, though"
+        " test_it.py::test_uses requests it and has run: @pytest.mark.bgcheck('used') waits for it"
+    ]
