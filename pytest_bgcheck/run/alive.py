@@ -40,12 +40,14 @@ def note_deaths(session: Session, item: pytest.Item, awaited: AwaitedJobs) -> No
     """Note which of an item's services do not live, or may not, for its report."""
     deaths = item.stash[_DEATHS] = {}
     services = [r for r in awaited.services if r.key not in session.judging.verdicts_read]
-    not_proven = session.runner.prove(services)
+    # One that the test is ending may take its time for that.
+    not_proven = session.runner.prove([r for r in services if not _ended_by(r, awaited)])
     if session.runner.records.closing:
         return  # the run is being stopped, and nothing is known
     now, keep = unix_s(), session.settings.keep
     for record in services:
-        ended = record.result is not None and not _stopped_here(record)
+        stopped = record.state is State.STOPPED and _ended_by(record, awaited)
+        ended = record.result is not None and not stopped
         if ended or record in not_proven:
             mark = awaited.marks.get(awaited.services[record])
             waited_s = awaited.waited_s.get(record.key, 0.0)
@@ -57,9 +59,9 @@ def note_deaths(session: Session, item: pytest.Item, awaited: AwaitedJobs) -> No
             )
 
 
-def _stopped_here(record: Record) -> bool:
-    """Return whether a service was stopped by this process, and so by the test itself."""
-    return record.state is State.STOPPED and record.ending_s is not None
+def _ended_by(record: Record, awaited: AwaitedJobs) -> bool:
+    """Return whether a test has asked for the end of a service: this process has, since then."""
+    return record.ending_s is not None and record.ending_s >= awaited.began_s
 
 
 def take_deaths(item: pytest.Item) -> Mapping[str, text.Verdict]:

@@ -7,6 +7,9 @@ from ..marks import Awaited
 from ..report import text
 from ..target.records import Record
 
+BEING_ENDED = "it is being ended, by stop() or cancel()"
+"""Why nobody takes a service for alive that has not ended yet."""
+
 
 def verdict(
     record: Record, awaited: Awaited | None, waited_s: float | None, now: float, keep: bool
@@ -22,10 +25,11 @@ def verdict(
     host, kept = record.target.label, ""
     if keep and record.target.directory:
         kept = f"{record.target.path}/{record.spec.id}/ on {host}"
+    ending = record.service is not None and record.result is None and record.ending_s is not None
     unanswered = record.tries.text(now) if record.tries is not None else ""
     return text.Verdict(
         task, host, record.state, record.result, accepted, waited_s, kept, unanswered,
-        held_back=record.waits_for_start,
+        held_back=record.waits_for_start, not_proven=BEING_ENDED if ending else "",
     )  # fmt: skip
 
 

@@ -92,12 +92,13 @@ class Calls:
 
     def wait(
         self, target: Target, records: Sequence[Record], expire_s: int, stream: bool,
-        proof: bool = False,
+        proof: bool = False, at_end: bool = False,
     ) -> Call:  # fmt: skip
         """Return the call that waits until one of some jobs has ended, or has become ready.
 
         ``expire_s``: at the most. With ``stream`` its replies go on until all have ended. With
-        ``proof`` it does not wait, but finds out which of them run. If the jobs are too many for
+        ``proof`` it does not wait, but finds out which of them run; ``at_end``: or are being
+        cancelled. If the jobs are too many for
         one request, they are sent ahead here and now. Raises a TargetError.
         """
         assert target.directory is not None
@@ -113,8 +114,9 @@ class Calls:
                 raise Unreachable("; ".join(reply.refused.values()))
             stored = nonce
         request = requests.await_request(
-            target.directory, nonce, expire_s, specs, self._shell, stream, stored, proof, unready
-        )
+            target.directory, nonce, expire_s, specs, self._shell, stream, stored, proof, unready,
+            at_end,
+        )  # fmt: skip
         return Call("await", target.label, nonce, request, len(specs))
 
     def cancel(self, record: Record) -> Call:

@@ -231,7 +231,7 @@ class Cleaner:
         while running and target.directory is not None:
             expire_s = PROOF_S if services else 0
             try:
-                call = self._calls.wait(target, running, expire_s, False, proof=services)
+                call = self._calls.wait(target, running, expire_s, False, services, at_end=True)
                 with self._calls.turn(CLEAN_TURN_S):
                     left_s = max(0.1, deadline - self._calls.now_s())
                     reply = ask(target.transport, call, left_s)

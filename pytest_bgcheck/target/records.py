@@ -108,8 +108,9 @@ class Record:
 
     @property
     def decided(self) -> bool:
-        """True if a mark has nothing to wait for any more: its end is known, or it is ready."""
-        return self.result is not None or self.state is State.READY
+        """True if a mark has nothing to wait for any more: its end is known, or it is ready, and
+        nobody here has asked for its end."""
+        return self.result is not None or (self.state is State.READY and self.ending_s is None)
 
 
 @dataclass(frozen=True)

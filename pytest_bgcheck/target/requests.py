@@ -267,6 +267,7 @@ def await_request(
     stored: str = "",
     proof: bool = False,
     unready: Container[str] = (),
+    at_end: bool = False,
 ) -> str:
     """Build the wait for the first of some jobs to end, for ``expire_s`` at the longest.
 
@@ -274,10 +275,10 @@ def await_request(
     name of a list that was sent ahead, of more jobs than a request can name: see `store_requests`.
     Of the services whose ids are in ``unready`` it also tells that they have become ready. With
     ``proof`` no end is waited for: a reply that neither tells of a job nor refuses proves that
-    all run.
+    all run; with ``at_end``, where that matters no more, or are being cancelled.
     """
     words = [f"expire_s={expire_s}", f"budget={REPLY_BUDGET}", f"stream={1 if stream else 0}"]
-    words += ["proof=1"] if proof else []
+    words += [f"proof={'end' if at_end else 1}"] if proof else []
     words += [f"list={stored}"] if stored else _job_words(specs, unready)
     return _ask(directory, "await", nonce, shell, *words)
 

@@ -124,6 +124,17 @@ def test_marked_late(request, w):
 def test_cancels(h):
     h.cancel()
 
+slow = background_service("trap 'sleep 3; exit 0' TERM; echo up; while :; do sleep 0.05; done",
+                          ready_output="up", host="local://", grace=60)
+
+@pytest.mark.bgcheck("slow")
+class TestSlow:
+    def test_cancels_slow(self, slow):
+        slow.cancel()
+        assert slow.ready
+
+    def test_while_it_ends(self): open("later", "w")
+
 @pytest.mark.bgcheck("k")
 @pytest.mark.asyncio
 async def test_async(k):
@@ -212,6 +223,8 @@ def test_a_death_in_a_body_fails_the_test_with_what_the_service_wrote(
         "test_tidies": "failed",
         "test_marked_late": "failed",
         "test_cancels": "passed",
+        "test_cancels_slow": "passed",
+        "test_while_it_ends": "failed",
         "test_async": "failed",
         "test_one_of_two": "failed",
         "test_loses": "failed",

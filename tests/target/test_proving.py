@@ -31,7 +31,7 @@ class Deaf(Scripted):
         self, request: str, timeout_s: float, on_output: Callable[[bytes], None] | None = None
     ) -> Answer:
         words = words_of(request)
-        if "await" in words and "proof=1" not in words:
+        if "await" in words and not {"proof=1", "proof=end"}.intersection(words):
             assert self.over.wait(30)
             raise Unreachable("closed")
         return super().call(request, timeout_s, on_output)

@@ -235,7 +235,12 @@ has_ended() {
 # runs ID: does this job run, of which $_state is the state? Its supervisor has to be there, and what
 # it looks after.
 runs() {
-    case $_state in state.run.*) looks_after "$_supervisor" "$1" "run:$1" && ! is_ending "$1" ;; *) false ;; esac
+    case $_state in
+    state.run.*) looks_after "$_supervisor" "$1" "run:$1" && ! is_ending "$1" ;;
+    # Somebody has asked for its end, and at the run's end that is no news.
+    state.end.cancel.*) [ "$_proof" = end ] ;;
+    *) false ;;
+    esac
 }
 
 # is_ending ID: has the job's first process gone, and all that a service has left, and its supervisor

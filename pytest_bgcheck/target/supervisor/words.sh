@@ -10,6 +10,7 @@
 #            stream=1 or 0                  whether to go on until all jobs have ended
 #            list=NAME                      jobs that store has taken in
 #            proof=1                        do not wait for ends, but find out which jobs still run
+#            proof=end                      the same, and one that is being cancelled runs
 #   store    list=NAME.NUMBER               then words of an await, which are kept as they are
 #   clean    keep=1 or 0                    whether the run's directory is to stay
 #   follow   expire_s, budget, stream       as an await's
