@@ -119,10 +119,12 @@ class Job:
         limit_s = None if timeout is None else read_seconds_or_0("timeout", timeout)
         return self._ended(Use.RESULT, limit_s)
 
-    def _ended(self, use: Use, limit_s: float | None = None) -> Result:
+    def _ended(self, use: Use, limit_s: float | None = None, ends: bool = False) -> Result:
+        """Wait for its end. ``ends``: it is known to come."""
         __tracebackhide__ = True
         record = self._record
-        if record.service is not None and limit_s is None and record.ending_s is None:
+        ends = ends or limit_s is not None or record.ending_s is not None
+        if record.service is not None and not ends:
             self._runner.look(record)
             if record.result is None:
                 runs = "still runs" if record.state is State.READY else "is still starting"
@@ -209,7 +211,7 @@ class Job:
         with contextlib.suppress(Gone):  # and the service with it, as its result says
             self.cancel()
         # Who tidies up looks at no result: a death before that is to be told all the same.
-        return self._ended(Use.OUTPUT)
+        return self._ended(Use.OUTPUT, ends=True)
 
     def cancel(self) -> None:
         """End the job on its target: TERM, then KILL. It is ``cancelled`` unless it ended before; a

@@ -9,6 +9,7 @@ from support.scripted_runs import RUN, check, service
 from support.scripted_transport import Scripted, ended, frame, started
 
 from pytest_bgcheck import Job, State, StillRunning, WrongUse
+from pytest_bgcheck.errors import Gone
 from pytest_bgcheck.target.job import Use
 from pytest_bgcheck.target.output import NoLine
 from pytest_bgcheck.target.records import Record, Target
@@ -23,9 +24,9 @@ class User:
         self.uses: list[Use] = []
         self.over = threading.Event()
         self.state = "cancel.5.1.0"
-        transport = Scripted(start=[started], waits=[self._wait], cancel=[self._cancel])
+        self.transport = Scripted(start=[started], waits=[self._wait], cancel=[self._cancel])
         self.runner = Runner(RUN)
-        self.target = Target("host", "host", transport)
+        self.target = Target("host", "host", self.transport)
 
     def start(self, spec: Spec) -> tuple[Job, Record]:
         (record,) = self.runner.submit([(spec, self.target)])
@@ -105,6 +106,15 @@ def test_one_that_dies_before_it_is_ready_is_not_waited_for(user: User) -> None:
         job.wait_ready()
     assert user.uses[-1] is Use.VERDICT
     assert (job.stop().state, job.stop().rc) == (State.NOT_READY, 3)
+
+
+def test_one_whose_target_goes_while_it_is_stopped_is_lost(user: User) -> None:
+    """The call that ends it hears of that first, and the call that waits for its end later."""
+    job, record = user.start(service())
+    user.runner.records.note_ready(record, 0.5)
+    user.transport.steps["cancel"] = [Gone("no such container")]
+    threading.Timer(0.2, user.end, ["lost.5.1"]).start()
+    assert job.stop().state is State.LOST
 
 
 def test_a_check_is_no_service(user: User) -> None:
