@@ -19,6 +19,10 @@ from ..tasks import Service
 from .judging import running_test
 from .session import Session
 
+INTERRUPTED_S = 1.0
+"""How long the end of a service is waited for where an interrupt leaves its block: the end of the
+run ends it, and need not wait as long as its ``grace``."""
+
 
 class Blocks:
     """The blocks of one session. A plugin: a test fails that makes one and does not enter it.
@@ -61,14 +65,20 @@ class Blocks:
         self._last[place] = record
         return record
 
-    def stop(self, record: Record) -> None:
-        """End the service of a block that is left, and wait for its end. Raises a TargetError."""
+    def stop(self, record: Record, error: BaseException | None) -> None:
+        """End the service of a block that is left, and wait for its end. Raises a TargetError.
+
+        ``error``: what leaves the block. If the run is interrupted, its end may not be known then.
+        """
         __tracebackhide__ = True
         session = self.session
+        interrupts = isinstance(error, (KeyboardInterrupt, pytest.exit.Exception))
         try:
-            with contextlib.suppress(Gone):  # and the service with it, as its result says
-                session.runner.cancel(record)
-            session.wait_until(lambda: record.result is not None, record, None)
+            if not session.interrupted:  # else nothing runs any more that could need it to be gone
+                with contextlib.suppress(Gone):  # and the service with it, as its result says
+                    session.runner.cancel(record)
+                limit_s = INTERRUPTED_S if interrupts else None
+                session.wait_until(lambda: record.result is not None, record, limit_s)
         finally:
             self._open.pop((record.name, record.target.identity), None)
 
@@ -137,9 +147,9 @@ class Block:
         if self._blocks.session.started:
             try:
                 job.wait_ready()
-            except BaseException:
+            except BaseException as error:
                 with contextlib.suppress(TargetError):  # the run's end ends it too
-                    self._blocks.stop(record)
+                    self._blocks.stop(record, error)
                 raise
         return job
 
@@ -156,15 +166,15 @@ class Block:
             return
         where = f"{self._service.title} on {record.target.label}"
         try:
-            self._blocks.stop(record)
+            self._blocks.stop(record, error)
         except TargetError as trouble:
             said = f"{where} could not be stopped, and runs until the run ends: {trouble}"
             if error is None:
                 raise Unreachable(said) from None
             self._tell_beside(error, said)
             return
-        assert record.result is not None
-        if record.result.failed and not session.judging.was_judged(record.key):
+        failed = record.result is not None and record.result.failed
+        if failed and not session.judging.was_judged(record.key):
             if error is None:
                 session.note_use(record, Use.VERDICT)
                 raise AssertionError(session.failure(record))

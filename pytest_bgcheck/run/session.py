@@ -377,6 +377,11 @@ class Session:
 
     # --- the end ------------------------------------------------------------------------------
 
+    @property
+    def interrupted(self) -> bool:
+        """True once the run has been interrupted: what is left of its fixtures ends."""
+        return self.pytest_session.exitstatus == pytest.ExitCode.INTERRUPTED
+
     def targets(self) -> list[Target]:
         with self._lock:
             return list(self._targets.values())

@@ -42,8 +42,18 @@ LONG = (
         ([], "@pytest.mark.bgcheck('c')\ndef test_f(broken): pass\n"),
         ([], "def test_k(c): raise KeyboardInterrupt\n"),
         ([], "def test_e(c): pytest.exit('over')\n"),
+        (
+            [],
+            "def block(bgcheck, name):\n"
+            "    command = 'trap \"\" TERM; while :; do sleep 0.9; done'\n"
+            "    return bgcheck.running(command, name=name, grace=90)\n"
+            "@pytest.fixture\ndef log(bgcheck):\n"
+            "    with block(bgcheck, 'log') as log: yield log\n"
+            "def test_b(log, bgcheck):\n"
+            "    with block(bgcheck, 'load'): raise KeyboardInterrupt\n",
+        ),
     ],
-    ids=["x", "fixture", "interrupt", "exit"],
+    ids=["x", "fixture", "interrupt", "exit", "blocks"],
 )
 def test_nothing_is_left_however_the_run_ends(
     pytester: pytest.Pytester, args: list[str], test: str
