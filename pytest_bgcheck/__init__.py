@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from .model import Output, Result, State
     from .run.fixture import Bgcheck
     from .suite.declaring import background_check, background_service
-    from .target.job import Job
+    from .target.job import Job, JobsOnHosts
 
 __all__ = [
     "BadReply",
     "Bgcheck",
     "BgcheckError",
     "Job",
+    "JobsOnHosts",
     "NoSuchJob",
     "Output",
     "OutputCut",
@@ -42,6 +43,7 @@ __all__ = [
 _ROOMS = {
     "Bgcheck": "run.fixture",
     "Job": "target.job",
+    "JobsOnHosts": "target.job",
     "Output": "model",
     "Result": "model",
     "State": "model",
@@ -50,10 +52,12 @@ _ROOMS = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    # Not imported with the package: a suite that uses no background checks pays for none of it.
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_ROOMS.get(name, 'errors')}", __name__), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # which would take each name for a public one
+
+    def __getattr__(name: str) -> Any:
+        # Not imported with the package: a suite that uses no background checks pays for none of it.
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f".{_ROOMS.get(name, 'errors')}", __name__), name)
+        globals()[name] = value
+        return value
