@@ -4,6 +4,7 @@ import json
 import signal
 import time
 import xml.etree.ElementTree as ET
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -195,6 +196,15 @@ class TestIt(unittest.TestCase):
 """
 
 
+NO_SUBTESTS = """
+@pytest.fixture
+def subtests():
+    import contextlib, types
+    return types.SimpleNamespace(test=contextlib.nullcontext)
+"""
+"""For a pytest that has none."""
+
+
 @pytest.mark.parametrize("args", [["-pno:xdist"], ["-n3", "--reruns=1"]], ids=["alone", "workers"])
 def test_a_death_in_a_body_fails_the_test_with_what_the_service_wrote(
     pytester: pytest.Pytester, args: list[str]
@@ -202,7 +212,8 @@ def test_a_death_in_a_body_fails_the_test_with_what_the_service_wrote(
     for plugin in ("pytest_asyncio", "pytest_rerunfailures", "xdist"):
         pytest.importorskip(plugin)
     detached = "".join(service(pytester.path, name, DETACHED) for name in "tu")
-    text = suite(pytester, "a b c d e f g h k l m n o p q r s v w", detached + IN_BODIES)
+    bodies = IN_BODIES if find_spec("_pytest.subtests") else NO_SUBTESTS + IN_BODIES
+    text = suite(pytester, "a b c d e f g h k l m n o p q r s v w", detached + bodies)
     given = [
         "-rA",
         "--junitxml=j.xml",

@@ -175,7 +175,7 @@ def test_the_worker_that_sets_it_up_may_be_killed(
             "submit = session.Session.submit\n"
             "def killed(self, specs):\n"
             "    held_back = self.start_points.holds(*specs[0]) if specs else True\n"
-            "    if not held_back and specs[0][0].check.after:\n"
+            "    if not held_back and specs[0][0].task.after:\n"
             f"        {submitted if when == 'behind the start' else 'pass'}\n"
             f"        {kill}\n"
             "    return submit(self, specs)\n"
