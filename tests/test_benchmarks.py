@@ -15,6 +15,8 @@ from benchmarks.table import as_markdown, number
 from support.machines.machine import wait_until
 from support.machines.processes import kill_tree
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def echo_port() -> Iterator[int]:

@@ -25,6 +25,8 @@ from support.machines.machine import run, run_checked, wait_until
 from support.machines.mounts import mounts_below
 from support.machines.processes import Process, find, kill_tree, tree, with_argument, with_uid
 
+pytestmark = pytest.mark.once
+
 
 def ssh(config: Path, *argv: str) -> subprocess.CompletedProcess[str]:
     return run("ssh", "-F", str(config), *argv)

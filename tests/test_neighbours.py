@@ -11,6 +11,8 @@ from neighbours.own_suites import differences
 from neighbours.plugins import CHECKS, NEIGHBOURS
 from neighbours.table import Row, as_markdown
 
+pytestmark = pytest.mark.once
+
 SUITES = Path(neighbours.__file__).with_name("suites")
 
 

@@ -64,6 +64,7 @@ def serving(server: socketserver.BaseServer) -> Iterator[None]:
 
 
 # There is no systemd where the tests run.
+@pytest.mark.once
 @pytest.mark.parametrize("command", [row for row in recipes() if not row.startswith("systemctl")])
 def test_a_recipe_is_true_once_what_it_waits_for_is_there(command: str, tmp_path: Path) -> None:
     for name, package in PACKAGES.items():

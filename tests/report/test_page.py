@@ -16,6 +16,8 @@ from pytest_bgcheck.report import document, html, summary
 from pytest_bgcheck.report.figures import Run, figures
 from pytest_bgcheck.report.invocation import Invocation
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:

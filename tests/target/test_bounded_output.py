@@ -14,7 +14,7 @@ from support.supervisor_client import Client, bare_client
 from pytest_bgcheck.model import State
 from pytest_bgcheck.target import replies, requests
 
-pytestmark = pytest.mark.supervisor
+pytestmark = pytest.mark.once
 
 LIMIT = 10_000
 

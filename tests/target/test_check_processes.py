@@ -8,7 +8,7 @@ from support.supervisor_client import Client
 
 from pytest_bgcheck.model import State
 
-pytestmark = pytest.mark.supervisor
+pytestmark = pytest.mark.once
 
 HARD = {
     "double fork": "(sleep 95.9 & sleep 95.9 &) & wait; sleep 95.9",

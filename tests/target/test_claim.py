@@ -14,7 +14,7 @@ from pytest_bgcheck.target import replies, requests
 from pytest_bgcheck.target.replies import Reply
 from pytest_bgcheck.target.requests import Spec
 
-pytestmark = pytest.mark.supervisor
+pytestmark = pytest.mark.once
 
 
 def hold(client: Client, tmp_path: Path, program: str, what: str, after: bool = False) -> None:

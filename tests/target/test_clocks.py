@@ -10,7 +10,7 @@ from support.supervisor_client import Client
 
 from pytest_bgcheck.model import State
 
-pytestmark = pytest.mark.supervisor
+pytestmark = pytest.mark.once
 
 JUMPING = """#!/bin/sh
 # Forward by a year, and back.

@@ -14,7 +14,7 @@ from support.supervisor_client import Client
 from pytest_bgcheck.model import State
 from pytest_bgcheck.target import requests
 
-pytestmark = pytest.mark.supervisor
+pytestmark = pytest.mark.once
 
 
 class Login(Client):

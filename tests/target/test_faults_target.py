@@ -21,7 +21,7 @@ from pytest_bgcheck.model import State
 from pytest_bgcheck.target import requests
 from pytest_bgcheck.target.requests import Spec
 
-pytestmark = pytest.mark.supervisor
+pytestmark = pytest.mark.once
 
 
 def remove(directory: Path) -> None:

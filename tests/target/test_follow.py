@@ -19,7 +19,7 @@ from pytest_bgcheck.target import replies, requests
 from pytest_bgcheck.target.replies import Grown, Reply
 from pytest_bgcheck.target.requests import Place, Spec
 
-pytestmark = pytest.mark.supervisor
+pytestmark = pytest.mark.once
 
 Places = list[tuple[Spec, Place]]
 

@@ -12,7 +12,7 @@ from support.supervisor_client import Client, running
 from pytest_bgcheck import OutputCut
 from pytest_bgcheck.model import State
 
-pytestmark = pytest.mark.supervisor
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture

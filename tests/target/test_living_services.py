@@ -20,7 +20,7 @@ from pytest_bgcheck.target import requests
 from pytest_bgcheck.target.replies import Report
 from pytest_bgcheck.target.requests import Spec
 
-pytestmark = pytest.mark.supervisor
+pytestmark = pytest.mark.once
 
 SHELLS = ("dash", "bash", "bare yash")
 

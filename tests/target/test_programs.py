@@ -9,7 +9,7 @@ from support.supervisor_client import Client
 
 from pytest_bgcheck.model import State
 
-pytestmark = pytest.mark.supervisor
+pytestmark = pytest.mark.once
 
 SECRET = {"SECRET": "zqhidden"}
 

@@ -26,7 +26,7 @@ from pytest_bgcheck.target import requests
 from pytest_bgcheck.target.replies import Report
 from pytest_bgcheck.tasks import Script
 
-pytestmark = pytest.mark.supervisor
+pytestmark = pytest.mark.once
 
 # Some targets have no setsid.
 DETACHED = "$(command -v setsid) "

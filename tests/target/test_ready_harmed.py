@@ -16,7 +16,7 @@ from pytest_bgcheck.model import State
 from pytest_bgcheck.target import requests
 from pytest_bgcheck.target.requests import Spec
 
-pytestmark = pytest.mark.supervisor
+pytestmark = pytest.mark.once
 
 SHELLS = ("dash", "bare busybox", "bare yash")
 

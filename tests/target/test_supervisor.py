@@ -19,7 +19,7 @@ from pytest_bgcheck.model import State
 from pytest_bgcheck.target import replies, requests
 from pytest_bgcheck.target.replies import Reply
 
-pytestmark = pytest.mark.supervisor
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture(params=SHELLS)

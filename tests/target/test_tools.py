@@ -11,7 +11,7 @@ from support.supervisor_client import Client
 from pytest_bgcheck.model import State
 from pytest_bgcheck.target import requests
 
-pytestmark = pytest.mark.supervisor
+pytestmark = pytest.mark.once
 
 NEEDED = (
     "[", "cat", "chmod", "echo", "env", "grep", "head", "id", "ls", "mkdir", "mkfifo",

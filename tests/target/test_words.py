@@ -18,7 +18,7 @@ from pytest_bgcheck.target.requests import Spec
 from pytest_bgcheck.target.specification import look_specification, specification
 from pytest_bgcheck.tasks import Check, Service
 
-pytestmark = pytest.mark.supervisor
+pytestmark = pytest.mark.once
 
 OF_A_JOB = [
     "timeout_cs=6000", "grace_cs=500", "output_limit=1000", "rc=0", "terms=0", "script_size=0",
