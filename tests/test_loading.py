@@ -52,6 +52,7 @@ def test_without_autoload_testinfra_may_be_named_too(
     result.assert_outcomes(passed=1, failed=1)
 
 
+@pytest.mark.usefixtures("own_tmpdir")
 def test_a_run_that_is_repeated_until_it_passes(pytester: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     pytester.makeconftest(OUTCOMES)
@@ -62,6 +63,7 @@ def test_a_run_that_is_repeated_until_it_passes(pytester: pytest.Pytester) -> No
         # The one that failed, and then all.
         eventually(lambda: outcomes(pytester.path)[1:] == ["passed"] * 4)
         run.process.terminate()
+        run.end()
 
 
 def test_pytest_can_be_called_twice_in_a_process(pytester: pytest.Pytester) -> None:

@@ -233,9 +233,10 @@ def test_a_daemon_that_cannot_be_told_to_be_the_services_own_is_named(local: Cli
     spec = local.service("daemon", f"exec {tool('perl', 'perl')} -e {shlex.quote(OVERWRITES)}")
     local.start(spec)
     result = local.results(spec)["daemon"]
-    pid = result.detail.rpartition("possibly of this job, so not killed: processes ")[2]
-    assert Path("/proc", pid, "cmdline").read_bytes().startswith(b"a title")
-    os.kill(int(pid), signal.SIGKILL)
+    named = result.detail.rpartition("possibly of this job, so not killed: processes ")[2]
+    (daemon,) = with_argument("a title " * 3)
+    assert str(daemon.pid) in named.split(", ")
+    daemon.send(signal.SIGKILL)
 
 
 # --- what a service does, and not only that it runs -----------------------------------------------

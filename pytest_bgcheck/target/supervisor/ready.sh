@@ -310,7 +310,7 @@ stay() {
     end_watcher
     kill_all
     # A daemon that nobody can tell to be the service's own is left alone, but named.
-    [ "$_rc" != 0 ] || find_suspects
+    [ "$_rc" != 0 ] || { _seeks_daemon=yes && find_suspects; }
     publish_exit
 }
 
