@@ -15,7 +15,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias, TypedDict, TypeVar
 
 from .errors import WrongUse
 from .readers import (
@@ -151,7 +151,11 @@ SERVICE_ROWS = (
 # --- declarations ---------------------------------------------------------------------------------
 
 
-def make_check(
+TaskT = TypeVar("TaskT", bound=Task)
+
+
+def make_task(
+    kind: type[TaskT],
     name: object,
     command: object,
     given: Mapping[str, object],
@@ -160,33 +164,41 @@ def make_check(
     timeout_s: float,
     directory: Path,
     root: Path = Path(),
-) -> Check:
-    """Make a check of a declaration's arguments, or raise WrongUse that names the wrong one.
+) -> TaskT:
+    """Make a task of a declaration's arguments, or raise WrongUse that names the wrong one.
 
     ``timeout_s`` is the default; a relative ``script`` lies in ``directory``. ``root``: the suite's
     directory, from which the place of a function is told.
     """
-    fields = _fields(Check, name, command, given, host, directory, root)
+    if not isinstance(name, str) or not name or not name.isprintable():
+        raise WrongUse(f"name must be a non-empty string of printable characters, not {name!r}")
+    refuse_unknown(
+        f"a {kind.kind}", ["command", "name", "host", *(row.name for row in ROWS[kind])], given
+    )
+    fields = {"name": name, "timeout_s": timeout_s, **read_given(ROWS[kind], given)}
+    fields |= _program(command, given, fields, directory, root)
+    if "sudo_user" in fields:
+        if fields.get("sudo") is False:
+            raise WrongUse(f"sudo_user={fields['sudo_user']!r} contradicts sudo=False")
+        fields["sudo"] = True
+    if host is not None:
+        fields["host"] = read_host("host", host)
+    _COMPLETE[kind](fields)
+    return kind(**fields)
+
+
+make_check = functools.partial(make_task, Check)
+make_service = functools.partial(make_task, Service)
+
+
+def _complete_check(fields: dict[str, Any]) -> None:
+    """Refuse arguments of a check that contradict each other."""
     if "retry_every_s" in fields and fields.get("rc") == ANY_RC:
         raise WrongUse("retry_every contradicts rc=None: the first attempt would be accepted")
-    return Check(**{"timeout_s": timeout_s, **fields})
 
 
-def make_service(
-    name: object,
-    command: object,
-    given: Mapping[str, object],
-    *,
-    host: object = None,
-    timeout_s: float,
-    directory: Path,
-    root: Path = Path(),
-) -> Service:
-    """Make a service of a declaration's arguments, as `make_check` does a check."""
-    fields = {
-        "timeout_s": timeout_s,
-        **_fields(Service, name, command, given, host, directory, root),
-    }
+def _complete_service(fields: dict[str, Any]) -> None:
+    """Refuse arguments of a service that contradict each other; part what ``ready`` was read to."""
     if "ready_argv" in fields and "ready_output" in fields:
         raise WrongUse(
             "ready and ready_output must not both be given: where both have to hold, let the"
@@ -199,42 +211,14 @@ def make_service(
         )
     if "ready_argv" in fields:
         fields["ready_argv"], fields["ready"] = fields["ready_argv"]
-    return Service(**fields)
-
-
-def make_task(kind: type[Task], *arguments: Any, **limits: Any) -> Task:
-    """Make a job's task of one kind, as `make_check` does a check."""
-    make: Callable[..., Task] = {Check: make_check, Service: make_service}[kind]
-    return make(*arguments, **limits)
 
 
 ROWS: Mapping[type[Task], Sequence[Argument]] = {Check: CHECK_ROWS, Service: SERVICE_ROWS}
 
-
-def _fields(
-    kind: type[Task],
-    name: object,
-    command: object,
-    given: Mapping[str, object],
-    host: object,
-    directory: Path,
-    root: Path,
-) -> dict[str, Any]:
-    """Return the fields that a declaration of a kind has given: what all kinds have in common."""
-    if not isinstance(name, str) or not name or not name.isprintable():
-        raise WrongUse(f"name must be a non-empty string of printable characters, not {name!r}")
-    refuse_unknown(
-        f"a {kind.kind}", ["command", "name", "host", *(row.name for row in ROWS[kind])], given
-    )
-    fields = {"name": name, **read_given(ROWS[kind], given)}
-    fields |= _program(command, given, fields, directory, root)
-    if "sudo_user" in fields:
-        if fields.get("sudo") is False:
-            raise WrongUse(f"sudo_user={fields['sudo_user']!r} contradicts sudo=False")
-        fields["sudo"] = True
-    if host is not None:
-        fields["host"] = read_host("host", host)
-    return fields
+_COMPLETE: Mapping[type[Task], Callable[[dict[str, Any]], None]] = {
+    Check: _complete_check,
+    Service: _complete_service,
+}
 
 
 def _program(

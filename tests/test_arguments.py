@@ -30,7 +30,7 @@ CALLABLES: list[tuple[Callable[..., object], Sequence[Argument]]] = [
 ]
 
 SESSION: Any = SimpleNamespace(
-    settings=SimpleNamespace(timeout_s=360),
+    settings=SimpleNamespace(timeouts_s={"check": 360.0, "service": 3600.0}),
     config=SimpleNamespace(rootpath=Path(), pluginmanager=pytest.PytestPluginManager()),
 )
 """As much of a run's session as a wrong call needs."""

@@ -4,6 +4,7 @@ work.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,13 @@ from ..arguments import (
     Command,
     CommandMaker,
     ServiceArguments,
-    make_check,
-    make_service,
+    TaskT,
+    make_task,
 )
 from ..errors import WrongUse
 from ..signatures import show_arguments
 from ..target.job import Job
-from ..tasks import Service, title
+from ..tasks import Check, Service, Task, title
 from .blocks import Block, Blocks
 from .lookup import find
 from .session import Session
@@ -55,18 +56,7 @@ class Bgcheck:
         :param host: a hostspec or a testinfra Host; default: the local one.
         """
         __tracebackhide__ = True  # pytest would show the arguments, and ``env`` may be secret
-        try:
-            check = make_check(
-                name,
-                command,
-                arguments,
-                timeout_s=self._session.settings.timeout_s,
-                directory=Path(),
-                root=self._session.config.rootpath,
-            )
-        except WrongUse as error:
-            which = f"background check {name!r}: " if isinstance(name, str) else ""
-            raise WrongUse(f"{which}{error}") from None
+        check = self._task(Check, name, command, arguments)
         return self._session.start(check, host)
 
     @show_arguments([row for row in SERVICE_ROWS if row.name != "after"], ServiceArguments)
@@ -93,21 +83,25 @@ class Bgcheck:
         :param host: a hostspec or a testinfra Host; default: the local one.
         """
         __tracebackhide__ = True
-        try:
-            if arguments.get("after") is not None:
-                raise WrongUse("after is for declarations: a block starts its service at once")
-            service = make_service(
-                name,
-                command,
-                arguments,
-                timeout_s=self._session.settings.timeouts_s[Service.kind],
-                directory=Path(),
-                root=self._session.config.rootpath,
-            )
-        except WrongUse as error:
-            which = f"{title(Service.kind, name)}: " if isinstance(name, str) else ""
-            raise WrongUse(f"{which}{error}") from None
+        if arguments.get("after") is not None:
+            said = "after is for declarations: a block starts its service at once"
+            raise WrongUse(f"{_which(Service, name)}{said}")
+        service = self._task(Service, name, command, arguments)
         return Block(self._blocks, service, host)
+
+    def _task(
+        self, kind: type[TaskT], name: object, command: object, arguments: Mapping[str, object]
+    ) -> TaskT:
+        """Make the task that a call has given. Raises WrongUse that names it."""
+        __tracebackhide__ = True
+        settings, root = self._session.settings, self._session.config.rootpath
+        try:
+            return make_task(
+                kind, name, command, arguments,
+                timeout_s=settings.timeouts_s[kind.kind], directory=Path(), root=root,
+            )  # fmt: skip
+        except WrongUse as error:
+            raise WrongUse(f"{_which(kind, name)}{error}") from None
 
     def __getitem__(self, key: str | tuple[str, str]) -> Job:
         """Return the job of a name, or of a name and a hostspec.
@@ -121,3 +115,8 @@ class Bgcheck:
             kind = type(name).__name__
             raise WrongUse(f"bgcheck[...] takes a job's name, or its name and a host, not {kind}")
         return self._session.handle(find(self._session, name, host, self._blocks.earlier))
+
+
+def _which(kind: type[Task], name: object) -> str:
+    """Return what a message about a call begins with: which job, if it has a name."""
+    return f"{title(kind.kind, name)}: " if isinstance(name, str) else ""

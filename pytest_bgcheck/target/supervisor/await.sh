@@ -117,8 +117,8 @@ key_of() {
 }
 
 # find_ended WORD...: move the jobs of these words that have ended from those that are waited for to
-# $_ended, and add those that have become ready to $_are_ready. The words are the request's own, since a list of thousands of jobs takes a shell seconds
-# to make.
+# $_ended, and add those that have become ready to $_are_ready. The words are the request's own,
+# since a list of thousands of jobs takes a shell seconds to make.
 find_ended() {
     for _word in "$@"; do
         case $_word in id=*) ;; *) continue ;; esac

@@ -138,8 +138,8 @@ say_ready() {
     exec 8>&-
 }
 
-# find_time_left: set $_left to what is left until a limit, and $_reached to which one. Without /proc there is no clock that
-# nobody can set, and what the guard itself has waited counts.
+# find_time_left: set $_left to what is left until a limit, and $_reached to which one. Without /proc
+# there is no clock that nobody can set, and what the guard itself has waited counts.
 find_time_left() {
     if [ -r /proc/uptime ]; then since "$_start"; else _took=${_waited:-0}; fi
     _left=$((_timeout - _took)) _reached=timeout
@@ -183,8 +183,9 @@ have_watched() {
     fi
 }
 
-# end_watcher: kill the watcher, if there is one: it would look once more. Where the variables of processes
-# cannot be seen, it alone knows those of its ready command: it ends them when it sees that it is over.
+# end_watcher: kill the watcher, if there is one: it would look once more. Where the variables of
+# processes cannot be seen, it alone knows those of its ready command: it ends them when it sees that
+# it is over.
 end_watcher() {
     { [ -n "$_is_service" ] && [ -r /proc/self/environ ]; } || return 0
     find_watcher

@@ -230,7 +230,8 @@ find_suspects() {
         _of=/proc/$_pid/environ
         grep -qs -e PYTEST_BGCHECK_JOB= -e PATH= -e HOME= "$_of" && continue
         # A daemon that writes its title over its environment is no suspect, unless $_seeks_daemon.
-        [ -z "${_seeks_daemon-}" ] && grep -qs "" "$_of" && ! LC_ALL=C grep -qs "^[A-Za-z_][A-Za-z_0-9]*=" "$_of" && continue
+        [ -z "${_seeks_daemon-}" ] && grep -qs "" "$_of" &&
+            ! LC_ALL=C grep -qs "^[A-Za-z_][A-Za-z_0-9]*=" "$_of" && continue
         ! exists "$_pid" || _suspects="$_suspects-$_pid"
     done
 }

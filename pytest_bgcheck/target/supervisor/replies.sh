@@ -161,10 +161,9 @@ report() {
     [ "${#_pending}" -lt 4000 ] || flush
 }
 
-# find_ready PREFIX: set $_ready_cs to when the service was ready, "-" if it is not, and then $_look_rc
-# to
-# how its ready command last ended: an exit code, "killed", "none" if it has not, "-" if there is no
-# ready command. PREFIX is that of find_state.
+# find_ready PREFIX: set $_ready_cs to when the service was ready, "-" if it is not, and then
+# $_look_rc to how its ready command last ended: an exit code, "killed", "none" if it has not, "-" if
+# there is no ready command. PREFIX is that of find_state.
 find_ready() {
     _ready_cs=- _look_rc=-
     for _file in "$1ready".*; do
