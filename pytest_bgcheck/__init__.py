@@ -8,6 +8,7 @@ if TYPE_CHECKING:
         BadReply,
         BgcheckError,
         NoSuchJob,
+        NotProven,
         OutputCut,
         Refused,
         StillRunning,
@@ -17,16 +18,20 @@ if TYPE_CHECKING:
     )
     from .model import Output, Result, State
     from .run.fixture import Bgcheck
-    from .suite.declaring import background_check, background_service
+    from .suite.declaring import background_check, background_probe, background_service
     from .target.job import Job, JobsOnHosts
+    from .windows import Gap, Outage, Window
 
 __all__ = [
     "BadReply",
     "Bgcheck",
     "BgcheckError",
+    "Gap",
     "Job",
     "JobsOnHosts",
     "NoSuchJob",
+    "NotProven",
+    "Outage",
     "Output",
     "OutputCut",
     "Refused",
@@ -35,19 +40,25 @@ __all__ = [
     "StillRunning",
     "TargetError",
     "Unreachable",
+    "Window",
     "WrongUse",
     "background_check",
+    "background_probe",
     "background_service",
 ]
 
 _ROOMS = {
     "Bgcheck": "run.fixture",
+    "Gap": "windows",
     "Job": "target.job",
     "JobsOnHosts": "target.job",
+    "Outage": "windows",
     "Output": "model",
     "Result": "model",
     "State": "model",
+    "Window": "windows",
     "background_check": "suite.declaring",
+    "background_probe": "suite.declaring",
     "background_service": "suite.declaring",
 }
 

@@ -36,7 +36,7 @@ from .readers import (
     read_unawaited,
     read_words,
 )
-from .tasks import ANY_RC, Check, CommandFunction, Script, Service, Task
+from .tasks import ANY_RC, Check, CommandFunction, Probe, Script, Service, Task
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,14 @@ class ServiceArguments(JobArguments, total=False):
     ready_output: str | None
     ready_timeout: float | datetime.timedelta | None
     timeout: float | datetime.timedelta | None
+
+
+class ProbeArguments(JobArguments, total=False):
+    """What a probe takes: a type for each of `PROBE_ROWS`."""
+
+    every: float | datetime.timedelta | None
+    timeout: float | datetime.timedelta | None
+    rc: int | Iterable[int] | None
 
 
 JOB_ROWS = (
@@ -147,6 +155,18 @@ SERVICE_ROWS = (
     *JOB_ROWS,
 )  # fmt: skip
 
+PROBE_ROWS = (
+    Argument("every", "every_s", read_seconds,
+             "seconds from the start of one sample to that of the next; default 1. One that\n"
+             "takes longer delays the next: there are never two at once."),
+    Argument("timeout", "sample_timeout_s", read_seconds,
+             "seconds that one sample may take; then it is killed, and was bad; default 10."),
+    Argument("rc", "rc", read_exit_codes,
+             "the exit code or codes of a good sample; default 0.",
+             default=0),
+    *JOB_ROWS,
+)  # fmt: skip
+
 
 # --- declarations ---------------------------------------------------------------------------------
 
@@ -189,6 +209,7 @@ def make_task(
 
 make_check = functools.partial(make_task, Check)
 make_service = functools.partial(make_task, Service)
+make_probe = functools.partial(make_task, Probe)
 
 
 def _complete_check(fields: dict[str, Any]) -> None:
@@ -213,11 +234,22 @@ def _complete_service(fields: dict[str, Any]) -> None:
         fields["ready_argv"], fields["ready"] = fields["ready_argv"]
 
 
-ROWS: Mapping[type[Task], Sequence[Argument]] = {Check: CHECK_ROWS, Service: SERVICE_ROWS}
+def _complete_probe(fields: dict[str, Any]) -> None:
+    """Refuse arguments of a probe that make no sense."""
+    if fields.get("rc") == ANY_RC:
+        raise WrongUse("rc=None would make every sample a good one: name the codes of a good one")
+
+
+ROWS: Mapping[type[Task], Sequence[Argument]] = {
+    Check: CHECK_ROWS,
+    Service: SERVICE_ROWS,
+    Probe: PROBE_ROWS,
+}
 
 _COMPLETE: Mapping[type[Task], Callable[[dict[str, Any]], None]] = {
     Check: _complete_check,
     Service: _complete_service,
+    Probe: _complete_probe,
 }
 
 

@@ -32,6 +32,10 @@ class OutputCut(BgcheckError):
     """
 
 
+class NotProven(BgcheckError, AssertionError):
+    """A probe has not seen all of a time, so nobody knows whether there was an outage in it."""
+
+
 class TargetError(BgcheckError):
     """The target could not be asked. It is always safe to ask again with the same id."""
 

@@ -1,4 +1,5 @@
-"""What happens in a run, one class for each kind of event. Pure; imports only model and tasks.
+"""What happens in a run, one class for each kind of event. Pure; imports only model, tasks and
+windows.
 
 The ledger applies them, and whoever listens to it matches on their classes. They cross to another
 process by `pytest_bgcheck.wire`: a new kind of event is one class here, in `Event`, and what the
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from .model import Result, Tries
-from .tasks import Check, Service, Task
+from .tasks import Check, Probe, Service, Task
+from .windows import Limits, Window
 
 SHOWN = 4096
 """Bytes of a stream's head, and of its tail, in an event and in a test's own report."""
@@ -47,12 +49,15 @@ class JobPlanned:
     ready: str
     ready_output: str
     ready_timeout_s: float | None
+    every_s: float | None
+    sample_timeout_s: float | None
     planned_at: float
 
     @classmethod
     def of(cls, id: str, target: str, task: Task, host: str, at: float) -> JobPlanned:
         """``target``: the target's key; ``host``: its label."""
         service = task if isinstance(task, Service) else None
+        probe = task if isinstance(task, Probe) else None
         return cls(
             key=job_key(id, target),
             id=id,
@@ -70,6 +75,8 @@ class JobPlanned:
             ready=service.ready if service else "",
             ready_output=(service.ready_output or "") if service else "",
             ready_timeout_s=service.ready_timeout_s if service else None,
+            every_s=probe.every_s if probe else None,
+            sample_timeout_s=probe.sample_timeout_s if probe else None,
             planned_at=at,
         )
 
@@ -116,7 +123,8 @@ class JobStarted:
 
 @dataclass(frozen=True)
 class JobReady:
-    """A service is ready; ``took_s``: after how many seconds, by the target's clock."""
+    """A service is ready, or a probe has taken its first sample; ``took_s``: after how many
+    seconds, by the target's clock."""
 
     key: str
     took_s: float
@@ -202,6 +210,26 @@ class WaitEnded:
     waited_s: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class WindowClosed:
+    """A probe was asked what it has seen in a time, by a test's mark or through its handle.
+
+    ``opened_at``, ``closed_at``: by the clock of this process. ``window`` None: it has not told.
+    ``limits``: what the test's mark allows; None: asked through the handle. ``exceeded``: these
+    limits were. ``not_proven``: why that is not known, or what was seen; else empty.
+    """
+
+    key: str
+    test: str
+    worker: str
+    opened_at: float
+    closed_at: float
+    window: Window | None
+    limits: Limits | None = None
+    exceeded: bool = False
+    not_proven: str = ""
+
+
 Event: TypeAlias = (
     JobPlanned
     | StartPointReached
@@ -215,4 +243,5 @@ Event: TypeAlias = (
     | JobJudged
     | WaitBegan
     | WaitEnded
+    | WindowClosed
 )

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from . import events
 from .model import Result, State, Tries
-from .tasks import Check, Service
+from .tasks import Check, Probe, Service
 
 RUN_ENDED = "the run ended"
 """The detail of a job that still ran then."""
@@ -31,6 +31,9 @@ PROVEN = frozenset(
     {State.SUCCEEDED, State.FAILED, State.TIMED_OUT, State.LOST, State.DIED, State.NOT_READY}
 )
 """The ends that only a target can tell of."""
+
+
+_KINDS = {kind.kind: kind for kind in (Check, Service, Probe)}
 
 
 @dataclass
@@ -66,7 +69,9 @@ class JobEntry:
     makes of the run otherwise; empty: what the run's option says. ``after``: the fixture behind
     which it starts, else empty; ``reached``: that was set up; ``set_up_failed``: why it could not
     be, the last time. ``ready``, ``ready_output``, ``ready_timeout_s``: by what and within how long
-    a service has to be ready; empty and None for a check.
+    a service has to be ready; empty and None for others. ``every_s``, ``sample_timeout_s``: how
+    often a probe takes a sample, and how long each may take; None for others. ``windows``: what it
+    was asked for.
     """
 
     key: str
@@ -87,6 +92,8 @@ class JobEntry:
     ready: str = ""
     ready_output: str = ""
     ready_timeout_s: float | None = None
+    every_s: float | None = None
+    sample_timeout_s: float | None = None
     planned_at: float | None = None
     started_at: float | None = None
     ended_at: float | None = None
@@ -101,15 +108,25 @@ class JobEntry:
     judged: bool = False
     requested_by: list[str] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
+    windows: list[events.WindowClosed] = field(default_factory=list)
 
     @property
     def is_service(self) -> bool:
         return self.kind == Service.kind
 
     @property
+    def is_probe(self) -> bool:
+        return self.kind == Probe.kind
+
+    @property
+    def ends_with_run(self) -> bool:
+        """True of a kind that runs until the run, or a block, ends."""
+        return self.is_service or self.is_probe
+
+    @property
     def begun(self) -> State:
         """Its state once its target has confirmed its start."""
-        return Service.begun if self.is_service else Check.begun
+        return _KINDS[self.kind].begun
 
     @property
     def held_back(self) -> bool:
@@ -148,7 +165,7 @@ class JobEntry:
         if not self.state.final or self.state.succeeded:
             return False
         cancelled = self.state is State.CANCELLED
-        if self.is_service and cancelled:
+        if self.ends_with_run and cancelled:
             return False
         return self.wanted or not (self.held_back or cancelled)
 
@@ -170,7 +187,7 @@ class JobEntry:
 
     def decided_at(self, wait: Wait) -> float | None:
         """When what a test waits for has happened to it, None if it has not."""
-        if self.is_service and self.ready_at is not None and wait.began_at <= self.ready_at:
+        if self.ends_with_run and self.ready_at is not None and wait.began_at <= self.ready_at:
             return self.ready_at
         return self.ended_at
 
@@ -178,7 +195,7 @@ class JobEntry:
     def decided_after_s(self) -> float | None:
         """How long a mark would have waited for it: until a check's own end, until a service was
         ready; None if that did not come."""
-        if self.is_service:
+        if self.ends_with_run:
             return self.ready_s
         ended_by_itself = self.result is not None and self.result.rc is not None
         return self.duration_s if ended_by_itself else None
@@ -280,7 +297,7 @@ class Ledger:
             for job in self.jobs.values():
                 if not job.state.final:
                     result = Result(State.CANCELLED, detail=RUN_ENDED)
-                    if job.is_service and job.started_at is not None and not interrupted:
+                    if job.ends_with_run and job.started_at is not None and not interrupted:
                         result = Result(State.UNREACHABLE, detail=NOT_ASKED)
                     if job.held_back:
                         detail = self._why_never_started(job)
@@ -345,8 +362,9 @@ class Ledger:
                 job = self._job(event.key)
                 if job.ready_at is None:
                     job.ready_at, job.ready_s = event.at, event.took_s
-                    if not job.state.final:
-                        job.state = State.READY
+                    ready_state = _KINDS[job.kind].ready_state
+                    if not job.state.final and ready_state is not None:
+                        job.state = ready_state
             case events.TargetTried():
                 for job in map(self._job, event.keys):
                     if event.tries is None:
@@ -370,7 +388,7 @@ class Ledger:
                 for key in event.keys:
                     job, wait = self._job(key), Wait(event.test, event.worker, event.at)
                     job.wanted = True
-                    job.judged |= event.judges and not job.is_service
+                    job.judged |= event.judges and not job.ends_with_run
                     job.waits.append(wait)
                     open_waits.append((job, wait))
             case events.WaitEnded():
@@ -383,6 +401,10 @@ class Ledger:
                     over_at = min(event.at, job.decided_at(wait) or event.at)
                     until_then_s = max(0.0, over_at - wait.began_at)
                     wait.waited_s = event.waited_s.get(job.key, until_then_s)
+            case events.WindowClosed():
+                job = self._job(event.key)
+                job.windows.append(event)
+                job.judged |= event.limits is not None
 
     def _job(self, key: str) -> JobEntry:
         return self.jobs.setdefault(key, JobEntry(key))

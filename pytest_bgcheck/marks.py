@@ -10,24 +10,38 @@ import pytest
 
 from .arguments import Argument, read_given, refuse_unknown
 from .errors import WrongUse
-from .readers import read_exit_codes, read_order, read_seconds
+from .readers import read_exit_codes, read_order, read_percent, read_seconds, read_seconds_or_0
 from .tasks import Service, Task
+from .windows import Limits
 
 MARK_ROWS = (
     Argument("rc", "rc", read_exit_codes,
              "the exit codes of checks that are accepted for this test; None: any.",
              default="as declared"),
     Argument("timeout", "timeout_s", read_seconds, "seconds that this test waits."),
+    Argument("max_outage", "max_outage_s", read_seconds_or_0,
+             "seconds: the longest outage that a probe may see during the test."),
+    Argument("min_available", "min_available", read_percent,
+             "percent of the test's time in which a probe has to see no outage."),
     Argument("order", "order", read_order, "'keep': leave the test where it is."),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Awaited:
-    """What a test's mark says of one job. ``rc`` None: as declared; it is of checks only."""
+    """What a test's mark says of one job. ``rc`` None: as declared; it is of checks only.
+    ``max_outage_s`` and ``min_available`` are of probes only, see `pytest_bgcheck.windows.Limits`.
+    """
 
     rc: frozenset[int] | None = None
     timeout_s: float | None = None
+    max_outage_s: float | None = None
+    min_available: float | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """What it allows a probe to see."""
+        return Limits(self.max_outage_s, self.min_available)
 
 
 def read_marks(

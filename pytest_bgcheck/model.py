@@ -1,4 +1,4 @@
-"""Plain data: the state of a job, and its result. Imports only errors."""
+"""Plain data: the state of a job, and its result. Imports only errors and windows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass, field, replace
 
 from .errors import OutputCut
+from .windows import Window
 
 
 class State(str, enum.Enum):
@@ -21,7 +22,7 @@ class State(str, enum.Enum):
     NOT_STARTED = "not started"
     CANCELLED = "cancelled"
 
-    # Of services only.
+    # Of services and probes, READY, DIED and NOT_READY of services only.
     STARTING = "starting"
     READY = "ready"
     STOPPED = "stopped"
@@ -113,8 +114,9 @@ class Result:
     target by its monotonic clock, and None where the job never ran or nobody could tell.
     ``attempts`` counts the runs of the command (more than one with ``retry_every``). ``detail`` is
     one line for a person where the state alone does not tell, else empty. ``ready_s``: after how
-    many seconds a service was ready, None if it never was; ``look_kept``: then what its ready
-    command wrote when it last ended, stdout and stderr together.
+    many seconds a service was ready, or the first sample of a probe was taken, None if it never
+    was; ``look_kept``: then what the service's ready command wrote when it last ended, stdout and
+    stderr together. ``window``: what a probe has seen from its start on, as far as that is known.
     """
 
     state: State
@@ -126,6 +128,7 @@ class Result:
     stderr_kept: Output = EMPTY
     ready_s: float | None = None
     look_kept: Output = field(default=EMPTY, repr=False)
+    window: Window | None = field(default=None, repr=False)
 
     @property
     def succeeded(self) -> bool:

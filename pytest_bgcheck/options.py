@@ -40,7 +40,11 @@ class Settings:
     @property
     def timeouts_s(self) -> dict[str, float]:
         """The timeouts of declarations that have none of their own, by the kind of job."""
-        return {"check": self.timeout_s, "service": self.service_timeout_s}
+        return {
+            "check": self.timeout_s,
+            "service": self.service_timeout_s,
+            "probe": self.service_timeout_s,
+        }
 
 
 @dataclass(frozen=True)

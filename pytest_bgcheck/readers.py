@@ -215,6 +215,17 @@ def read_environment(argument: str, value: object) -> tuple[tuple[str, str], ...
     return tuple(sorted(value.items()))
 
 
+def read_percent(argument: str, value: object) -> float:
+    """Return a percentage: more than 0, at most 100."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+        raise WrongUse(
+            f"{argument} must be a percentage, not {_given(value)}{_to_write(value, float)}"
+        )
+    if not 0 < value <= 100:
+        raise WrongUse(f"{argument} must be more than 0 and at most 100 percent, not {value!r}")
+    return float(value)
+
+
 def read_size(argument: str, value: object) -> int:
     """Return a number of bytes."""
     if isinstance(value, bool) or not isinstance(value, int):

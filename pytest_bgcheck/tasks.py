@@ -64,10 +64,13 @@ class Task:
     """
 
     kind: ClassVar[str]
-    """What people read of it, and the events: check or service."""
+    """What people read of it, and the events: check, service or probe."""
 
     begun: ClassVar[State]
     """The state of a job whose start its target has confirmed."""
+
+    ready_state: ClassVar[State | None] = None
+    """The state in which a mark has nothing to wait for, of a kind that does not end by itself."""
 
     name: str
     argv: tuple[str, ...]
@@ -83,6 +86,16 @@ class Task:
     cwd: str | None = None
     output_limit: int = 1 << 20
     make_command: CommandFunction | None = None
+
+    @property
+    def ends_with_run(self) -> bool:
+        """True of a kind that runs until the run, or a block, ends."""
+        return self.ready_state is not None
+
+    @property
+    def ready_limit_s(self) -> float | None:
+        """Within how long it has to come to `ready_state`; None of a kind that has none."""
+        return None
 
     @property
     def accepted(self) -> frozenset[int]:
@@ -101,7 +114,8 @@ class Task:
     @property
     def longest_wait_s(self) -> float:
         """How long after its start a test may have to wait for it."""
-        return self.timeout_s
+        ready_s = self.ready_limit_s
+        return self.timeout_s if ready_s is None else min(ready_s, self.timeout_s)
 
     @property
     def has_command(self) -> bool:
@@ -182,6 +196,7 @@ class Service(Task):
 
     kind: ClassVar[str] = "service"
     begun: ClassVar[State] = State.STARTING
+    ready_state: ClassVar[State | None] = State.READY
 
     timeout_s: float = 3600.0
     ready_argv: tuple[str, ...] = ()
@@ -190,8 +205,8 @@ class Service(Task):
     ready_timeout_s: float = 30.0
 
     @property
-    def longest_wait_s(self) -> float:
-        return min(self.ready_timeout_s, self.timeout_s)
+    def ready_limit_s(self) -> float | None:
+        return self.ready_timeout_s
 
     def outcome(self, told: Result) -> Result:
         if told.state is State.SUCCEEDED:
@@ -199,6 +214,36 @@ class Service(Task):
             return replace(told, state=ended)
         if told.state is State.NOT_READY and not told.detail and self.ready_output is not None:
             return replace(told, detail=f"no line of its output matches {self.ready_output!r}")
+        return replace(told, state=State.STOPPED) if told.state is State.CANCELLED else told
+
+
+@dataclass(frozen=True)
+class Probe(Task):
+    """A command that its target repeats until the run ends: each time is a sample.
+
+    ``every_s``: from the start of one sample to that of the next; one that takes longer delays the
+    next. ``sample_timeout_s``: the longest that a sample may take; then it is killed, and was bad.
+    ``rc`` has the exit codes of a good one. ``timeout_s`` is the longest that the probe may live.
+    """
+
+    kind: ClassVar[str] = "probe"
+    begun: ClassVar[State] = State.STARTING
+    ready_state: ClassVar[State | None] = State.RUNNING
+
+    timeout_s: float = 3600.0
+    every_s: float = 1.0
+    sample_timeout_s: float = 10.0
+    rc: frozenset[int] = frozenset({0})
+
+    @property
+    def ready_limit_s(self) -> float | None:
+        return self.sample_timeout_s
+
+    @property
+    def accepted(self) -> frozenset[int]:
+        return self.rc
+
+    def outcome(self, told: Result) -> Result:
         return replace(told, state=State.STOPPED) if told.state is State.CANCELLED else told
 
 

@@ -1,4 +1,6 @@
-"""``background_check``, ``background_service``: a declaration, which is a fixture of its name."""
+"""``background_check``, ``background_service``, ``background_probe``: a declaration, which is a
+fixture of its name.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +15,19 @@ import pytest
 
 from ..arguments import (
     CHECK_ROWS,
+    PROBE_ROWS,
     SERVICE_ROWS,
     CheckArguments,
     Command,
     CommandMaker,
+    ProbeArguments,
     ServiceArguments,
     place_of,
 )
 from ..compat.pytest import is_of_pytest, runs_test
 from ..errors import WrongUse
 from ..signatures import show_arguments
-from ..tasks import Check, Service, Task
+from ..tasks import Check, Probe, Service, Task
 from . import DECLARED_JOB
 from .declaration import KEY, SITES, Declaration, DeclarationSite
 
@@ -84,6 +88,30 @@ def background_service(
     """
     __tracebackhide__ = True
     return _declare(Service, name, command, surplus, host, arguments)
+
+
+@show_arguments(PROBE_ROWS, ProbeArguments)
+def background_probe(
+    command: Command | CommandMaker | None = None,
+    *surplus: NoReturn,
+    name: str | None = None,
+    host: str | Sequence[str] | None = None,
+    **arguments: Unpack[ProbeArguments],
+) -> Any:
+    """Declare a command that its target repeats until the run ends, and a fixture of its name.
+
+    Each time is a sample: "does it answer?". A test whose mark names the probe waits for its first
+    sample, and fails if the samples during the test's body tell of a longer outage than the mark
+    allows. It is assigned, found and started as a check is, see :func:`background_check`; so are
+    its fixture and its hosts.
+
+    :param command: as for :func:`background_check`: what takes one sample.
+    :param name: another name than the variable's.
+    :param host: a testinfra hostspec such as ``"ssh://db1"``, or a sequence of them for a job on
+        each; default: the awaiting test's host.
+    """
+    __tracebackhide__ = True
+    return _declare(Probe, name, command, surplus, host, arguments)
 
 
 def _declare(

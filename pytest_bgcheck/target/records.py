@@ -14,7 +14,7 @@ from ..events import job_key
 from ..ledger import RUN_ENDED
 from ..log import LOG, hide, internal_error
 from ..model import Result, State, Tries
-from ..tasks import Service
+from ..tasks import Probe, Service
 from . import recovery, replies, requests
 from .transport import Transport
 
@@ -64,15 +64,26 @@ class Record:
         return task if isinstance(task, Service) else None
 
     @property
+    def probe(self) -> Probe | None:
+        """Its task, if that is a probe."""
+        task = self.spec.task
+        return task if isinstance(task, Probe) else None
+
+    @property
+    def ends_with_run(self) -> bool:
+        return self.spec.task.ends_with_run
+
+    @property
     def state_shown(self) -> State:
-        """The state as people read it: a service that is asked for is starting."""
+        """The state as people read it: a service, or a probe, that is asked for is starting."""
         asked_for = self.state is State.PENDING and not self.held_back
-        return State.STARTING if asked_for and self.service is not None else self.state
+        return State.STARTING if asked_for and self.ends_with_run else self.state
 
     @property
     def may_get_ready(self) -> bool:
-        """True for a service that is not known to be ready, nor to have ended."""
-        return self.service is not None and self.ready_s is None and self.result is None
+        """True for a service that is not known to be ready, or a probe without a sample, if it is
+        not known to have ended."""
+        return self.ends_with_run and self.ready_s is None and self.result is None
 
     @property
     def waits_for_start(self) -> bool:
@@ -87,10 +98,10 @@ class Record:
     @property
     def deadline_s(self) -> float:
         """Until when the target is asked for its result, by the monotonic clock; of a service that
-        is not ready: for that."""
+        is not ready, or a probe without a sample: for that."""
         begun_s, limit_s = self.started_s or 0.0, self.timeout_s
-        if self.service is not None and self.ready_s is None:
-            limit_s = min(limit_s, self.service.ready_timeout_s)
+        if self.ready_s is None:
+            limit_s = self.spec.task.longest_wait_s
         until_s = begun_s + limit_s
         if self.ending_s is not None:
             until_s = min(until_s, self.ending_s)
@@ -110,7 +121,8 @@ class Record:
     def decided(self) -> bool:
         """True if a mark has nothing to wait for any more: its end is known, or it is ready, and
         nobody here has asked for its end."""
-        return self.result is not None or (self.state is State.READY and self.ending_s is None)
+        ready = self.state is self.spec.task.ready_state
+        return self.result is not None or (ready and self.ending_s is None)
 
 
 @dataclass(frozen=True)
@@ -299,10 +311,11 @@ class Records:
                 self._tell(self._on_want, record)
 
     def note_ready(self, record: Record, ready_s: float) -> None:
-        """Take note that a service is ready."""
+        """Take note that a service is ready, or that a probe has taken a sample."""
         with self.changed:
-            if record.runs and record.ready_s is None:
-                record.state, record.ready_s = State.READY, ready_s
+            ready_state = record.spec.task.ready_state
+            if record.runs and record.ready_s is None and ready_state is not None:
+                record.state, record.ready_s = ready_state, ready_s
                 self.changed.notify_all()
                 _log_state(record)
                 self._tell(self._on_ready, record)

@@ -23,6 +23,7 @@ from .records import HeldBack, Record, Records, StartedElsewhere, Target
 from .starting import Starting
 from .transport import ask
 from .waiting import Waiting
+from .watching import Watching
 
 CANCEL_S = 10.0
 """For how long a target is asked again to end a job, if it has not answered."""
@@ -70,6 +71,8 @@ class Runner:
         self.settle_starts, self.no_test_waits = cleaner.settle_starts, cleaner.no_test_waits
         self.follow = Follower(self.records, self._calls).follow
         self.prove = Proving(self.records, self._calls).prove
+        watching = Watching(self.records, self._calls)
+        self.open_windows, self.close_windows = watching.open, watching.close
         self._waiting = Waiting(self.records, self._calls)
         self._starting = Starting(self.records, self._calls, self._waiting)
         self._without_threads: dict[Target, list[Record]] = {}
