@@ -41,12 +41,14 @@ if TYPE_CHECKING:
     from .target.job import Job, JobsOnHosts
 
 MARK = (
-    "bgcheck(*names, rc=..., timeout=..., order=...): wait for background checks and services"
-    " before the test's body runs; the test fails unless the checks succeeded, and the services are"
-    " ready then and alive when the body is over. Without names: all whose fixtures the test"
-    " requests. rc: the exit codes of checks that are accepted for this test, None for any."
-    " timeout: how long this test waits. order: 'keep' leaves this test where it is; a mark with"
-    " order alone awaits nothing."
+    "bgcheck(*names, rc=..., timeout=..., max_outage=..., min_available=..., order=...): wait for"
+    " background checks, services and probes before the test's body runs; the test fails unless the"
+    " checks succeeded, the services are ready then and alive when the body is over, and the probes"
+    " see no outage during the body. Without names: all whose fixtures the test requests. rc: the"
+    " exit codes of checks that are accepted for this test, None for any. timeout: how long this"
+    " test waits. max_outage: seconds, the longest outage that a probe may see. min_available:"
+    " percent of the body's time that a probe has to see up. order: 'keep' leaves this test where"
+    " it is; a mark with order alone awaits nothing."
 )
 
 FIRST_IN_CHILD = (

@@ -32,6 +32,7 @@ class Outage:
 
     @property
     def end(self) -> float:
+        """When it was over, in seconds after the window's beginning."""
         return self.start + self.length
 
 
@@ -44,6 +45,7 @@ class Gap:
 
     @property
     def end(self) -> float:
+        """When it was over, in seconds after the window's beginning."""
         return self.start + self.length
 
 

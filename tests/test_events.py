@@ -20,16 +20,19 @@ from pytest_bgcheck.events import (
     TargetTried,
     WaitBegan,
     WaitEnded,
+    WindowClosed,
     job_key,
 )
 from pytest_bgcheck.ledger import JobEntry, Ledger
 from pytest_bgcheck.model import Output, Result, State, Tries
 from pytest_bgcheck.tasks import Check
+from pytest_bgcheck.windows import Gap, Limits, Outage, Window
 from pytest_bgcheck.wire import Reader, plain
 
 CHECK = Check("webapp", ("x",), "x", rc=frozenset({2, 0}))
 KEY = job_key("id", "target")
 RESULT = Result(State.FAILED, 3, 1.5, 1, stdout_kept=Output(9000, b"a" * 9000))
+WINDOW = Window(6.2, 12, 4, 8, (Outage(0.0, 6.0, 7, "curl: (7) refused"),), (Gap(6.0, 0.2),))
 
 ONE_OF_EACH: list[Event] = [
     JobPlanned.of("id", "target", CHECK, "ssh://web1", 1.0),
@@ -44,12 +47,13 @@ ONE_OF_EACH: list[Event] = [
     JobJudged(KEY),
     WaitBegan("gw0", "test_it.py::test", (KEY,), 2.5),
     WaitEnded("gw0", "test_it.py::test", 3.5, {KEY: 0.5}),
+    WindowClosed(KEY, "test_it.py::test", "gw0", 3.0, 9.0, WINDOW, Limits(5.0), exceeded=True),
 ]
 
 
 EVENTS: Reader[Event] = Reader(Event)
 
-PARTS = ("Job", "StartPoint", "Target", "Wait")
+PARTS = ("Job", "StartPoint", "Target", "Wait", "WindowClosed")
 
 NAMES = [type(event).__name__ for event in ONE_OF_EACH]
 
