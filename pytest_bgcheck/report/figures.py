@@ -1,7 +1,7 @@
 """What a run amounts to: the numbers that the terminal, the JSON and the page all show.
 
 Computed once, from a closed ledger, so that they agree. Pure; imports only invocation, ledger,
-model and text.
+model and words.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ..ledger import RUN_ENDED, JobEntry, Ledger, TestEntry, Wait
 from ..model import State
 from .invocation import Invocation
-from .text import count, duration, named, run_title
+from .words import count, duration, named, run_title
 
 NEAR_LIMIT = 0.8
 """A check that used more of its limit is named."""

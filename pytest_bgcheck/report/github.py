@@ -1,6 +1,6 @@
 """A run for GitHub: a summary in Markdown, and workflow commands that become annotations.
 
-Pure; imports only figures, ledger, summary and text. The escapes of workflow commands are
+Pure; imports only figures, ledger, summary and words. The escapes of workflow commands are
 those of actions/toolkit (packages/core/src/command.ts).
 """
 
@@ -20,7 +20,7 @@ from .summary import (
     output_cut_line,
     unjudged_lines,
 )
-from .text import duration, printable
+from .words import duration, printable
 
 MOST_ROWS = 30
 """The most rows of the summary's table."""

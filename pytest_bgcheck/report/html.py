@@ -18,8 +18,9 @@ from ..model import State
 from .document import Document, JobPart, TestPart, span_of
 from .figures import merged
 from .states import LEGEND, LOOKS, Look
-from .text import bytes_of, count, duration, printable, rc_codes, ready_lines, run_title
+from .text import ready_lines
 from .timeline import JobBars, Lane, Timeline
+from .words import bytes_of, count, duration, printable, rc_codes, run_title
 
 PAGE = importlib.resources.files(__package__) / "page"
 

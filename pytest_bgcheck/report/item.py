@@ -1,7 +1,7 @@
 """What an awaiting test's own report says of its jobs: properties and sections.
 
 Both are pytest's own ways, so they reach an xdist controller, JUnit files and other reporters.
-Pure; imports only events and text.
+Pure; imports only events, text and words.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..events import SHOWN
-from .text import Verdict, printable, shown_whole
+from .text import Verdict, shown_whole
+from .words import printable
 
 PREFIX = "bgcheck."
 

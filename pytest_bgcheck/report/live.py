@@ -1,4 +1,4 @@
-"""How a run stands, in a line, while it lasts. Pure; imports only ledger, model, tasks and text."""
+"""How a run stands, in a line, while it lasts. Pure; imports only ledger, model, tasks, words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from ..ledger import JobEntry, Wait
 from ..model import State
 from ..tasks import not_started_yet
-from .text import count, duration, named, printable, run_title
+from .words import count, duration, named, printable, run_title
 
 LONG_S = 1000.0
 """From this limit on, times are told in minutes and hours."""

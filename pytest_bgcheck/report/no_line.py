@@ -5,13 +5,13 @@ from __future__ import annotations
 from ..model import Result
 from ..target.output import NoLine
 from ..tasks import Task, not_started_yet
-from . import text
+from . import text, words
 from .hints import BUFFERED, whole_blocks
 
 
 def no_line(task: Task, host: str, found: NoLine) -> str:
     """Return what people read of a wait for a line that did not come."""
-    head = f"{text.named(task.kind, task.name, host)} wrote no line that matches {found.pattern!r}"
+    head = f"{words.named(task.kind, task.name, host)} wrote no line that matches {found.pattern!r}"
     if found.result is not None:
         head += f": it ended before: {_became(found.result)}"
     else:
@@ -21,7 +21,7 @@ def no_line(task: Task, host: str, found: NoLine) -> str:
     lines = [head]
     if found.unseen:
         lines.append(
-            f"  {text.bytes_of(found.unseen)} of its output were cut out before they could be"
+            f"  {words.bytes_of(found.unseen)} of its output were cut out before they could be"
             " searched: a larger output_limit= keeps more"
         )
     since = ", since this wait began" if found.since_now and found.result is None else ""
@@ -33,6 +33,6 @@ def no_line(task: Task, host: str, found: NoLine) -> str:
 
 
 def _became(result: Result) -> str:
-    took = "" if result.duration is None else f" after {text.duration(result.duration)}"
+    took = "" if result.duration is None else f" after {words.duration(result.duration)}"
     rc = "" if result.rc is None else f": rc {result.rc}"
     return f"{result.state}{rc}{took}" + (f": {result.detail}" if result.detail else "")

@@ -1,6 +1,6 @@
 """A run's figures as the lines at its end: one for a good run, a table of what did not succeed.
 
-Pure; imports only figures, ledger, live, model and text.
+Pure; imports only figures, ledger, live, model and words.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from ..ledger import JobEntry
 from ..model import Output, State
 from .figures import Figures, limit_used, outcome
 from .live import standing
-from .text import bytes_of, count, count_jobs, duration, named
+from .words import bytes_of, count, count_jobs, duration, named
 
 
 def headline(figures: Figures) -> str:

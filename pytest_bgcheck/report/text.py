@@ -1,15 +1,16 @@
-"""What people read: results turned into text by pure functions. Imports hints, model, tasks."""
+"""What people read: results turned into text by pure functions. Imports hints, model, tasks and
+words."""
 
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..model import Output, Result, State
-from ..tasks import ANY_RC, Check, Service, Task, not_started_yet, title
+from ..tasks import Check, Service, Task, not_started_yet
 from .hints import hints
+from .words import bytes_of, duration, named, one_line, one_word, printable, rc_codes
 
 TAIL_LINES = 20
 TAIL_CHARACTERS = 4000
@@ -72,24 +73,6 @@ def cut_short(by: str | None, still: str) -> str:
     return f"{(by or 'the wait was ended').rstrip('.')}: {still}"
 
 
-def named(kind: str, name: str, host: str) -> str:
-    """Return how a message names a job; ``kind``: that of its task."""
-    return f"{title(kind, name)} on {host}"
-
-
-def run_title(jobs: int, services: int) -> str:
-    """Return what all that is told of a run is about: so many jobs, with so many services."""
-    if not services:
-        return "background checks"
-    return "background services" if services == jobs else "background checks and services"
-
-
-def one_word(tasks: Iterable[Task]) -> str:
-    """Return what tasks are: check or service, and job if there are several kinds."""
-    kinds = {task.kind for task in tasks}
-    return kinds.pop() if len(kinds) == 1 else "job"
-
-
 def headline(verdict: Verdict) -> str:
     """Return the line that names a job's kind, name, host and state."""
     result, task = verdict.result, verdict.task
@@ -131,44 +114,6 @@ def _accepted_note(verdict: Verdict) -> str:
     return "" if accepted == {0} else f" (accepted: {rc_codes(accepted)})"
 
 
-def rc_codes(codes: Iterable[int]) -> str:
-    """Return accepted exit codes for people."""
-    return "any" if ANY_RC.issubset(codes) else ", ".join(map(str, sorted(codes)))
-
-
-def duration(seconds: float | None) -> str:
-    """Return seconds for people: 0.25 s, 12.4 s, 6 min 5 s, 2 h 3 min."""
-    if seconds is None:
-        return "an unknown time"
-    if seconds < 0.005:
-        return "0 s"
-    if seconds < 1:
-        return f"{seconds:.2f} s"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def count_jobs(checks: int, services: int) -> str:
-    """Return how many jobs of each kind there are."""
-    if not services:
-        return count(checks, "background check")
-    if not checks:
-        return count(services, "background service")
-    return f"{count(checks, 'background check')} and {count(services, 'service')}"
-
-
-def bytes_of(size: int) -> str:
-    return "1 byte" if size == 1 else f"{size:,} bytes"
-
-
 def used_and_failed(when: str, verdicts: Sequence[Verdict]) -> str:
     """Return what leads from the failures of some jobs to that of the test that used them.
 
@@ -206,19 +151,6 @@ def not_visible(name: str, places: Iterable[str]) -> str:
         f" {', '.join(places)}\n"
         "a test sees those of its own module, of its conftests and of plugins; of several with one"
         " name it sees the nearest"
-    )
-
-
-def printable(text: str) -> str:
-    """Return text that cannot command a terminal: controls and escapes made visible."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(c if c in "\n\t" or c.isprintable() else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    code = ord(character)
-    return (
-        f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
     )
 
 
@@ -287,12 +219,6 @@ def output_lines(result: Result) -> list[str]:
     if result.look_kept.size:
         lines += stream_lines("the last output of its ready command", result.look_kept)
     return lines
-
-
-def one_line(command: str) -> str:
-    text = re.sub(r"\s*\n\s*", " ⏎ ", command.strip())
-    text = printable(text)
-    return text if len(text) <= 300 else f"{text[:300]}... ({len(command):,} characters)"
 
 
 def shown_whole(output: Output) -> bool:

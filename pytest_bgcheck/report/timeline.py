@@ -1,5 +1,5 @@
 """Where everything lies on the page's timeline. Pure; imports only document,
-figures and text."""
+figures and words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from .document import Document, JobPart, WaitPart, span_of
 from .figures import merged
-from .text import duration
+from .words import duration
 
 LEAST_TAIL = 0.2
 """Percent of the run: less is not worth an element."""

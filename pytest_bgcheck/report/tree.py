@@ -1,6 +1,6 @@
 """What a run would start, as a tree like that of ``--collect-only``.
 
-Pure; imports only tasks, plan and text.
+Pure; imports only tasks, plan and words.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ..plan import Durations, HostT, PlannedJob, past_s
 from ..tasks import Check, Service, Task
-from .text import count, count_jobs, duration, one_line, rc_codes
+from .words import count, count_jobs, duration, one_line, rc_codes
 
 
 def tree(

@@ -15,7 +15,8 @@ import pytest
 from ..clocks import monotonic_s, unix_s
 from ..events import WaitBegan, WaitEnded
 from ..report.figures import LEAST_WAIT_S
-from ..report.text import cut_short, duration
+from ..report.text import cut_short
+from ..report.words import duration
 from ..target.records import Record
 from ..target.runner import Runner
 from .judging import Judging

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from .. import plan
-from ..report.text import count
+from ..report.words import count
 from ..suite.collection import ITEM_CHECKS
 from .messages import NewOrder
 

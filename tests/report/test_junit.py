@@ -10,7 +10,7 @@ from lxml import etree
 from support.json_report import read
 from support.suites import run
 
-from pytest_bgcheck.report.text import duration
+from pytest_bgcheck.report.words import duration
 
 SUITE = (
     "import time\n"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_bgcheck.model import Output, Result, State
-from pytest_bgcheck.report import text
+from pytest_bgcheck.report import text, words
 from pytest_bgcheck.report.no_line import no_line
 from pytest_bgcheck.report.text import Verdict
 from pytest_bgcheck.target.output import NoLine
@@ -64,7 +64,7 @@ def test_only_the_tail_of_long_output_is_shown() -> None:
 
 @given(st.text())
 def test_output_cannot_command_a_terminal(output: str) -> None:
-    assert all(c in "\n\t" or c.isprintable() for c in text.printable(output))
+    assert all(c in "\n\t" or c.isprintable() for c in words.printable(output))
 
 
 def test_any_code_is_good_only_if_the_command_ended_by_itself() -> None:
@@ -240,12 +240,12 @@ def test_what_services_are_called_beside_checks_is_jobs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "told"),
     [(None, "an unknown time"), (0.004, "0 s"), (0.25, "0.25 s"), (12.36, "12.4 s"),
      (365.2, "6 min 5 s"), (7385, "2 h 3 min")],
 )  # fmt: skip
-def test_a_duration_has_the_units_that_people_use(seconds: float | None, words: str) -> None:
-    assert text.duration(seconds) == words
+def test_a_duration_has_the_units_that_people_use(seconds: float | None, told: str) -> None:
+    assert words.duration(seconds) == told
 
 
 def test_a_name_that_is_unknown_is_told_with_those_that_are_known() -> None:
@@ -255,7 +255,7 @@ def test_a_name_that_is_unknown_is_told_with_those_that_are_known() -> None:
 
 
 def test_characters_of_all_lengths_are_escaped() -> None:
-    assert text.printable("\x1b \u202e \U000e0001\r\n") == "\\x1b \\u202e \\U000e0001\n"
+    assert words.printable("\x1b \u202e \U000e0001\r\n") == "\\x1b \\u202e \\U000e0001\n"
 
 
 def test_a_failure_shows_what_the_last_of_several_attempts_wrote() -> None:
@@ -296,5 +296,5 @@ def test_one_very_long_line_is_cut_from_its_beginning() -> None:
 
 
 def test_a_command_of_many_lines_is_one_line() -> None:
-    assert text.one_line("cd /srv\n\n./check\n") == "cd /srv ⏎ ./check"
-    assert text.one_line("x" * 400).endswith("xxx... (400 characters)")
+    assert words.one_line("cd /srv\n\n./check\n") == "cd /srv ⏎ ./check"
+    assert words.one_line("x" * 400).endswith("xxx... (400 characters)")
