@@ -1,5 +1,6 @@
 """The replies of a target, parsed. With `requests`, the only room that knows what the supervisor
-says: `supervisor/replies.sh` writes these records. Pure; imports only model and errors.
+says: `supervisor/replies.sh` writes these records. What a state says is in `told_states`, what a
+prober says in `window_data`. Pure; imports only model, windows and errors.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ from dataclasses import dataclass, field, replace
 
 from ..errors import BadReply
 from ..model import EMPTY, Output, Result, State
+from ..windows import Window
+from .told_states import look_detail, number, result_of
+from .window_data import read_life, read_window
 
 
 @dataclass(frozen=True)
 class Report:
     """What a target says of one job: no ``result`` while it runs; ``gone`` if it has no state.
 
-    ``ready_s``: after how many seconds a service was ready, None if it is not. A report of a wait
-    without a ``result`` says that a service is ready, and nothing of its output.
+    ``ready_s``: after how many seconds a service was ready, or a probe's first sample was over,
+    None if that is not so yet. A report of a wait without a ``result`` says that, and nothing of
+    its output. ``window``: what a probe has seen from its beginning on, as far as that is known.
     """
 
     id: str
@@ -27,6 +32,7 @@ class Report:
     stderr: Output = EMPTY
     gone: bool = False
     ready_s: float | None = None
+    window: Window | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,9 @@ class Reply:
     ``refused`` has the reason for each job that was not started, and under ``*`` that for the whole
     request. ``left`` is the number of processes that could not be killed. ``grown`` and ``over``
     are a follow's: what jobs have written, in its order, and the ids of those of which no more is
-    told, with their last state as the target names it.
+    told, with their last state as the target names it. ``opened`` and ``windows``: the windows that
+    are open, and what was seen in those that are closed, None where that cannot be read; each by
+    its probe's id and its own.
     """
 
     directory: bytes | None = None
@@ -72,6 +80,8 @@ class Reply:
     gone: bool = False
     grown: tuple[Grown, ...] = ()
     over: dict[str, str] = field(default_factory=dict)
+    opened: frozenset[tuple[str, str]] = frozenset()
+    windows: dict[tuple[str, str], Window | None] = field(default_factory=dict)
 
     def counts(self) -> str:
         """Return how much the reply tells, for the log."""
@@ -85,6 +95,8 @@ class Reply:
             "processes left": self.left,
             "bytes written": sum(len(grown.data) for grown in self.grown),
             "over": len(self.over),
+            "opened": len(self.opened),
+            "closed": len(self.windows),
         }
         words = [f"{count} {word}" for word, count in told.items() if count]
         words += ["the run's directory is gone"] if self.gone else []
@@ -107,7 +119,7 @@ def parse(nonce: str, data: bytes) -> Reply:
     frame = _Frame(iter(lines[begins[0] + 1 : ends[0]]), encoding)
     try:
         reply = frame.read()
-        expected = _number(lines[ends[0]].split()[-1].decode("ascii"))
+        expected = number(lines[ends[0]].split()[-1].decode("ascii"))
     except ValueError as error:  # binascii's and Unicode's errors are some
         raise BadReply(f"a reply that cannot be read: {error}") from error
     if frame.records != expected:
@@ -211,6 +223,8 @@ class _Frame:
         left = 0
         grown: list[Grown] = []
         over: dict[str, str] = {}
+        opened: set[tuple[str, str]] = set()
+        windows: dict[tuple[str, str], Window | None] = {}
         while (words := self.record()) is not None:
             match words:
                 case ["dir"]:
@@ -223,26 +237,32 @@ class _Frame:
                 case ["refused", id, *reason]:
                     refused[id] = " ".join(reason)
                 case ["left", processes]:
-                    left = _number(processes)
+                    left = number(processes)
                 case ["job", id, state, took_cs]:
                     reports.append(self.report(id, state, took_cs))
+                case ["job", id, state, took_cs, ready_cs, "life"]:
+                    reports.append(self.probe_report(id, state, took_cs, ready_cs))
                 case ["job", id, state, took_cs, ready_cs, look]:
                     reports.append(self.service_report(id, state, took_cs, ready_cs, look))
                 case ["ready", id, took_cs, ready_cs]:
-                    running_s = _number(took_cs) / 100
-                    ready_s = _number(ready_cs) / 100
+                    running_s = number(took_cs) / 100
+                    ready_s = number(ready_cs) / 100
                     reports.append(Report(id, None, running_s, ready_s=ready_s))
                 case ["grown", id, "out" | "err" as stream, attempt, start, end]:
                     grown.append(self.grown(id, stream, attempt, start, end))
                 case ["void", id, stream, end]:
-                    grown[-1:] = [_without_void(grown[-1:], id, stream, _number(end))]
+                    grown[-1:] = [_without_void(grown[-1:], id, stream, number(end))]
                 case ["over", id, state]:
                     over[id] = state
+                case ["opened", id, window]:
+                    opened.add((id, window))
+                case ["window", id, window]:
+                    windows[id, window] = _window(self.data())
                 case _:
                     raise ValueError(f"an unknown record, {words[0]!r}")
         return Reply(
             directory, frozenset(started), frozenset(attached), refused, tuple(reports), left,
-            grown=tuple(grown), over=over,
+            grown=tuple(grown), over=over, opened=frozenset(opened), windows=windows,
         )  # fmt: skip
 
     def record(self) -> list[str] | None:
@@ -268,9 +288,9 @@ class _Frame:
         return bytes.fromhex(b"".join(parts).decode("ascii"))
 
     def grown(self, id: str, stream: str, attempt: str, start: str, end: str) -> Grown:
-        found = Grown(id, stream, _number(attempt), _number(start), self.data())
+        found = Grown(id, stream, number(attempt), number(start), self.data())
         # There may be less: the job has emptied the file in this instant.
-        if found.end > _number(end):
+        if found.end > number(end):
             raise ValueError(f"{len(found.data)} bytes in the place of those from {start} to {end}")
         return found
 
@@ -279,9 +299,9 @@ class _Frame:
             return Report(id, None, gone=True)
         mark = mark_of(id).encode("ascii")
         stdout, stderr = self.output("out", mark), self.output("err", mark)
-        running_s = None if took_cs == "-" else _number(took_cs) / 100
+        running_s = None if took_cs == "-" else number(took_cs) / 100
         try:
-            result = _result(state, stdout, stderr)
+            result = result_of(state, stdout, stderr)
         except ValueError:
             # The check itself can have written it. It must not harm the reports of other jobs.
             detail = f"its state on the target cannot be read: {state}"
@@ -294,29 +314,58 @@ class _Frame:
         if report.gone:
             return report
         said = EMPTY if look in ("-", "none") else self.output("look", b"")
-        ready_s = None if ready_cs == "-" else _number(ready_cs) / 100
+        ready_s = None if ready_cs == "-" else number(ready_cs) / 100
         result = report.result
         if result is not None:
             # Of a service that has ended by itself, its own rc and output say more.
             told = look != "-" and result.rc is None
-            details = [result.detail, _look_detail(look) if told else ""]
+            details = [result.detail, look_detail(look) if told else ""]
             result = replace(
                 result, detail="; ".join(filter(None, details)), ready_s=ready_s, look_kept=said
             )
         return replace(report, result=result, ready_s=ready_s)
+
+    def probe_report(self, id: str, state: str, took_cs: str, ready_cs: str) -> Report:
+        """Return the report of a probe, with what it has seen."""
+        report = self.report(id, state, took_cs)
+        if report.gone:
+            return report
+        if self.record() != ["life"]:
+            raise ValueError("no life of a probe")
+        data = self.data()
+        window, detail = None, ""
+        if data:  # it has taken a sample
+            try:
+                window = read_life(data)
+            except ValueError as error:
+                detail = f"what it has seen cannot be read: {error}"
+        ready_s = None if ready_cs == "-" else number(ready_cs) / 100
+        result = report.result
+        if result is not None:
+            detail = "; ".join(filter(None, [result.detail, detail]))
+            result = replace(result, detail=detail, ready_s=ready_s, window=window)
+        return replace(report, result=result, ready_s=ready_s, window=window)
 
     def output(self, stream: str, mark: bytes) -> Output:
         """Return a stream of a job, without the mark that it begins with."""
         name, *sizes = self.record() or [""]
         if name != stream:
             raise ValueError(f"{name!r} in the place of {stream!r}")
-        size, head, tail = map(_number, sizes)
+        size, head, tail = map(number, sizes)
         data = self.data()
         if len(data) != head + tail or size < len(data):
             raise ValueError(f"{len(data)} bytes in the place of {head + tail} of {size}")
         if data[: min(head, len(mark))] != mark:
             return Output(size, data[:head], data[head:], OVERWRITTEN)
         return Output(size - len(mark), data[len(mark) : head], data[head:])
+
+
+def _window(data: bytes) -> Window | None:
+    """Return what was seen in a window; None for what no prober has written so."""
+    try:
+        return read_window(data)
+    except ValueError:
+        return None
 
 
 def _without_void(last: list[Grown], id: str, stream: str, end: int) -> Grown:
@@ -337,91 +386,3 @@ OVERWRITTEN = (
 def mark_of(id: str) -> str:
     """Return what each of a job's output files begins with, unless the check has overwritten it."""
     return id.rpartition("-")[2]
-
-
-def _number(text: str) -> int:
-    """Return the number that a record has: digits, and nothing else that Python takes for one."""
-    if not text.isdecimal():
-        raise ValueError(f"{text!r} is no number")
-    return int(text)
-
-
-REFUSED = {
-    "cwd": "its directory (cwd) does not exist there",
-    "cwd-closed": "its user may not enter its directory (cwd)",
-    "cwd-file": "its cwd is no directory",
-    "home": "the run's directory on the target was changed",
-    "output": "its output cannot be written on the target",
-}
-ENDED = {
-    "timeout": State.TIMED_OUT,
-    "cancel": State.CANCELLED,
-    "lost": State.LOST,
-    "unready": State.NOT_READY,
-}
-
-
-def _result(state: str, stdout: Output, stderr: Output) -> Result | None:
-    """Return the result that a state says, None if it is no final one.
-
-    An exit is a success here: which codes are accepted, the caller knows.
-    """
-    rc, detail = None, ""
-    match state.split(".")[1:]:
-        case ["run" | "end", *_]:
-            return None
-        case ["refused", why] if why in REFUSED:
-            return Result(
-                State.NOT_STARTED, detail=REFUSED[why], stdout_kept=stdout, stderr_kept=stderr
-            )
-        case ["exit", code, took_cs, attempts, *more] if len(more) <= 2:
-            became, rc = State.SUCCEEDED, _number(code)
-            if rc > 255:
-                raise ValueError(f"{code} is no exit code")
-            full = more[:1] == ["full"]
-            detail = _detail("exit", 0, *more[full:])
-            if full:
-                # Which of the two it was, and how much was lost, is not known.
-                missing = "no space left on the target"
-                detail = "; ".join([f"output cut short: {missing}", *filter(None, [detail])])
-                stdout, stderr = replace(stdout, missing=missing), replace(stderr, missing=missing)
-        case ["timeout" | "cancel" | "lost" | "unready" as kind, took_cs, attempts, left, *more]:
-            became = ENDED[kind]
-            detail = _detail(kind, _number(left), *more[:2])
-        case _:
-            raise ValueError(f"an unknown state, {state!r}")
-    took_s = _number(took_cs) / 100
-    return Result(became, rc, took_s, _number(attempts), detail, stdout, stderr)
-
-
-def _detail(kind: str, left: int, note: str = "x", last_rc: str = "") -> str:
-    """Return what the state of a job that was ended says for a person."""
-    why, *suspects = note.split("-")
-    if why not in ("x", "T", "W"):
-        raise ValueError(f"an unknown note, {note!r}")
-    details = []
-    if why == "W":
-        details.append("its directory on the target can no longer be written")
-    elif kind == "lost":
-        details.append("its supervisor was killed, or the target restarted")
-    elif why == "T":
-        details.append("it had been stopped (SIGSTOP)")
-    if last_rc:
-        details.append(f"its last complete attempt ended with rc {_number(last_rc)}")
-    if left:
-        details.append(f"{left} of its processes could not be killed")
-    if suspects:
-        details.append(
-            "possibly of this job, so not killed: processes "
-            + ", ".join(str(_number(pid)) for pid in suspects)
-        )
-    return "; ".join(details)
-
-
-def _look_detail(look: str) -> str:
-    """Return how the last run of a service's ready command ended, for a person."""
-    if look == "none":
-        return "its ready command has not ended once"
-    if look == "killed":
-        return "its ready command did not end within 10 s"
-    return f"its ready command last ended with rc {_number(look)}"

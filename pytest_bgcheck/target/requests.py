@@ -1,25 +1,18 @@
 """The requests to a target. With `replies`, the only room that knows what the supervisor's program
 takes: `supervisor/words.sh` has each word of a request. Pure; imports only tasks and errors.
 
-A request is one command line, ``/bin/sh -c '...' pytest-bgcheck NONCE '...'``, for the target's
-login shell, whatever shell that is. Everybody on the target can read it in the list of processes.
-So its words are joined and their letters replaced: not to hide them from people, but from checks
-that look for a process by words of their own, and would find ours. Each value is encoded for
-``printf %b``, in printable ASCII without a quote, a lone backslash, an exclamation mark or a
-newline: fish and csh leave that as it is, and no level of quoting makes it longer.
+A request is one command line, ``/bin/sh -c '...' pytest-bgcheck NONCE '...'``: see `command_line`.
 """
 
 from __future__ import annotations
 
-import importlib.resources
-import re
-import string
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import WrongUse
-from ..tasks import Check, Service, Task
-from .specification import look_specification, quote, specification
+from ..tasks import Check, Probe, Service, Task
+from .command_line import HEAD, SUPERVISOR, WAY_IN, command, encode, in_run
+from .specification import look_specification, specification
 
 REQUEST_LIMIT = 90_000
 """Characters of one request. Linux takes 131,072 in one argument, and quoting adds to them."""
@@ -33,38 +26,6 @@ REPLY_BUDGET = 4 << 20
 FOLLOW_BUDGET = 1 << 20
 """Bytes of output in one frame of a follow. Nothing of it is seen before all of it has come."""
 
-_UNSET = (
-    "IFS CDPATH ENV BASH_ENV BASH_COMPAT TMOUT PS4 FUNCNEST GLOBIGNORE EXECIGNORE _POSIX2_VERSION"
-    " GREP_OPTIONS GREP_COLOR GREP_COLORS BLOCK_SIZE BLOCKSIZE LS_BLOCK_SIZE TIME_STYLE"
-    " QUOTING_STYLE LS_COLORS TABSIZE COLUMNS"
-)
-_HEAD = (
-    "set +aCefmuvx; case ${BASH_VERSION-} in"
-    # bash leaves POSIX mode with the variable, and closes the descriptor with its number.
-    " ?*) set +k; unset -f $(compgen -A function); shopt -u failglob nullglob dotglob globstar"
-    " nocasematch nocaseglob xpg_echo lastpipe; export -n SHELLOPTS BASHOPTS POSIXLY_CORRECT"
-    " BASH_XTRACEFD;; *) unset SHELLOPTS BASHOPTS POSIXLY_CORRECT BASH_XTRACEFD;; esac;"
-    f" FUNCNEST=700; unset {_UNSET}; "
-)
-"""What each request begins with: no option, function or variable of a login may change what the
-program means, nor reach the shells and tools that it starts. The check gets them back: see
-set_aside in `supervisor/start.sh`."""
-
-_READ_WORDS = (
-    '_text=$(printf %s "$2" | LC_ALL=C tr F-Z0-9a-zA-E a-zA-Z0-9);'
-    ' case $_text in "")'
-    ' for _tool in tr printf; do command -v "$_tool" >/dev/null 2>&1 || break; done;'
-    ' echo; echo "$1 begin hex"; echo "refused * the target has no $_tool";'
-    ' echo "$1 end 1"; exit 0 ;;'
-    " esac;"
-    " IFS=^; set -f; set -- $_text; unset IFS; set +f;"
-    ' _source=$(printf %b "$1"); shift; eval "$_source"'
-)
-"""What comes next: it makes the words of what was joined, and runs the first as a program."""
-
-_PLAIN = string.ascii_lowercase + string.ascii_uppercase + string.digits
-_HIDDEN = str.maketrans(_PLAIN, _PLAIN[31:] + _PLAIN[:31])
-
 _PRESENCE = 'echo; echo "$3 begin none"; echo "$3 end 0"'
 
 
@@ -77,53 +38,14 @@ class Spec:
     terms: str = "0"
 
 
-def encode(data: bytes | str) -> str:
-    """Encode bytes for ``printf %b``, in printable ASCII that every login shell leaves alone."""
-    if isinstance(data, str):
-        data = data.encode("utf-8", "surrogateescape")
-    return _JINJA.sub("\\\\0173", "".join(_CODES[byte] for byte in data))
-
-
-_CODES = [
-    chr(byte) if 32 <= byte < 127 and chr(byte) not in "'\\!^" else f"\\0{byte:03o}"
-    for byte in range(256)
-]
-_CODES[ord("\n")] = "\\n"
-_JINJA = re.compile(r"\{(?=[{%#])")
-"""What Ansible's ad-hoc command would take for a template."""
-
-
-def _source() -> str:
-    """Return the whole program: the main part, with each other part in the place of its line."""
-    return _PART.sub(lambda line: _part(line[1]), _part("main"))
-
-
-_PART = re.compile(r"^\. \./(\w+)\.sh\n", re.M)
-
-
-def _part(name: str) -> str:
-    folder = importlib.resources.files(__package__) / "supervisor"
-    return (folder / f"{name}.sh").read_text("ascii")
-
-
-def _stripped(text: str) -> str:
-    lines = (line.strip() for line in text.splitlines())
-    return "\n".join(x for x in lines if x and not x.startswith("#")) + "\n"
-
-
-# Read here, and not by the thread that first makes a request: to read a package's data may import
-# something, and in a child that is forked meanwhile that import never ends.
-
-SUPERVISOR = _stripped(_source())
-"""The supervisor's program, without comments and indentation."""
-
-_WAY_IN = _stripped(_part("way_in")) + 'enter_run "$@"\n'
-"""What a request runs before the program that lies on the target."""
-
-
 def seconds(value: float) -> str:
     """Format seconds for the target's ``sleep``: an integer where it is one."""
     return str(int(value)) if value == int(value) else f"{value:.3f}"
+
+
+def centiseconds(value: float) -> str:
+    """Format a limit for the target. What is shorter than it can tell is as short as it can."""
+    return str(round(value * 100) or (1 if value else 0))
 
 
 def start_requests(
@@ -143,7 +65,7 @@ def start_requests(
     def request() -> tuple[str, str, tuple[Spec, ...]]:
         nonce = next(nonces)
         head = ["start", shell, nonce, run_id, f"base={encode(base)}"]
-        return nonce, _command(shell, nonce, SUPERVISOR, [*head, *words]), tuple(started)
+        return nonce, command(shell, nonce, SUPERVISOR, [*head, *words]), tuple(started)
 
     for spec in specs:
         for item, last in _items(spec, room):
@@ -162,7 +84,8 @@ def start_requests(
 
 
 _SERVICE = ("ready_timeout_cs", "ready_size", "ready", "pattern", "unready")
-_OWN = frozenset(("file", "data", "terms", "spec_size", "spec", "id", *_SERVICE))
+_PROBE = ("every_cs", "sample_timeout_cs", "window")
+_OWN = frozenset(("file", "data", "terms", "spec_size", "spec", "id", *_SERVICE, *_PROBE))
 """The words that hold for one job, or one file, alone."""
 
 
@@ -180,7 +103,7 @@ def _length(words: Iterable[str]) -> int:
 
 
 def _room() -> int:
-    return REQUEST_LIMIT - len(encode(SUPERVISOR)) - len(_HEAD) - 500
+    return REQUEST_LIMIT - len(encode(SUPERVISOR)) - len(HEAD) - 500
 
 
 LONGEST_WORD = (128 << 10) - 1
@@ -212,18 +135,23 @@ def _items(spec: Spec, room: int) -> Iterator[tuple[dict[str, str], bool]]:
     if len(inline) > room // 2:
         yield from _files("spec", spec, text, room)
         inline = ""
-    service: dict[str, str] = {}
+    own: dict[str, str] = {}
     if isinstance(task, Service):
         look = look_specification(task).encode("utf-8", "surrogateescape")
         inline_look = encode(look)
         if len(inline_look) > room // 4:
             yield from _files("look", spec, look, room)
             inline_look = ""
-        service = {
-            "ready_timeout_cs": str(round(task.ready_timeout_s * 100)),
+        own = {
+            "ready_timeout_cs": centiseconds(task.ready_timeout_s),
             "ready_size": str(len(look)),
             "ready": inline_look,
             "pattern": encode(task.ready_output or ""),
+        }
+    elif isinstance(task, Probe):
+        own = {
+            "every_cs": centiseconds(task.every_s),
+            "sample_timeout_cs": centiseconds(task.sample_timeout_s),
         }
     every_s = task.retry_every_s if isinstance(task, Check) else None
     job = {
@@ -234,15 +162,15 @@ def _items(spec: Spec, room: int) -> Iterator[tuple[dict[str, str], bool]]:
         "spec_size": str(len(text)),
         "spec": inline,
     }
-    yield job | service | _job(spec), True
+    yield job | own | _job(spec), True
 
 
 def _job(spec: Spec) -> dict[str, str]:
     """Return what a request says of each job. Its check can change what its directory says."""
     task = spec.task
     return {
-        "timeout_cs": str(round(task.timeout_s * 100)),
-        "grace_cs": str(round(task.grace_s * 100)),
+        "timeout_cs": centiseconds(task.timeout_s),
+        "grace_cs": centiseconds(task.grace_s),
         "output_limit": str(task.output_limit),
         "id": spec.id,
     }
@@ -280,7 +208,7 @@ def await_request(
     words = [f"expire_s={expire_s}", f"budget={REPLY_BUDGET}", f"stream={1 if stream else 0}"]
     words += [f"proof={'end' if at_end else 1}"] if proof else []
     words += [f"list={stored}"] if stored else _job_words(specs, unready)
-    return _ask(directory, "await", nonce, shell, *words)
+    return in_run(directory, "await", nonce, shell, *words)
 
 
 def store_requests(
@@ -306,7 +234,7 @@ def store_requests(
         free -= len(word) + 3
     for number, words in enumerate(parts if len(parts) > 1 else []):
         nonce = next(nonces)
-        yield nonce, _ask(directory, "store", nonce, shell, f"list={name}.{number:04d}", *words)
+        yield nonce, in_run(directory, "store", nonce, shell, f"list={name}.{number:04d}", *words)
 
 
 def _job_words(specs: Iterable[Spec], unready: Container[str] = ()) -> list[str]:
@@ -323,7 +251,7 @@ def tail_request(
     directory: bytes, nonce: str, specs: Iterable[Spec], shell: str = "/bin/sh"
 ) -> str:
     """Build the question how some jobs stand, and what their output is so far."""
-    return _ask(directory, "tail", nonce, shell, *_job_words(specs))
+    return in_run(directory, "tail", nonce, shell, *_job_words(specs))
 
 
 @dataclass(frozen=True)
@@ -365,18 +293,49 @@ def follow_request(
         }
         words += _words(job, said)
         said |= job
-    return _ask(directory, "follow", nonce, shell, *words)
+    return in_run(directory, "follow", nonce, shell, *words)
 
 
 def unfollow_request(directory: bytes, nonce: str, ends: str, shell: str = "/bin/sh") -> str:
     """Build the end of the follow with the nonce ``ends``, whose reader is gone."""
-    return _ask(directory, "unfollow", nonce, shell, f"ends={ends}")
+    return in_run(directory, "unfollow", nonce, shell, f"ends={ends}")
+
+
+def open_request(
+    directory: bytes, nonce: str, windows: Iterable[tuple[Spec, str]], shell: str = "/bin/sh"
+) -> str:
+    """Build the opening of windows, each of a probe, with an id of letters and digits that is new.
+
+    It can be repeated. See `replies.Reply.opened`.
+    """
+    words = [word for spec, id in windows for word in (f"window={id}", f"id={spec.id}")]
+    return in_run(directory, "open", nonce, shell, *words)
+
+
+def close_request(
+    directory: bytes,
+    nonce: str,
+    expire_s: int,
+    windows: Iterable[tuple[Spec, str]],
+    shell: str = "/bin/sh",
+) -> str:
+    """Build the closing of windows: what was seen is waited for ``expire_s`` at the longest.
+
+    It can be repeated. See `replies.Reply.windows`.
+    """
+    words = [f"expire_s={expire_s}"]
+    said: dict[str, str] = {}
+    for spec, id in windows:
+        job = {"window": id} | _job(spec)
+        words += _words(job, said)
+        said |= job
+    return in_run(directory, "close", nonce, shell, *words)
 
 
 def cancel_request(
     directory: bytes, nonce: str, specs: Iterable[Spec], shell: str = "/bin/sh"
 ) -> str:
-    return _ask(directory, "cancel", nonce, shell, *(f"id={spec.id}" for spec in specs))
+    return in_run(directory, "cancel", nonce, shell, *(f"id={spec.id}" for spec in specs))
 
 
 def clean_request(
@@ -389,22 +348,11 @@ def clean_request(
     """
     word = f"keep={1 if keep else 0}"
     if isinstance(where, bytes):
-        return _ask(where, "clean", nonce, shell, word)
+        return in_run(where, "clean", nonce, shell, word)
     words = ["below", encode(where), "clean", shell, nonce, run_id, word]
-    return _command(shell, nonce, _WAY_IN, words)
+    return command(shell, nonce, WAY_IN, words)
 
 
 def presence_request(nonce: str, shell: str = "/bin/sh") -> str:
     """Build the question whether there is a shell at all. It needs nothing of a run."""
-    return _command(shell, nonce, _PRESENCE, ["present", shell, nonce])
-
-
-def _ask(directory: bytes, verb: str, nonce: str, shell: str, *words: str) -> str:
-    run_id = directory.rpartition(b"/")[2].decode("ascii")
-    enter = ["in", encode(directory), verb, shell, nonce, run_id]
-    return _command(shell, nonce, _WAY_IN, [*enter, *words])
-
-
-def _command(shell: str, nonce: str, program: str, words: Iterable[str]) -> str:
-    text = "^".join([encode(program), *words]).translate(_HIDDEN)
-    return f"{shell} -c {quote(_HEAD + _READ_WORDS)} pytest-bgcheck {nonce} {quote(text)}"
+    return command(shell, nonce, _PRESENCE, ["present", shell, nonce])

@@ -83,7 +83,10 @@ def ids_in(request: str) -> list[str]:
 def frame(*records: str, name: str = "NONCE") -> str:
     """Return a whole reply; the records may hold data lines, which are not counted."""
     count = sum(
-        1 for record in records for line in record.split("\n") if " " in line or line == "dir"
+        1
+        for record in records
+        for line in record.split("\n")
+        if " " in line or line in ("dir", "life")
     )
     return (
         "\n".join(["noise", f"{name} begin hex", *records, f"{name} end {count}", "noise"]) + "\n"
@@ -96,6 +99,28 @@ def started(request: str) -> str:
     run = ids[0].split("-")[0]
     directory = f"/d/{run}".encode().hex()
     return frame(f"dir\n{directory}\n.", *(f"started {id}" for id in ids))
+
+
+def opened(request: str) -> str:
+    """Return the reply to the opening of windows that opens all of them."""
+    return frame(*(f"opened {id} {window}" for id, window in windows_in(request)))
+
+
+def closed(*lines: str) -> Callable[[str], str]:
+    """Return a reply to the closing of windows, in each of which this was seen."""
+    data = "\n".join([*lines, "end", ""]).encode().hex()
+
+    def reply(request: str) -> str:
+        windows = windows_in(request)
+        return frame(*(f"window {id} {window}\n{data}\n." for id, window in windows))
+
+    return reply
+
+
+def windows_in(request: str) -> list[tuple[str, str]]:
+    """Return the windows that a request is about: the ids of their probes, and their own."""
+    windows = [word[7:] for word in words_of(request) if word.startswith("window=")]
+    return list(zip(ids_in(request), windows, strict=True))
 
 
 def nothing(id: str) -> str:

@@ -12,7 +12,7 @@ from support.machines import SHELLS, shell_as_sh
 from support.supervisor_client import Client
 
 from pytest_bgcheck.model import State
-from pytest_bgcheck.target import requests
+from pytest_bgcheck.target import command_line
 
 pytestmark = pytest.mark.once
 
@@ -37,7 +37,7 @@ def login(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Login]:
 
 
 PLAIN = {"PATH": os.environ["PATH"], "HOME": "/root"}
-OURS = sorted(set(re.findall(r"\b_[a-z_]+\b", requests.SUPERVISOR)))
+OURS = sorted(set(re.findall(r"\b_[a-z_]+\b", command_line.SUPERVISOR)))
 ODD = {
     **PLAIN,
     # Names of our own program's, as they were and as others would choose them.

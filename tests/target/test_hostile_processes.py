@@ -13,7 +13,7 @@ from support.machines.processes import find
 from support.supervisor_client import Client
 
 from pytest_bgcheck.model import State
-from pytest_bgcheck.target import requests
+from pytest_bgcheck.target import command_line
 
 pytestmark = pytest.mark.once
 
@@ -131,4 +131,4 @@ def test_a_guard_that_dies_of_an_error_begins_again(tmp_path: Path) -> None:
     os.kill(guard, signal.SIGTERM)
     client.eventually(lambda: bool(list(job.glob("state.timeout.*"))))
     client.clean()
-    assert requests.SUPERVISOR.count("trap begin_again EXIT") == 1
+    assert command_line.SUPERVISOR.count("trap begin_again EXIT") == 1

@@ -9,7 +9,7 @@ from support.machines import shell_as_sh
 from support.supervisor_client import Client
 
 from pytest_bgcheck.model import State
-from pytest_bgcheck.target import requests
+from pytest_bgcheck.target import command_line, requests
 
 pytestmark = pytest.mark.once
 
@@ -72,7 +72,7 @@ def test_a_target_without_a_tool_is_not_started_and_names_it(tmp_path: Path, she
 def test_a_clock_is_needed_where_the_kernel_tells_no_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = requests.SUPERVISOR.replace("/proc/uptime", "/no/such")
+    program = command_line.SUPERVISOR.replace("/proc/uptime", "/no/such")
     monkeypatch.setattr(requests, "SUPERVISOR", program)
     client = with_tools("dash", tmp_path)
     assert client.start(client.spec("refused", "true")).refused == {"*": "the target has no date"}

@@ -12,11 +12,11 @@ from support.scripted_transport import words_of
 from support.supervisor_client import Client
 
 from pytest_bgcheck.arguments import make_check
-from pytest_bgcheck.target import replies, requests
+from pytest_bgcheck.target import command_line, replies, requests
 from pytest_bgcheck.target.replies import Reply
 from pytest_bgcheck.target.requests import Spec
 from pytest_bgcheck.target.specification import look_specification, specification
-from pytest_bgcheck.tasks import Check, Service
+from pytest_bgcheck.tasks import Check, Probe, Service
 
 pytestmark = pytest.mark.once
 
@@ -32,9 +32,11 @@ def ask(client: Client, verb: str, *words: str) -> Reply:
     nonce = secrets.token_hex(8)
     if verb == "start":
         head = ["start", client.shell, nonce, client.run, f"base={client.base}"]
-        request = requests._command(client.shell, nonce, requests.SUPERVISOR, [*head, *words])
+        request = command_line.command(
+            client.shell, nonce, command_line.SUPERVISOR, [*head, *words]
+        )
     else:
-        request = requests._ask(client.directory, verb, nonce, client.shell, *words)
+        request = command_line.in_run(client.directory, verb, nonce, client.shell, *words)
     reply = replies.parse(nonce, client.output(request))
     client.directory = reply.directory or client.directory
     return reply
@@ -123,6 +125,7 @@ CHECKS = st.fixed_dictionaries(
 
 OWN = (
     "terms", "spec_size", "spec", "ready_timeout_cs", "ready_size", "ready", "pattern", "unready",
+    "every_cs", "sample_timeout_cs", "window",
 )  # fmt: skip
 
 
@@ -163,7 +166,7 @@ def test_a_request_says_of_each_job_all_that_there_is_to_say(
         assert int(job["output_limit"]) == check.output_limit
         assert set(map(int, job["rc"].split(","))) == check.rc
         assert (job["id"], job["terms"], job["script_size"]) == (spec.id, spec.terms, "0")
-        assert job["spec"] == requests.encode(specification(spec.task))
+        assert job["spec"] == command_line.encode(specification(spec.task))
     waits = requests.await_request(b"/d/0123456789ab", "a", 1, specs)
     names = ("timeout_cs", "grace_cs", "output_limit", "id")
     assert [[job[n] for n in names] for job in jobs_in(waits)] == [
@@ -183,12 +186,44 @@ def test_a_request_says_of_a_service_how_it_becomes_ready_and_of_a_check_nothing
     look = "enter 'd'\nbecome 'A=1' 'curl' '-f'\n"
     names = (*OWN[3:7], "rc")
     assert [[job.get(name, "") for name in names] for job in jobs_in(request)] == [
-        ["3000", str(len(look)), requests.encode(look), "", ""],
+        ["3000", str(len(look)), command_line.encode(look), "", ""],
         ["", "", "", "", "0"],
-        ["50", "0", "", requests.encode("^a'\\^"), ""],
+        ["50", "0", "", command_line.encode("^a'\\^"), ""],
     ]
     waits = requests.await_request(b"/d/0123456789ab", "a", 1, specs, unready={specs[2].id})
     assert [job.get("unready", "") for job in jobs_in(waits)] == ["", "", "1"]
+
+
+def test_a_request_says_of_a_probe_how_often_it_is_to_look_and_for_how_long() -> None:
+    tasks = [
+        Probe("vip", ("a",), "a", every_s=0.5, sample_timeout_s=2.5, rc=frozenset({0, 3})),
+        Check("c", ("b",), "b"),
+        Probe("db", ("a",), "a", every_s=0.001),
+    ]
+    specs = [Spec(task.id_on("here", "0123456789ab"), task) for task in tasks]
+    ((_, request, _),) = requests.start_requests("0123456789ab", "", specs, iter("a"))
+    names = ("every_cs", "sample_timeout_cs", "timeout_cs", "rc")
+    assert [[job.get(name, "") for name in names] for job in jobs_in(request)] == [
+        ["50", "250", "360000", "0,3"],
+        ["", "", "36000", "0"],
+        ["1", "1000", "360000", "0"],
+    ]
+
+
+def test_windows_are_opened_and_closed_by_their_own_ids_and_those_of_their_probes() -> None:
+    probes = [Probe(name, ("a",), "a", grace_s=grace) for name, grace in (("x", 5), ("y", 1))]
+    specs = [Spec(probe.id_on("here", "0123456789ab"), probe) for probe in probes]
+    windows = list(zip(specs, ("w1", "w2"), strict=True))
+    opens = requests.open_request(b"/d/0123456789ab", "a", windows)
+    ids = [{"window": id, "id": spec.id} for spec, id in windows]
+    assert [{name: job[name] for name in ("window", "id")} for job in jobs_in(opens)] == ids
+    limits = {"timeout_cs": "360000", "output_limit": str(1 << 20), "expire_s": "15"}
+    closes = requests.close_request(b"/d/0123456789ab", "a", 15, windows)
+    assert words_of(closes)[0:3:2] == ["in", "close"]
+    assert [
+        {name: job[name] for name in (*limits, "grace_cs", "window", "id")}
+        for job in jobs_in(closes)
+    ] == [limits | {"grace_cs": grace} | id for grace, id in zip(("500", "100"), ids, strict=True)]
 
 
 def test_a_large_ready_command_is_sent_as_files() -> None:
@@ -198,6 +233,6 @@ def test_a_large_ready_command_is_sent_as_files() -> None:
     assert [len(request) <= 1.1 * requests.REQUEST_LIMIT for _, request, _ in asked]
     words = [word for _, request, _ in asked for word in words_of(request)]
     data = [word[5:] for word in words if word.startswith("data=")]
-    assert "".join(data) == requests.encode(look_specification(service))
+    assert "".join(data) == command_line.encode(look_specification(service))
     assert f"file=look-{spec.id}.0.0000" in words
     assert not [word for word in words if word.startswith("ready=")]

@@ -10,12 +10,12 @@ import pytest
 from support.machines import SHELLS, require, shell_as_sh, tool
 from support.machines.machine import run_checked
 
-from pytest_bgcheck.target import requests
+from pytest_bgcheck.target import command_line
 
 
 def functions(*names: str) -> str:
     """Return functions of the supervisor's program."""
-    program = requests.SUPERVISOR
+    program = command_line.SUPERVISOR
     found = (re.search(rf"^{name}\(\) .*?^}}$", program, re.M | re.S) for name in names)
     return "\n".join(match[0] for match in found if match)
 
