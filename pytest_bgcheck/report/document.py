@@ -1,7 +1,7 @@
 """The run as a JSON document. ``schema.json``, in the package, says what is in it.
 
 The page is made of the same document, so that both say the same. Pure; imports only figures,
-ledger and model.
+ledger, model and tasks.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TypedDict
 
 from ..ledger import JobEntry, Ledger, TestEntry, Wait
 from ..model import EMPTY, Output, Result, Tries
+from ..tasks import Probe, Service
 from .figures import Figures, Run, Step, limit_used
 
 VERSION = 3
@@ -43,6 +44,7 @@ class StepPart(TypedDict):
 class SummaryPart(TypedDict):
     jobs: int
     services: int
+    probes: int
     hosts: int
     states: dict[str, int]
     checks_s: float
@@ -149,7 +151,8 @@ def document(
         },
         "summary": {
             "jobs": figures.jobs,
-            "services": figures.services,
+            "services": figures.kinds.get(Service.kind, 0),
+            "probes": figures.kinds.get(Probe.kind, 0),
             "hosts": figures.hosts,
             "states": {str(state): number for state, number in sorted(figures.states.items())},
             "checks_s": _rounded(figures.checks_s),

@@ -79,7 +79,7 @@ class UnjudgedFailure:
 class Figures:
     """The numbers, and the jobs of which something is to be said.
 
-    ``jobs``: how many there were, ``services``: how many of them were services.
+    ``kinds``: how many jobs there were of each kind, ``jobs``: of all.
     ``checks_s``: what all checks took on their targets; ``waited_s``: what all tests waited;
     ``wall_s``: from the run's start to its end. ``tests``: how many had each outcome.
     ``critical_path``: what the run's end had to wait
@@ -96,7 +96,7 @@ class Figures:
     """
 
     jobs: int
-    services: int
+    kinds: Mapping[str, int]
     hosts: int
     states: Mapping[State, int]
     checks_s: float
@@ -117,7 +117,7 @@ class Figures:
 
     @property
     def title(self) -> str:
-        return run_title(self.jobs, self.services)
+        return run_title(self.kinds)
 
     @property
     def red_lines(self) -> list[str]:
@@ -136,10 +136,12 @@ class Figures:
 
 def figures(ledger: Ledger, run: Run) -> Figures:
     jobs = list(ledger.jobs.values())
-    checks = [job for job in jobs if not job.is_service]
+    checks = [job for job in jobs if not job.ends_with_run]
     bad = [job for job in jobs if job.bad]
     unjudged = [
-        job for job in checks if not job.judged and (job.unawaited or run.unawaited) != "ignore"
+        job
+        for job in jobs
+        if not (job.is_service or job.judged) and (job.unawaited or run.unawaited) != "ignore"
     ]
     stopped = run.exit_status in STOPPED or run.interrupted
     failures = [] if stopped else list(_unjudged_failures(unjudged, ledger, run))
@@ -147,7 +149,7 @@ def figures(ledger: Ledger, run: Run) -> Figures:
     # Rounded once, here: a report that rounds what another has rounded could differ from it.
     return Figures(
         jobs=len(jobs),
-        services=len(jobs) - len(checks),
+        kinds=Counter(job.kind for job in jobs),
         hosts=len({job.host for job in jobs}),
         states=Counter(job.state for job in jobs),
         checks_s=round(sum(job.duration_s or 0.0 for job in checks), 3),
@@ -297,7 +299,7 @@ def unjudged_service_line(job: JobEntry) -> str:
 
 def limit_used(job: JobEntry) -> float | None:
     """Return how much of its limit a check used that came to its own end; 1 is all of it."""
-    if job.is_service or job.result is None or job.result.rc is None:
+    if job.ends_with_run or job.result is None or job.result.rc is None:
         return None
     if job.duration_s is None or not job.timeout_s:
         return None
@@ -329,7 +331,7 @@ def critical_path(ledger: Ledger) -> list[Step]:
 
     Before a test comes the job that it really waited for, else the worker's test before it; before
     a job comes the test in which it was started, if it was not started at once. Of a service that
-    a test waited for until it was ready, the step ends there.
+    a test waited for until it was ready, or a probe until its first sample, the step ends there.
     """
     tests = sorted(ledger.tests.values(), key=lambda test: test.ended_at)
     waits: dict[tuple[str, str], list[tuple[Wait, JobEntry]]] = {}
@@ -361,7 +363,7 @@ def critical_path(ledger: Ledger) -> list[Step]:
 def _happened_at(job: JobEntry, wait: Wait) -> float | None:
     """Return when what a test waited for had happened to a job, None if it never did."""
     decided_at = job.decided_at(wait)
-    if not job.is_service or wait.ended_at is None:
+    if not job.ends_with_run or wait.ended_at is None:
         return decided_at
     # Of a service that was ready it may have been a line of its output.
     return wait.ended_at if decided_at is None else min(wait.ended_at, decided_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from ..ledger import JobEntry, Wait
@@ -49,7 +50,7 @@ def status_line(jobs: Sequence[JobEntry], now: float, columns: int | None = None
 
 def log_line(jobs: Sequence[JobEntry], now: float) -> str:
     """Return the status line as it stands in a log."""
-    about = run_title(len(jobs), sum(job.is_service for job in jobs))
+    about = run_title(Counter(job.kind for job in jobs))
     return f"{about}: {status_line(jobs, now)}"
 
 

@@ -1,6 +1,6 @@
 """A run's figures as the lines at its end: one for a good run, a table of what did not succeed.
 
-Pure; imports only figures, ledger, live, model and words.
+Pure; imports only figures, ledger, live, model, tasks and words.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from ..ledger import JobEntry
 from ..model import Output, State
+from ..tasks import Check
 from .figures import Figures, limit_used, outcome
 from .live import standing
 from .words import bytes_of, count, count_jobs, duration, named
@@ -23,17 +24,16 @@ def headline(figures: Figures) -> str:
         bad += f"{which} as {'its' if tolerated == 1 else 'their'} tests accept"
     critical = figures.longest_critical_job
     path = "only tests" if critical is None else _named_with_time(critical)
-    jobs = count_jobs(figures.jobs - figures.services, figures.services)
     return (
-        f"{jobs} on {count(figures.hosts, 'host')}{bad}: {_times(figures)};"
+        f"{count_jobs(figures.kinds)} on {count(figures.hosts, 'host')}{bad}: {_times(figures)};"
         f" tests waited {duration(figures.waited_s)}; critical path: {path}"
     )
 
 
 def _times(figures: Figures) -> str:
     run = f"a run of {duration(figures.wall_s)}"
-    only_services = figures.services == figures.jobs
-    return run if only_services else f"{duration(figures.checks_s)} of checks in {run}"
+    checks = figures.kinds.get(Check.kind)
+    return f"{duration(figures.checks_s)} of checks in {run}" if checks else run
 
 
 def _named_with_time(job: JobEntry) -> str:

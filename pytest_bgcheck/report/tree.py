@@ -5,6 +5,7 @@ Pure; imports only tasks, plan and words.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from ..plan import Durations, HostT, PlannedJob, past_s
@@ -69,9 +70,8 @@ def _expected(
     jobs = [(past_s(durations, job.task.name, label(job.host)), job) for job in planned]
     hosts = {label(job.host) for job in planned}
     tests = {test for job in planned for test in job.awaited_by}
-    services = sum(isinstance(job.task, Service) for job in planned)
     line = (
-        f"{count_jobs(len(jobs) - services, services)} on {count(len(hosts), 'host')}"
+        f"{count_jobs(Counter(job.task.kind for job in planned))} on {count(len(hosts), 'host')}"
         f" would be started, awaited by {count(len(tests), 'test')}"
     )
     known = [(seconds, job) for seconds, job in jobs if seconds is not None]

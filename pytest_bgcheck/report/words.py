@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
-from ..tasks import ANY_RC, Task, title
+from ..tasks import ANY_RC, Check, Probe, Service, Task, title
 
 
 def named(kind: str, name: str, host: str) -> str:
@@ -13,11 +13,26 @@ def named(kind: str, name: str, host: str) -> str:
     return f"{title(kind, name)} on {host}"
 
 
-def run_title(jobs: int, services: int) -> str:
-    """Return what all that is told of a run is about: so many jobs, with so many services."""
-    if not services:
-        return "background checks"
-    return "background services" if services == jobs else "background checks and services"
+KINDS = (Check.kind, Service.kind, Probe.kind)
+"""In the order in which people read of them."""
+
+
+def run_title(kinds: Mapping[str, int]) -> str:
+    """Return what all that is told of a run is about; ``kinds``: how many jobs of each kind."""
+    there = [kind for kind in KINDS if kinds.get(kind)]
+    return f"background {listed([f'{kind}s' for kind in there or [Check.kind]])}"
+
+
+def count_jobs(kinds: Mapping[str, int]) -> str:
+    """Return how many jobs of each kind there are: 3 background checks and 1 probe."""
+    first, *rest = [kind for kind in KINDS if kinds.get(kind)] or [Check.kind]
+    parts = [count(kinds.get(first, 0), f"background {first}")]
+    return listed([*parts, *(count(kinds[kind], kind) for kind in rest)])
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Return words as one: a, b and c."""
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
 
 
 def one_word(tasks: Iterable[Task]) -> str:
@@ -49,15 +64,6 @@ def duration(seconds: float | None) -> str:
 
 def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def count_jobs(checks: int, services: int) -> str:
-    """Return how many jobs of each kind there are."""
-    if not services:
-        return count(checks, "background check")
-    if not checks:
-        return count(services, "background service")
-    return f"{count(checks, 'background check')} and {count(services, 'service')}"
 
 
 def bytes_of(size: int) -> str:

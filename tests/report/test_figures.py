@@ -130,7 +130,7 @@ def test_a_service_is_no_check_and_counts_until_it_was_ready() -> None:
     told.test("tb", 4, 15, [web])
     told.test("after", 15, 20)
     numbers = figures_of(told, 20)
-    assert (numbers.jobs, numbers.services, numbers.checks_s) == (3, 2, 3)
+    assert (numbers.jobs, numbers.kinds["service"], numbers.checks_s) == (3, 2, 3)
     assert (numbers.bad, numbers.near_limit, numbers.unjudged, numbers.red_lines) == (
         [],
         [],

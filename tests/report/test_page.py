@@ -12,7 +12,7 @@ from support.machines import require
 from pytest_bgcheck.events import JobEnded
 from pytest_bgcheck.ledger import Ledger
 from pytest_bgcheck.model import Result, State
-from pytest_bgcheck.report import document, html, summary
+from pytest_bgcheck.report import document, html, page_jobs, summary
 from pytest_bgcheck.report.figures import Run, figures
 from pytest_bgcheck.report.invocation import Invocation
 
@@ -242,12 +242,12 @@ def page_of(told: ledger_builder.LedgerBuilder, path: Path) -> str:
 def test_of_many_tests_that_await_one_check_the_first_are_named(tmp_path: Path) -> None:
     told = ledger_builder.LedgerBuilder()
     key = told.job("shared", "h", 0, 2)
-    for n in range(html.MOST_TESTS + 3):
+    for n in range(page_jobs.MOST_TESTS + 3):
         told.test(f"t{n}", 0, 3, [key], worker=f"gw{n % 2}")
     text = page_of(told, tmp_path)
     assert "t0 on gw0 waited 2.0 s" in text
     assert "and 3 more tests" in text
-    assert f"{html.MOST_TESTS + 3} on 2 workers" in text
+    assert f"{page_jobs.MOST_TESTS + 3} on 2 workers" in text
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from support.ledger_builder import ZERO, LedgerBuilder
 from support.suites import HEAD
 
 from pytest_bgcheck.model import State
-from pytest_bgcheck.report import document, html, timeline
+from pytest_bgcheck.report import document, html, page_tests, timeline
 from pytest_bgcheck.report.figures import Run, figures
 
 
@@ -55,10 +55,10 @@ def test_a_path_that_is_not_utf_8_leaves_the_page_whole() -> None:
 
 def test_of_many_tests_the_first_are_shown_and_the_others_counted() -> None:
     told = LedgerBuilder()
-    for n in range(html.MOST_FAILED_TESTS + 2):
+    for n in range(page_tests.MOST_FAILED_TESTS + 2):
         told.test(f"t{n}", 0, 1, outcome="failed")
     tests = section(text_of(told), "tests")
-    assert tests.count('<tr><th scope="row">') == html.MOST_FAILED_TESTS
+    assert tests.count('<tr><th scope="row">') == page_tests.MOST_FAILED_TESTS
     assert "and 2 more that failed" in tests
 
 
