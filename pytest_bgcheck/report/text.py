@@ -129,14 +129,14 @@ def used_and_failed(when: str, verdicts: Sequence[Verdict]) -> str:
 
 AWAITS_NOTHING = (
     "this test awaits nothing: its mark 'bgcheck' has no names, and it requests no fixture of a"
-    " check or a service; name one in the mark, or request its fixture"
+    " check, a service or a probe; name one in the mark, or request its fixture"
 )
 
 
 def unknown(name: str, known: Iterable[str]) -> str:
     """Return the failure of a test that awaits a job which nobody declared or started."""
     names = sorted(set(known))
-    text = f"no background check or service {name!r} was declared or started for this test"
+    text = f"no background check, service or probe {name!r} was declared or started for this test"
     if not names:
         return f"{text}; none is known"
     near = difflib.get_close_matches(name, names, n=1)
@@ -147,8 +147,8 @@ def unknown(name: str, known: Iterable[str]) -> str:
 def not_visible(name: str, places: Iterable[str]) -> str:
     """Return the failure of a test that awaits a job which is declared, but not for this test."""
     return (
-        f"background check or service {name!r} is not visible to this test; it is declared in"
-        f" {', '.join(places)}\n"
+        f"background check, service or probe {name!r} is not visible to this test; it is"
+        f" declared in {', '.join(places)}\n"
         "a test sees those of its own module, of its conftests and of plugins; of several with one"
         " name it sees the nearest"
     )

@@ -26,7 +26,7 @@ from .unreachable import declared_name, unreachable_messages
 
 @dataclass(frozen=True)
 class ItemChecks:
-    """The checks and services of a test item, by name.
+    """The checks, services and probes of a test item, by name.
 
     ``awaited``: what its marks say. ``declared``: those awaited and requested ones that are
     declared where the item can see them, with their hosts as far as these are known before it runs.

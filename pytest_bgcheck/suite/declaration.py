@@ -43,7 +43,7 @@ class Declaration:
 
     @property
     def kind(self) -> str:
-        """What people read of it: check or service."""
+        """What people read of it: check, service or probe."""
         return self.makes.kind
 
     @property

@@ -156,13 +156,14 @@ def _declare(
 
 
 IN_TEST = (
-    "a test or a fixture runs here, which is too late to declare a {kind}: do it at module level,"
-    " or start one here by {call}, with the fixture bgcheck"
+    "a test or a fixture runs here, which is too late to declare a {kind}: do it at module level"
 )
+START_HERE = ", or start one here by {call}, with the fixture bgcheck"
 CALLS = {
     "check": "bgcheck.start(..., name=...)",
     "service": "'with bgcheck.running(..., name=...)'",
 }
+"""By what call a job is started that is not declared, by its kind; there is none for probes."""
 
 
 def _record_site(
@@ -176,8 +177,9 @@ def _record_site(
     while frame.f_code.co_name != "<module>" or frame.f_code.co_filename.startswith("<doctest "):
         if is_of_pytest(frame):
             if runs_test(frame, called):
-                kind = declaration.kind
-                raise WrongUse(IN_TEST.format(kind=kind, call=CALLS[kind]))
+                call = CALLS.get(declaration.kind)
+                other = START_HERE.format(call=call) if call else ""
+                raise WrongUse(IN_TEST.format(kind=declaration.kind) + other)
             frame = caller
             break
         if frame.f_back is None:

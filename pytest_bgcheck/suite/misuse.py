@@ -263,13 +263,16 @@ def _misspelt_marks(
             )
 
 
-OURS = "bgcheck", "backgroundcheck", "bgservice", "backgroundservice"
+OURS = (
+    "bgcheck", "backgroundcheck", "bgservice", "backgroundservice", "bgprobe", "backgroundprobe"
+)  # fmt: skip
 """What people take the mark's name for: it is one mark for all kinds of jobs."""
 
 
 def _looks_like_ours(mark: pytest.Mark, declared: Collection[str]) -> bool:
     word = mark.name.lower().replace("_", "")
-    if word.startswith("bgp"):  # a routing protocol, of which there are tests
+    # A routing protocol, of which there are tests.
+    if word.startswith("bgp") and not word.startswith("bgpro"):
         return False
     likeness = max(difflib.SequenceMatcher(None, word, ours).ratio() for ours in OURS)
     if any(isinstance(argument, str) and argument in declared for argument in mark.args):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from ..compat.pytest import fixture_definitions, fixture_names
 from ..compat.testinfra import host_parameter, is_host_parameter
 from ..target.hosts import HostRef, ref_of_fixture
-from ..tasks import Service, Task
+from ..tasks import Check, Probe, Service, Task
 from .declaration import declaration_of_fixture
 
 
@@ -85,6 +85,14 @@ def is_set_up_for_each_host(definition: pytest.FixtureDef[Any], item: pytest.Ite
     return False
 
 
+WAITS: Mapping[type[Task], tuple[str, str]] = {
+    Check: ("the check has ended", "reads its result()"),
+    Service: ("the service is ready", "calls its wait_ready()"),
+    Probe: ("its first sample was taken", "enters its window(), which waits for that"),
+}
+"""What a mark awaits of a job of each kind, and how a fixture does."""
+
+
 def wrong_start_point(task: Task, items: Sequence[pytest.Item]) -> str:
     """Return what is wrong with ``after`` for the tests that want the job, empty if nothing."""
     name = task.after
@@ -99,9 +107,7 @@ def wrong_start_point(task: Task, items: Sequence[pytest.Item]) -> str:
     for declaration in filter(None, declarations):
         kind = declaration.kind
         what = f"the {kind} itself" if name == task.name else f"a background {kind}"
-        of_service = declaration.makes is Service
-        then = "the service is ready" if of_service else "the check has ended"
-        wait = "calls its wait_ready()" if of_service else "reads its result()"
+        then, wait = WAITS[declaration.makes]
         return (
             f"after={name!r} is {what}, whose fixture is set up at once, not when {then}: name a"
             f" fixture that requests {name!r} and {wait}"

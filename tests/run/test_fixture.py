@@ -72,7 +72,7 @@ def test_impatience_has_no_traceback_of_ours(pytester: pytest.Pytester) -> None:
         ("start('true', name='x', host='nonsense://x')",
          "WrongUse: background check 'x': testinfra cannot make a host of nonsense://x: *"),
         ("start('true', name='x', timeout=-1)", "WrongUse: background check 'x': timeout must *"),
-        ("__getitem__('x')", "NoSuchJob: no background check or service 'x' was declared *"),
+        ("__getitem__('x')", "NoSuchJob: no background check, service or probe 'x' was declared *"),
     ],
 )  # fmt: skip
 def test_a_wrong_call_is_told_with_its_check_and_without_our_own_code(
@@ -127,7 +127,7 @@ def test_a_name_that_means_no_job_is_told_in_lines(pytester: pytest.Pytester) ->
         "def test(bgcheck): bgcheck['d']\n",
     )
     result.stdout.fnmatch_lines(
-        ["E *NoSuchJob: no background check or service 'd' was declared *", "E *known: c"]
+        ["E *NoSuchJob: no background check, service or probe 'd' was declared *", "E *known: c"]
     )
 
 

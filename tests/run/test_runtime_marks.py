@@ -63,7 +63,7 @@ def test_marks_that_come_at_run_time_are_awaited(pytester: pytest.Pytester) -> N
         [
             "background check 'late' on local failed: rc 4 after *",
             "background check 'bad' on local failed: rc 3 after *",
-            "the mark's arguments must be names of checks or services, not 3",
+            "the mark's arguments must be names of checks, services or probes, not 3",
             "*'goood' was declared or started for this test; did you mean 'good'?",
         ]
     )
@@ -86,7 +86,7 @@ def test_a_suite_that_declares_nothing_fails_for_a_mark_that_comes_at_run_time(
     )
     expected = {"test_plain": "PASSED", "test_adds": "FAILED", "test_expected": "XFAIL"}
     assert outcomes(result) == expected
-    result.stdout.fnmatch_lines(["no background check or service 'webapp' was declared *"])
+    result.stdout.fnmatch_lines(["no background check, service or probe 'webapp' was declared *"])
 
 
 def test_a_mark_without_names_awaits_what_running_fixtures_request(

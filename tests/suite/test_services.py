@@ -1,19 +1,11 @@
 """What a suite may declare as a service, and what its marks may say of one."""
 
 import pytest
-from support.suites import run
+from support.suites import problems, run
 
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
 
 WEB = "web = background_service('sleep 300', ready='true')\n"
-
-
-def problems(pytester: pytest.Pytester, text: str) -> list[str]:
-    """Return what pytest says at collection of a wrong module, with paths from its folder."""
-    result = run(pytester, "--collect-only", "-q", test_it=text)
-    assert result.ret == pytest.ExitCode.USAGE_ERROR, result.outlines
-    lines = [line.removeprefix("ERROR: ") for line in result.errlines if line.strip()]
-    return [line.replace(f"{pytester.path}/", "") for line in lines]
 
 
 def test_a_wrong_declaration_of_a_service_is_told_as_one(pytester: pytest.Pytester) -> None:
@@ -91,19 +83,19 @@ RC = "rc is what a check ends with; 'web' is a service: give it a mark without r
 
 
 def test_a_mark_that_names_a_service_takes_no_rc(pytester: pytest.Pytester) -> None:
-    """Neither at collection, nor where a running test adds it."""
+    """Neither at collection, nor where a running test adds it; unless it names a check too."""
     db = "db = background_check('exit 2')\n"
-    said = problems(
-        pytester, WEB + db + "@pytest.mark.bgcheck('db', 'web', rc=2)\ndef test(): pass"
-    )
-    assert said == [f"test_it.py::test: {RC}"]
+    for mark in ("'web', rc=2", "rc=2"):
+        said = problems(pytester, WEB + db + f"@pytest.mark.bgcheck({mark})\ndef test(web): pass")
+        assert [line.replace("[local]", "") for line in said] == [f"test_it.py::test: {RC}"]
     result = run(
         pytester,
-        test_it=WEB + db + "@pytest.fixture\n"
+        test_it=WEB + db + "@pytest.mark.bgcheck('db', 'web', rc=2)\ndef test(): pass\n"
+        "@pytest.fixture\n"
         "def marked(request): request.applymarker(pytest.mark.bgcheck('web', rc=0))\n"
         "def test_marked(marked, web): pass\n",
     )
-    result.assert_outcomes(failed=1)
+    result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines([RC])
 
 

@@ -38,11 +38,11 @@ def test_a_check_of_another_module_is_not_found(pytester: pytest.Pytester, args:
     result.assert_outcomes(passed=2, failed=4)
     result.stdout.fnmatch_lines_random(
         [
-            "background check or service 'theirs' is not visible to this test; *test_a.py:3",
-            "background check or service 'hidden' is not visible to this test; *test_a.py:4",
-            "background check or service 'shared' is not visible to this test; *shared.py:3",
+            "background check, service or probe 'theirs' is not visible to this test; *test_a.py:3",
+            "background check, service or probe 'hidden' is not visible to this test; *test_a.py:4",
+            "background check, service or probe 'shared' is not visible to this test; *shared.py:3",
             "a test sees those of its own module, of its conftests and of plugins; *",
-            "no background check or service 'thiers' was declared or started for this test*",
+            "no background check, service or probe 'thiers' was declared or started for this test*",
             "known: *mine*",
         ]
     )
@@ -61,4 +61,4 @@ def test_a_check_of_another_folder_is_not_found(pytester: pytest.Pytester) -> No
     )
     result = pytester.runpytest()
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["background check or service 'c' is not visible*conftest.py:3"])
+    result.stdout.fnmatch_lines(["background *service or probe 'c' is not visible*conftest.py:3"])

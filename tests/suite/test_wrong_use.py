@@ -92,9 +92,12 @@ def test_a_check_in_a_class_is_a_usage_error(pytester: pytest.Pytester) -> None:
     ("mark", "message"),
     [
         ("['c', 'd']", "the mark's arguments must be names *: write mark.bgcheck('c', 'd')"),
-        ("3", "the mark's arguments must be names of checks or services, not 3"),
-        ("'a, b'", "*names of checks or services, not 'a, b': write mark.bgcheck('a', 'b')"),
-        ("''", "the mark's arguments must be names of checks or services, not ''"),
+        ("3", "the mark's arguments must be names of checks, services or probes, not 3"),
+        (
+            "'a, b'",
+            "*of checks, services or probes, not 'a, b': write mark.bgcheck('a', 'b')",
+        ),
+        ("''", "the mark's arguments must be names of checks, services or probes, not ''"),
         ("'c', tiemout=3", "the mark has no argument 'tiemout': did you mean 'timeout'[?]"),
         ("'c', xyz=3", "the mark has no argument 'xyz': it takes rc, timeout"),
         ("'c', timeout=-1", "timeout must be more than 0 seconds"),
@@ -176,7 +179,7 @@ def test_a_wrong_key_and_an_unknown_one_are_told(pytester: pytest.Pytester) -> N
     takes = "WrongUse: bgcheck[[]...] takes a job's name, or its name and a host, not"
     result.stdout.fnmatch_lines_random(
         [f"E *{takes} tuple", f"E *{takes} Job",
-         "E *NoSuchJob: no background check or service 'd' was declared or started for this test",
+         "E *NoSuchJob: no background check, service or probe 'd' was declared or started for *",
          "E *known: c",
          "E *WrongUse: name must be a non-empty string of printable characters, not <Job 'c' *"]
     )  # fmt: skip

@@ -6,7 +6,10 @@ import pytest
 # two of each of our modules.
 import pytest_bgcheck.run.session  # noqa: F401
 
-HEAD = "import pytest\nfrom pytest_bgcheck import background_check, background_service\n"
+HEAD = (
+    "import pytest\n"
+    "from pytest_bgcheck import background_check, background_probe, background_service\n"
+)
 
 UNAWAITED = "c = background_check('true')\ndef test(c): c.stdout\n"
 """A suite whose one job no test judges."""
@@ -16,3 +19,11 @@ def run(pytester: pytest.Pytester, *args: str, **files: str) -> pytest.RunResult
     """Write the files, each after `HEAD`, and run pytest there in a process of its own."""
     pytester.makepyfile(**{name: HEAD + text for name, text in files.items()})
     return pytester.runpytest_subprocess(*args, timeout=120)
+
+
+def problems(pytester: pytest.Pytester, text: str) -> list[str]:
+    """Return what pytest says at collection of a wrong module, with paths from its folder."""
+    result = run(pytester, "--collect-only", "-q", test_it=text)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR, result.outlines
+    lines = [line.removeprefix("ERROR: ") for line in result.errlines if line.strip()]
+    return [line.replace(f"{pytester.path}/", "") for line in lines]
