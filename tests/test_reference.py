@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import pytest_bgcheck
-from pytest_bgcheck import background_check, background_service, plugin
-from pytest_bgcheck.arguments import CHECK_ROWS, SERVICE_ROWS, Argument
+from pytest_bgcheck import background_check, background_probe, background_service, plugin
+from pytest_bgcheck.arguments import CHECK_ROWS, PROBE_ROWS, SERVICE_ROWS, Argument
 from pytest_bgcheck.marks import MARK_ROWS
 from pytest_bgcheck.options import OPTIONS, UNAWAITED, Option
-from pytest_bgcheck.tasks import Check, Service
+from pytest_bgcheck.tasks import Check, Probe, Service
 
 TEXT = Path(__file__).parents[1].joinpath("docs/reference.md").read_text("utf-8")
 
@@ -34,6 +34,7 @@ def default_in(text: str) -> int | None:
 TABLES = [
     ("argument", background_check, CHECK_ROWS),
     ("argument of a service", background_service, SERVICE_ROWS),
+    ("argument of a probe", background_probe, PROBE_ROWS),
 ]
 
 
@@ -47,21 +48,28 @@ def test_the_reference_has_each_argument_of_a_declaration(
 
 def test_each_default_of_an_argument_is_that_of_its_field() -> None:
     check, service = Check("c", ("true",), "true"), Service("s", ("true",), "true")
-    assert check.rc == {0}
+    probe = Probe("p", ("true",), "true")
+    assert check.rc == probe.rc == {0}
     of_all = {"grace": check.grace_s, "output_limit": check.output_limit}
     of_check = {"timeout": check.timeout_s, "rc": 0}
     of_service = {"timeout": service.timeout_s, "ready_timeout": service.ready_timeout_s}
+    of_probe = {"timeout": probe.sample_timeout_s, "every": probe.every_s, "rc": 0}
     assert of_all == {"grace": service.grace_s, "output_limit": service.output_limit}
-    checks, services = [
+    assert of_all == {"grace": probe.grace_s, "output_limit": probe.output_limit}
+    checks, services, probes = [
         {cell.strip("`"): default_in(text) for cell, text in table(heading)}
         for heading, _, _ in TABLES
     ]
-    shown, of_services = [{row.name: default_in(row.doc) for row in rows} for _, _, rows in TABLES]
+    shown, of_services, of_probes = [
+        {row.name: default_in(row.doc) for row in rows} for _, _, rows in TABLES
+    ]
     for told, defaults in [
         (checks, of_check | of_all),
         (shown, of_check | of_all),
         (services, of_service),
         (of_services, of_service | of_all),
+        (probes, of_probe),
+        (of_probes, of_probe | of_all),
     ]:
         assert {name: default for name, default in told.items() if default is not None} == defaults
 
@@ -97,6 +105,7 @@ def test_the_default_timeout_of_a_declaration_is_the_options() -> None:
     default = {option.name: option.default for option in OPTIONS}
     assert Check("c", ("true",), "true").timeout_s == default["timeout"]
     assert Service("s", ("true",), "true").timeout_s == default["service_timeout"]
+    assert Probe("p", ("true",), "true").timeout_s == default["service_timeout"]
 
 
 def test_the_reference_has_each_way_to_treat_an_unawaited_job() -> None:

@@ -1,0 +1,144 @@
+"""What docs/probes.md shows: each suite and each recipe, run."""
+
+import http.server
+import re
+import socket
+import socketserver
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from support.machines import SSHServer, tool
+
+PAGE = Path(__file__).parents[1].joinpath("docs/probes.md").read_text("utf-8")
+
+PACKAGES = {
+    "bash": "bash",
+    "curl": "curl",
+    "dig": "bind9-dnsutils",
+    "nc": "netcat-openbsd",
+    "ping": "iputils-ping",
+    "wget": "wget",
+}
+
+NOT_RUN = ("psql", "mysql", "redis-cli", "systemctl")
+"""There is no database and no systemd where the tests run."""
+
+
+def recipes() -> list[str]:
+    """Return each command of the table of samples."""
+    found = re.search(r"^\| what answers \| command \|\n\|---\|---\|\n((?:\|.*\n)+)", PAGE, re.M)
+    assert found is not None
+    rows = re.findall(r"^\|.*?\| `(.*)` \|$", found[1].replace(r"\|", "\0"), re.M)
+    return [row.replace("\0", "|") for row in rows]
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """Answers 200 to any GET."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"status": "ok"}\n')
+
+    def log_message(self, *_: object) -> None: ...
+
+
+class Names(socketserver.BaseRequestHandler):
+    """A name server that answers each question with 127.0.0.1."""
+
+    def handle(self) -> None:
+        question, reply = self.request
+        name_ends = question.index(b"\0", 12) + 5
+        flags_and_counts = b"\x84\0\0\1\0\1\0\0\0\0"
+        record = b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4\x7f\0\0\1"
+        answer = question[:2] + flags_and_counts + question[12:name_ends] + record
+        reply.sendto(answer, self.client_address)
+
+
+@contextmanager
+def serving(server: socketserver.BaseServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+@contextmanager
+def taking_no_more() -> Iterator[int]:
+    """Give a port whose listener is full: who connects to it waits. Over UDP nobody answers it."""
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        port: int = listening.getsockname()[1]
+        silent = stack.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+        silent.bind(("127.0.0.1", port))
+        for _ in range(8):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        yield port
+
+
+def good(recipe: str, port: int, words: dict[str, str]) -> bool:
+    """Return whether a recipe finds that all is well on a port, where some words mean others."""
+    known = {
+        "//vip/": f"//127.0.0.1:{port}/",
+        "vip 80": f"127.0.0.1 {port}",
+        "/vip/80": f"/127.0.0.1/{port}",
+        "dig ": f"dig -p {port} ",
+        "@vip": "@127.0.0.1",
+        "-W1 vip": "-W1 127.0.0.1",
+        " app ": f" -p {port} -o HostName=127.0.0.1 target ",
+    }
+    command = recipe
+    for word, real in {**known, **words}.items():
+        command = command.replace(word, real)
+    assert command != recipe
+    return subprocess.run(command, shell=True, capture_output=True, timeout=30).returncode == 0
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "recipe", [row for row in recipes() if not any(name in row for name in NOT_RUN)]
+)
+def test_a_recipe_is_good_while_it_is_answered_and_else_bad_within_its_bound(
+    recipe: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    for name, package in PACKAGES.items():
+        if re.search(rf"(?:^|[( ]){name} ", recipe):
+            tool(name, package)
+    words = {}
+    if "ssh " in recipe:
+        server: SSHServer = request.getfixturevalue("ssh_server")
+        words["ssh "] = f"ssh -F {server.client_config} "
+    # Where nobody can be made to hang, only what is not there is bad.
+    elsewhere = {
+        "-W1 vip": "-W1 255.255.255.255",
+        "shop.example": "shop.invalid",
+        "/mnt/share": f"{tmp_path}/not-mounted",
+    }
+    assert not good(recipe, free_port(), {**words, **elsewhere})
+    if not any(word in recipe for word in ("ping ", "getent ", "stat -f ")):
+        with taking_no_more() as port:
+            assert not good(recipe, port, words)
+    there = {**words, "getent hosts shop.example": "getent hosts localhost", "/mnt/share": "/"}
+    with ExitStack() as stack:
+        web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        names = socketserver.UDPServer(("127.0.0.1", web.server_port), Names)
+        stack.enter_context(serving(web))
+        stack.enter_context(serving(names))
+        port = server.port if "ssh " in recipe else web.server_port
+        assert good(recipe, port, there)
