@@ -116,32 +116,42 @@ class Window:
     @property
     def available_at_most(self) -> float:
         """Percent of the time that may have been up: what no outage has taken."""
-        if not self.length:
-            return 0.0 if self.bad else 100.0
-        return max(0.0, 100.0 * (1.0 - self.down_s / self.length))
+        return self._percent_without(self.down_s)
 
     @property
     def available_at_least(self) -> float:
         """Percent of the time that is proven to have been up."""
+        return self._percent_without(self.down_s + self.unproven_s)
+
+    def _percent_without(self, span_s: float) -> float:
         if not self.length:
             return 0.0 if self.bad else 100.0
-        return max(0.0, 100.0 * (1.0 - (self.down_s + self.unproven_s) / self.length))
+        # Rounded: what is just the share that is wanted must not be less by a bit's worth.
+        return round(max(0.0, 100.0 * (self.length - span_s) / self.length), 9)
 
     @property
     def possible_outage_s(self) -> float:
-        """The longest outage that there may have been: gaps, and the outages that they touch."""
+        """The longest outage that there may have been: gaps, and the outages that they touch.
+
+        It is more than that where not all of these are listed.
+        """
+        if not self.gap_count:
+            return self.longest_outage_s
         if self.gap_count > len(self.gaps) or self.outage_count > len(self.outages):
-            return self.longest_outage_s if not self.gap_count else self.down_s + self.unproven_s
-        return max(
-            (end - start for start, end in _joined([*self.outages, *self.gaps])), default=0.0
-        )
+            return round(self.down_s + self.unproven_s, 2)
+        joined = _joined([*self.outages, *self.gaps])
+        return max(round(end - start, 2) for start, end in joined)
 
 
 def _joined(spans: Iterable[Outage | Gap]) -> list[tuple[float, float]]:
-    """Return the spans, those that touch as one. Times are told in hundredths of a second."""
+    """Return the spans, those that touch as one.
+
+    Times are told in hundredths of a second. Spans with a good sample between them that took less
+    than one are joined too: then too much may count as possible, never too little.
+    """
     result: list[tuple[float, float]] = []
     for span in sorted(spans, key=lambda span: span.start):
-        if result and span.start <= result[-1][1] + 0.015:
+        if result and span.start < result[-1][1] + 0.005:
             result[-1] = result[-1][0], max(result[-1][1], span.end)
         else:
             result.append((span.start, span.end))

@@ -164,6 +164,24 @@ class Calls:
         request = requests.unfollow_request(target.directory, nonce, follow.nonce, self._shell)
         return Call("unfollow", target.label, nonce, request)
 
+    def window_id(self) -> str:
+        """Return the id of a new window: letters and digits, the same nowhere else."""
+        return next(self._nonces)
+
+    def open(self, target: Target, windows: Sequence[tuple[Spec, str]]) -> Call:
+        """Return the call that opens windows, each of a probe and with its id."""
+        assert target.directory is not None
+        nonce = next(self._nonces)
+        request = requests.open_request(target.directory, nonce, windows, self._shell)
+        return Call("open", target.label, nonce, request, len(windows))
+
+    def close(self, target: Target, expire_s: int, windows: Sequence[tuple[Spec, str]]) -> Call:
+        """Return the call that closes windows, and waits ``expire_s`` at most for what was seen."""
+        assert target.directory is not None
+        nonce = next(self._nonces)
+        request = requests.close_request(target.directory, nonce, expire_s, windows, self._shell)
+        return Call("close", target.label, nonce, request, len(windows))
+
     def _about(
         self, kind: str, build: Callable[[bytes, str, list[Spec], str], str], record: Record
     ) -> Call:

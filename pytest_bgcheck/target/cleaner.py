@@ -94,7 +94,7 @@ class Cleaner:
         Takes ``within_s`` seconds (None: `CLEAN_S`) and a moment at the most. As soon as
         ``interrupted()``, no answer is waited for any more. Jobs that still ran are cancelled; a
         target is asked before about those of ``ask_about``, for they may have just ended. Services
-        among these that then still live are stopped.
+        and probes among these that then still live are stopped.
 
         Returns what did not work, a line for each target, with what may be left there. Raises
         nothing.
@@ -201,20 +201,21 @@ class Cleaner:
     def _ask_all_last(
         self, target: Target, asked: dict[Target, list[Record]], patience_s: float
     ) -> None:
-        """Ask how jobs of a target stand, and wait while services of others are asked about.
+        """Ask how jobs of a target stand, and wait while others are asked about theirs that live
+        until the run's end.
 
         Two targets may be one computer, under two names: to clean one would end what the other is
         about to prove.
         """
 
-        def services_asked() -> bool:
-            return not any(record.service for records in asked.values() for record in records)
+        def last_asked() -> bool:
+            return not any(r.ends_with_run for records in asked.values() for r in records)
 
         deadline = self._calls.now_s() + patience_s
         self._ask_last(target, [r for r in asked[target] if not r.state.final], patience_s)
         self._has_asked(target, asked)
         with self._records.changed:
-            self._records.changed.wait_for(services_asked, max(0.0, deadline - self._calls.now_s()))
+            self._records.changed.wait_for(last_asked, max(0.0, deadline - self._calls.now_s()))
 
     def _has_asked(self, target: Target, asked: dict[Target, list[Record]]) -> None:
         with self._records.changed:
@@ -222,16 +223,16 @@ class Cleaner:
             self._records.changed.notify_all()
 
     def _ask_last(self, target: Target, records: Sequence[Record], patience_s: float) -> None:
-        """Ask how jobs stand that nobody waits for any more: once, but about services until there
-        is an answer."""
+        """Ask how jobs stand that nobody waits for any more: once, but about those that live until
+        the run's end as often as there is no answer."""
         running = [record for record in records if record.runs]
-        services = any(record.service is not None for record in running)
+        alive = any(record.ends_with_run for record in running)
         deadline = self._calls.now_s() + patience_s
         failures = 0
         while running and target.directory is not None:
-            expire_s = PROOF_S if services else 0
+            expire_s = PROOF_S if alive else 0
             try:
-                call = self._calls.wait(target, running, expire_s, False, services, at_end=True)
+                call = self._calls.wait(target, running, expire_s, False, alive, at_end=True)
                 with self._calls.turn(CLEAN_TURN_S):
                     left_s = max(0.1, deadline - self._calls.now_s())
                     reply = ask(target.transport, call, left_s)
@@ -240,7 +241,7 @@ class Cleaner:
                 expected = isinstance(error, TargetError)
                 why = str(error) if expected else log_internal_error(target, error)
                 pause_s = self._calls.pause_s(failures, deadline)
-                if not services or pause_s is None or isinstance(error, Gone):
+                if not alive or pause_s is None or isinstance(error, Gone):
                     self._end_unproven(running, f"its target could not be asked: {why}")
                     return
                 sleep(pause_s)
@@ -252,23 +253,23 @@ class Cleaner:
             if reply.refused:
                 self._end_unproven(running, "; ".join(reply.refused.values()))
             else:
-                self._note_stopped(target, [r for r in running if r.service], deadline)
+                self._note_stopped(target, [r for r in running if r.ends_with_run], deadline)
             return
 
-    def _note_stopped(self, target: Target, services: Sequence[Record], deadline: float) -> None:
-        """Note that the run ends services that have lived until now, with the tail of what they
-        have written."""
-        if not services:
+    def _note_stopped(self, target: Target, alive: Sequence[Record], deadline: float) -> None:
+        """Note that the run ends services and probes that have lived until now, with the tail of
+        what they have written, and what they have seen."""
+        if not alive:
             return
         reports: dict[str, Report] = {}
         try:
-            call = self._calls.tails(target, services, 2 * SHOWN)
+            call = self._calls.tails(target, alive, 2 * SHOWN)
             reply = ask(target.transport, call, max(0.1, deadline - self._calls.now_s()))
             reports = {report.id: report for report in reply.reports}
         except Exception as error:  # that they have lived is proven, and they are to be ended
             if not isinstance(error, TargetError):
                 log_internal_error(target, error)
-        for record in services:
+        for record in alive:
             report = reports.get(record.spec.id)
             stopped = Result(State.STOPPED, ready_s=record.ready_s)
             if report is not None and not report.gone:
@@ -278,13 +279,14 @@ class Cleaner:
                     attempts=1,
                     stdout_kept=report.stdout,
                     stderr_kept=report.stderr,
+                    window=report.window,
                 )
             self._records.settle(record, stopped)
 
     def _end_unproven(self, records: Iterable[Record], why: str) -> None:
         """Note that the run ends jobs of which nobody knows how they stand."""
         for record in records:
-            state = State.CANCELLED if record.service is None else State.UNREACHABLE
+            state = State.UNREACHABLE if record.ends_with_run else State.CANCELLED
             self._records.settle_all([record], state, f"{RUN_ENDED}, and {why}")
 
 

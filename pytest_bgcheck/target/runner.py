@@ -6,15 +6,14 @@ changes under its condition only.
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..clocks import monotonic_s
-from ..errors import Refused, TargetError
 from ..ledger import RUN_ENDED
 from ..model import Result, State, Tries
 from . import requests
+from .asking import Asking
 from .calls import QUESTION_CALL_S, Calls
 from .cleaner import Cleaner
 from .following import Follower
@@ -70,11 +69,12 @@ class Runner:
         self.stop, self.close = cleaner.stop, cleaner.close
         self.settle_starts, self.no_test_waits = cleaner.settle_starts, cleaner.no_test_waits
         self.follow = Follower(self.records, self._calls).follow
-        self.prove = Proving(self.records, self._calls).prove
-        watching = Watching(self.records, self._calls)
+        self._asking = Asking(self.records, self._calls)
+        self.prove = Proving(self.records, self._calls, self._asking).prove
+        watching = Watching(self.records, self._calls, self._asking)
         self.open_windows, self.close_windows = watching.open, watching.close
         self._waiting = Waiting(self.records, self._calls)
-        self._starting = Starting(self.records, self._calls, self._waiting)
+        self._starting = Starting(self.records, self._calls, self._asking, self._waiting)
         self._without_threads: dict[Target, list[Record]] = {}
 
     # --- starting -----------------------------------------------------------------------------
@@ -172,16 +172,11 @@ class Runner:
         """
         if not self._runs(record):
             return
-        deadline_s = self._calls.now_s() + CANCEL_S
-        for failures in itertools.count(1):
-            try:
-                ask(record.target.transport, self._calls.cancel(record), QUESTION_CALL_S)
-                break
-            except TargetError as error:
-                pause_s = self._calls.pause_s(failures, deadline_s)
-                if isinstance(error, Refused) or pause_s is None or self.records.closing:
-                    raise
-                self.records.pause(pause_s)
+
+        def cancel() -> None:
+            ask(record.target.transport, self._calls.cancel(record), QUESTION_CALL_S)
+
+        self._asking.until_answered(cancel, self._calls.now_s() + CANCEL_S)
         self.records.note_ending(record, self._calls.now_s())
 
     def tail(self, record: Record) -> Result:
@@ -198,8 +193,9 @@ class Runner:
                 return record.spec.task.outcome(report.result)
             if not report.gone:
                 return Result(
-                    record.state, None, report.running_s, 0, "", report.stdout, report.stderr
-                )
+                    record.state, None, report.running_s, 0, "", report.stdout, report.stderr,
+                    window=report.window,
+                )  # fmt: skip
         return Result(State.LOST, detail="its directory on the target is gone")
 
     def _runs(self, record: Record) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 
 from ..clocks import unix_s
 from ..errors import BadReply, Refused, TargetError
 from ..model import State, Tries
 from . import recovery, replies
+from .asking import Asking
 from .calls import Calls
 from .commands import make_commands
 from .records import Record, Records, Target
@@ -27,10 +27,12 @@ class Starting:
         self,
         records: Records,
         calls: Calls,
+        asking: Asking,
         waiting: Waiting,
     ) -> None:
         self._records = records
         self._calls = calls
+        self._asking = asking
         self._waiting = waiting
         self._unreachable: dict[str, str] = {}
 
@@ -104,19 +106,12 @@ class Starting:
         Raises the last TargetError at the deadline.
         """
         foreign = 0
-        began_at = unix_s()
-        for failures in itertools.count(1):
-            try:
-                return call()
-            except Refused:
-                raise
-            except TargetError as error:
-                self._records.note_tries(records, Tries(failures, began_at, str(error)))
-                foreign = foreign + 1 if isinstance(error, BadReply) else 0
-                if foreign >= recovery.FOREIGN_ANSWERS:
-                    raise Refused(f"the answers do not come from /bin/sh: {error}") from error
-                pause_s = self._calls.pause_s(failures, deadline_s)
-                if pause_s is None or self._records.closing:
-                    raise
-                self._records.pause(pause_s)
-        raise AssertionError  # pragma: no cover
+
+        def failed(tries: Tries, error: TargetError) -> None:
+            nonlocal foreign
+            self._records.note_tries(records, tries)
+            foreign = foreign + 1 if isinstance(error, BadReply) else 0
+            if foreign >= recovery.FOREIGN_ANSWERS:
+                raise Refused(f"the answers do not come from /bin/sh: {error}") from error
+
+        return self._asking.until_answered(call, deadline_s, failed)

@@ -42,7 +42,7 @@ def up_again():
 def test_again(up_again): pass
 """
 
-CONFTEST = "from pytest_bgcheck.target import proving\nproving.PROOF_S = 2.0\n"
+CONFTEST = "from pytest_bgcheck.target import proving\nproving.ANSWER_S = 2.0\n"
 
 
 def test_a_host_that_does_not_answer_proves_nothing_and_each_host_counts(
