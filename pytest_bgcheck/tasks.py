@@ -127,6 +127,8 @@ class Task:
         if self.kind != other.kind:
             return ["kind"]
         names = {f.name: f.name.removesuffix("_s").removesuffix("_argv") for f in fields(self)}
+        if "sample_timeout_s" in names:
+            names["sample_timeout_s"] = "timeout"
         if self.script is not None and other.script is not None:
             names["argv"] = "args"
             del names["command"]  # the script's path and its arguments, as they are shown
@@ -244,6 +246,9 @@ class Probe(Task):
         return self.rc
 
     def outcome(self, told: Result) -> Result:
+        if told.state in (State.SUCCEEDED, State.NOT_READY):  # no prober says so
+            detail = "; ".join(filter(None, ["its prober has ended by itself", told.detail]))
+            return replace(told, state=State.LOST, rc=None, detail=detail)
         return replace(told, state=State.STOPPED) if told.state is State.CANCELLED else told
 
 

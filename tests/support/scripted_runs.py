@@ -10,7 +10,7 @@ from pytest_bgcheck.target import recovery, waiting
 from pytest_bgcheck.target.records import Record, Target
 from pytest_bgcheck.target.requests import Spec
 from pytest_bgcheck.target.runner import Runner
-from pytest_bgcheck.tasks import Service
+from pytest_bgcheck.tasks import Probe, Service
 from support.scripted_transport import Scripted
 
 RUN = "0123456789ab"
@@ -32,6 +32,13 @@ def check(name: str = "c", timeout: float = 60) -> Spec:
 
 def service(name: str = "s", ready_timeout_s: float = 60) -> Spec:
     made = Service(name, ("true",), "true", grace_s=0, ready_timeout_s=ready_timeout_s)
+    return Spec(made.id_on("host", RUN), made)
+
+
+def probe(name: str = "p", every_s: float = 1.0, sample_timeout_s: float = 60) -> Spec:
+    made = Probe(
+        name, ("true",), "true", grace_s=0, every_s=every_s, sample_timeout_s=sample_timeout_s
+    )
     return Spec(made.id_on("host", RUN), made)
 
 

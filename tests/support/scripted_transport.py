@@ -27,12 +27,15 @@ class Scripted:
         waits: Sequence[Step] = (),
         cancel: Sequence[Step] = (),
         tail: Sequence[Step] = (),
+        open: Sequence[Step] = (),
+        close: Sequence[Step] = (),
         clean: Sequence[Step] = (),
         present: Sequence[Step] = (),
     ) -> None:
         self.streams, self.ends_calls = streams, True
         self.steps = {"start": list(start), "await": list(waits), "clean": list(clean)}
         self.steps |= {"cancel": list(cancel), "tail": list(tail), "present": list(present)}
+        self.steps |= {"open": list(open), "close": list(close)}
         self.last: Step = ""
         self.calls: list[str] = []
         self.closed = False
