@@ -178,7 +178,7 @@ class JobWanted:
 
 @dataclass(frozen=True)
 class JobJudged:
-    """A test that ran has read the job's verdict."""
+    """A test that ran has read how the job has ended, or has failed for it."""
 
     key: str
 
@@ -230,6 +230,13 @@ class WindowClosed:
     not_proven: str = ""
 
 
+@dataclass(frozen=True)
+class WindowRead:
+    """A test that ran has read what a probe has seen in a window of its own."""
+
+    key: str
+
+
 Event: TypeAlias = (
     JobPlanned
     | StartPointReached
@@ -244,4 +251,5 @@ Event: TypeAlias = (
     | WaitBegan
     | WaitEnded
     | WindowClosed
+    | WindowRead
 )

@@ -65,8 +65,10 @@ class JobEntry:
     ``duration_s`` is what it took on the target. ``result`` has only the head and the tail of long
     output; ``cut`` names the streams that were cut before that. ``tries``: by worker, the calls
     about it that were not answered, now or at its end. ``wanted``: a test that ran has asked for
-    its result. ``judged``: one has awaited it by mark, or read its verdict. ``unawaited``: what it
-    makes of the run otherwise; empty: what the run's option says. ``after``: the fixture behind
+    its result. ``judged``: one has read how it ended, or has failed for it; of a check: or has
+    awaited it by mark. ``watched``: one has awaited the probe by mark, or read a window of it.
+    ``unawaited``: what the job makes of the run if none has judged, or watched, it; empty: what the
+    run's option says. ``after``: the fixture behind
     which it starts, else empty; ``reached``: that was set up; ``set_up_failed``: why it could not
     be, the last time. ``ready``, ``ready_output``, ``ready_timeout_s``: by what and within how long
     a service has to be ready; empty and None for others. ``every_s``, ``sample_timeout_s``: how
@@ -106,6 +108,7 @@ class JobEntry:
     tries: dict[str, Tries] = field(default_factory=dict)
     wanted: bool = False
     judged: bool = False
+    watched: bool = False
     requested_by: list[str] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
     windows: list[events.WindowClosed] = field(default_factory=list)
@@ -383,12 +386,15 @@ class Ledger:
                 self._job(event.key).wanted = True
             case events.JobJudged():
                 self._job(event.key).judged = True
+            case events.WindowRead():
+                self._job(event.key).watched = True
             case events.WaitBegan():
                 open_waits = self._open_waits.setdefault((event.worker, event.test), [])
                 for key in event.keys:
                     job, wait = self._job(key), Wait(event.test, event.worker, event.at)
                     job.wanted = True
                     job.judged |= event.judges and not job.ends_with_run
+                    job.watched |= event.judges and job.is_probe
                     job.waits.append(wait)
                     open_waits.append((job, wait))
             case events.WaitEnded():
@@ -402,9 +408,7 @@ class Ledger:
                     until_then_s = max(0.0, over_at - wait.began_at)
                     wait.waited_s = event.waited_s.get(job.key, until_then_s)
             case events.WindowClosed():
-                job = self._job(event.key)
-                job.windows.append(event)
-                job.judged |= event.limits is not None
+                self._job(event.key).windows.append(event)
 
     def _job(self, key: str) -> JobEntry:
         return self.jobs.setdefault(key, JobEntry(key))

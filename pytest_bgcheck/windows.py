@@ -178,11 +178,19 @@ class Limits:
 
 def exceeded(window: Window, limits: Limits) -> bool:
     """Return whether it is proven that a window was worse than the limits allow."""
+    return down_too_long(window, limits) or available_too_little(window, limits)
+
+
+def down_too_long(window: Window, limits: Limits) -> bool:
+    """Return whether it is proven that an outage was longer than the limits allow."""
     allowed_s = limits.longest_allowed_s
-    if allowed_s is not None and (
-        window.longest_outage_s > allowed_s or (not allowed_s and window.bad)
-    ):
-        return True
+    if allowed_s is None:
+        return False
+    return window.longest_outage_s > allowed_s or bool(not allowed_s and window.bad)
+
+
+def available_too_little(window: Window, limits: Limits) -> bool:
+    """Return whether it is proven that less of the time was up than the limits want."""
     wanted = limits.min_available
     return wanted is not None and bool(window.samples) and window.available_at_most < wanted
 

@@ -21,6 +21,7 @@ from pytest_bgcheck.events import (
     WaitBegan,
     WaitEnded,
     WindowClosed,
+    WindowRead,
     job_key,
 )
 from pytest_bgcheck.ledger import JobEntry, Ledger
@@ -48,12 +49,13 @@ ONE_OF_EACH: list[Event] = [
     WaitBegan("gw0", "test_it.py::test", (KEY,), 2.5),
     WaitEnded("gw0", "test_it.py::test", 3.5, {KEY: 0.5}),
     WindowClosed(KEY, "test_it.py::test", "gw0", 3.0, 9.0, WINDOW, Limits(5.0), exceeded=True),
+    WindowRead(KEY),
 ]
 
 
 EVENTS: Reader[Event] = Reader(Event)
 
-PARTS = ("Job", "StartPoint", "Target", "Wait", "WindowClosed")
+PARTS = ("Job", "StartPoint", "Target", "Wait", "WindowClosed", "WindowRead")
 
 NAMES = [type(event).__name__ for event in ONE_OF_EACH]
 

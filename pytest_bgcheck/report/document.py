@@ -164,7 +164,7 @@ def document(
             "near_limit": [job.id for job in figures.near_limit],
             "output_cut": [job.id for job in figures.output_cut],
             "unjudged": [job.id for job in figures.unjudged],
-            "unjudged_services": [job.id for job in figures.unjudged_services],
+            "unjudged_services": [job.id for job in figures.unjudged_ends],
             "critical_path": [_step(step) for step in figures.critical_path],
         },
         "jobs": [_job(job) for job in ledger.jobs.values()],
@@ -215,7 +215,7 @@ def _job(job: JobEntry) -> JobPart:
         "stderr": _stream(result, "stderr"),
         "ready_command_output": _output(result.look_kept if result else EMPTY),
         "awaited_by": [_wait(wait) for wait in job.waits],
-        "judged": job.judged,
+        "judged": job.judged or job.watched,
         "requested_by": [test for test in job.requested_by if test not in awaited],
     }
 

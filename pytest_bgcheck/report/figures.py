@@ -1,7 +1,7 @@
 """What a run amounts to: the numbers that the terminal, the JSON and the page all show.
 
 Computed once, from a closed ledger, so that they agree. Pure; imports only invocation, ledger,
-model and words.
+model, window_text and words.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from ..ledger import RUN_ENDED, JobEntry, Ledger, TestEntry, Wait
 from ..model import State
 from .invocation import Invocation
+from .window_text import seen
 from .words import count, duration, named, run_title
 
 NEAR_LIMIT = 0.8
@@ -87,7 +88,7 @@ class Figures:
     that tests have judged, where all that used them passed. ``near_limit``: the jobs that used more
     than `NEAR_LIMIT` of their time. ``output_cut``: those whose output was cut. ``unjudged``: those
     that no test judged, unless that is to be ignored; ``unjudged_failures``: those of them that
-    make the run fail. ``unjudged_services``: the services that ended badly, or perhaps never
+    make the run fail. ``unjudged_ends``: the services and probes that ended badly, or perhaps never
     began, for which no test failed and whose end none has read; they make the run fail too.
     ``never_ready``: the services that the run's end has stopped before they were ready, and which
     nobody has waited for, each with a test that requests it and has run. ``stopped``: the run did
@@ -110,7 +111,7 @@ class Figures:
     output_cut: Sequence[JobEntry]
     unjudged: Sequence[JobEntry]
     unjudged_failures: Sequence[UnjudgedFailure]
-    unjudged_services: Sequence[JobEntry]
+    unjudged_ends: Sequence[JobEntry]
     never_ready: Sequence[tuple[JobEntry, str]]
     stopped: bool
     causes: Sequence[str]
@@ -124,7 +125,7 @@ class Figures:
         """The lines of the jobs that make the run fail because no test judged them."""
         return [
             *map(unjudged_failure_line, self.unjudged_failures),
-            *map(unjudged_service_line, self.unjudged_services),
+            *map(unjudged_end_line, self.unjudged_ends),
         ]
 
     @property
@@ -141,11 +142,12 @@ def figures(ledger: Ledger, run: Run) -> Figures:
     unjudged = [
         job
         for job in jobs
-        if not (job.is_service or job.judged) and (job.unawaited or run.unawaited) != "ignore"
+        if not (job.is_service or job.judged or job.watched)
+        and (job.unawaited or run.unawaited) != "ignore"
     ]
     stopped = run.exit_status in STOPPED or run.interrupted
-    failures = [] if stopped else list(_unjudged_failures(unjudged, ledger, run))
-    services = [] if stopped else list(_unjudged_services(jobs, ledger))
+    ends = [] if stopped else list(_unjudged_ends(jobs, ledger))
+    failures = [] if stopped else list(_unjudged_failures(unjudged, ends, ledger, run))
     # Rounded once, here: a report that rounds what another has rounded could differ from it.
     return Figures(
         jobs=len(jobs),
@@ -163,10 +165,10 @@ def figures(ledger: Ledger, run: Run) -> Figures:
         output_cut=[job for job in jobs if job.cut],
         unjudged=unjudged,
         unjudged_failures=failures,
-        unjudged_services=services,
+        unjudged_ends=ends,
         never_ready=[] if stopped else list(_never_ready(jobs, ledger)),
         stopped=stopped,
-        causes=causes(ledger, run, failures, services),
+        causes=causes(ledger, run, failures, ends),
     )
 
 
@@ -185,18 +187,20 @@ def _tolerated(bad: Iterable[JobEntry], ledger: Ledger) -> Iterator[JobEntry]:
 
 
 def _unjudged_failures(
-    unjudged: Sequence[JobEntry], ledger: Ledger, run: Run
+    unjudged: Sequence[JobEntry], ends: Sequence[JobEntry], ledger: Ledger, run: Run
 ) -> Iterator[UnjudgedFailure]:
     ran = {test.test for test in ledger.tests.values() if test.ran}
     for job in unjudged:
         test = next((test for test in job.requested_by if test in ran), None)
         unawaited = job.unawaited or run.unawaited
-        if test is not None and (job.state is not State.SUCCEEDED or unawaited == "fail"):
+        red = unawaited == "fail" or not job.state.succeeded
+        if test is not None and red and job not in ends:
             yield UnjudgedFailure(job, test, unawaited)
 
 
-def _unjudged_services(jobs: Sequence[JobEntry], ledger: Ledger) -> Iterator[JobEntry]:
-    """Yield the services that did not end well, or perhaps never were, and that no test judged.
+def _unjudged_ends(jobs: Sequence[JobEntry], ledger: Ledger) -> Iterator[JobEntry]:
+    """Yield the services and probes that did not end well, or perhaps never were, and whose end no
+    test judged.
 
     Not those that were never ready, and whose tests were all skipped: perhaps as they lack
     something here that the service lacks too.
@@ -204,7 +208,7 @@ def _unjudged_services(jobs: Sequence[JobEntry], ledger: Ledger) -> Iterator[Job
     ran = {test.test for test in ledger.tests.values() if test.ran}
     for job in jobs:
         missed = (job.bad and job.was_ready) or not ran.isdisjoint(job.requested_by)
-        if missed and job.is_service and not job.judged and not job.state.succeeded:
+        if missed and job.ends_with_run and not job.judged and not job.state.succeeded:
             yield job
 
 
@@ -219,7 +223,7 @@ def _never_ready(jobs: Sequence[JobEntry], ledger: Ledger) -> Iterator[tuple[Job
 
 
 def causes(
-    ledger: Ledger, run: Run, failures: Sequence[UnjudgedFailure], services: Sequence[JobEntry]
+    ledger: Ledger, run: Run, failures: Sequence[UnjudgedFailure], ends: Sequence[JobEntry]
 ) -> list[str]:
     """Return why a run is red, a line for each cause; none if its exit status is 0."""
     if not run.exit_status:
@@ -231,7 +235,7 @@ def causes(
         lines.append(f"{errors} in collection: {_first(run.collection_errors)}")
     if failed:
         lines.append(f"{count(len(failed), 'test')} failed: {_first(failed)}")
-    lines += [*map(unjudged_failure_line, failures), *map(unjudged_service_line, services)]
+    lines += [*map(unjudged_failure_line, failures), *map(unjudged_end_line, ends)]
     lines += run.internal_errors
     known = run.exit_status in STOPPED or (run.exit_status == 1 and lines)
     if not known:
@@ -257,6 +261,8 @@ def outcome(job: JobEntry) -> str:
         facts.append(f"rc {job.result.rc}")
     if job.result is not None and job.result.detail:
         facts.append(job.result.detail)
+    if job.result is not None and job.result.window is not None:
+        facts.append(seen(job.result.window))
     return ", ".join(facts)
 
 
@@ -271,17 +277,19 @@ def _unconfirmed(job: JobEntry) -> str:
 def unjudged_failure_line(failure: UnjudgedFailure) -> str:
     """Return the line that says which job makes the run red that nobody judged, and why."""
     job = failure.job
+    read = "open a window of it" if job.is_probe else "read its rc"
     return (
         f"{named(job.kind, job.name, job.host)} was judged by no test ({outcome(job)}),"
         f" though {failure.test} requests it and has run, so the run fails"
-        f" (unawaited={failure.unawaited}); await it by @pytest.mark.bgcheck({job.name!r}), or read"
-        " its rc"
+        f" (unawaited={failure.unawaited}); await it by @pytest.mark.bgcheck({job.name!r}), or"
+        f" {read}"
     )
 
 
-def unjudged_service_line(job: JobEntry) -> str:
-    """Return the line that says which service makes the run red, as no test has."""
+def unjudged_end_line(job: JobEntry) -> str:
+    """Return the line that says which service or probe makes the run red, as no test has."""
     result, unconfirmed = job.result, _unconfirmed(job)
+    read = "state" if job.is_probe else "state or rc"
     facts = f" {job.state}"
     if result is not None and result.rc is not None:
         facts += f": rc {result.rc}"
@@ -293,7 +301,7 @@ def unjudged_service_line(job: JobEntry) -> str:
         facts = f": {unconfirmed}"
     return (
         f"{named(job.kind, job.name, job.host)}{facts}; no test has failed for it, and none has"
-        " read its state or rc, so the run fails"
+        f" read its {read}, so the run fails"
     )
 
 

@@ -69,7 +69,7 @@ def commands(figures: Figures, annotated: frozenset[str] = frozenset()) -> list[
     failed = [job for job in figures.bad if job not in figures.tolerated]
     failed = [job for job in failed if not (job.judged and annotated.intersection(awaited_by(job)))]
     unjudged = [failure.job for failure in figures.unjudged_failures]
-    failed += [job for job in (*unjudged, *figures.unjudged_services) if job not in failed]
+    failed += [job for job in (*unjudged, *figures.unjudged_ends) if job not in failed]
     lines = [f"::{kind} {_annotation(job)}" for job in failed[:MOST_ANNOTATIONS]]
     if len(failed) > MOST_ANNOTATIONS:
         left = len(failed) - MOST_ANNOTATIONS + 1

@@ -26,10 +26,8 @@ BUFFERED = (
     " stdbuf -oL COMMAND, python -u or PYTHONUNBUFFERED=1, grep --line-buffered"
 )
 
-STOPPED_BY = (
-    "stop() or cancel() of a test or a fixture has ended it, for all tests of the run; a test that"
-    " ends a service can have one of its own, by bgcheck.running(...)"
-)
+STOPPED_BY = "stop() or cancel() of a test or a fixture has ended it, for all tests of the run"
+OWN_SERVICE = "; a test that ends a service can have one of its own, by bgcheck.running(...)"
 
 PORT_TAKEN = re.compile(rb"address (is )?already in use|EADDRINUSE", re.IGNORECASE)
 
@@ -48,7 +46,8 @@ def hint_for(rc: int) -> str:
 def hints(task: Task, result: Result) -> list[str]:
     """Return what may be behind a job's end, a line for each guess."""
     if result.state is State.STOPPED:
-        return [] if result.detail else [STOPPED_BY]
+        own = OWN_SERVICE if isinstance(task, Service) else ""
+        return [] if result.detail else [STOPPED_BY + own]
     lines = [] if result.rc is None else [hint_for(result.rc)]
     if isinstance(task, Service) and result.failed:
         lines += [_ended_well(result), _buffered(task, result), _port_taken(result)]

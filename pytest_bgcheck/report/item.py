@@ -1,7 +1,7 @@
 """What an awaiting test's own report says of its jobs: properties and sections.
 
 Both are pytest's own ways, so they reach an xdist controller, JUnit files and other reporters.
-Pure; imports only events, text and words.
+Pure; imports only events, text, windows and words.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..events import SHOWN
+from ..windows import Window
 from .text import Verdict, shown_whole
 from .words import printable
 
@@ -18,7 +19,8 @@ PREFIX = "bgcheck."
 def properties(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
     """Return name and value of each fact of each job: ``bgcheck.1.check``, ``bgcheck.1.host``...
 
-    Of a service the first one is ``bgcheck.1.service``.
+    Of a service the first one is ``bgcheck.1.service``, of a probe ``bgcheck.1.probe``; that has
+    facts of its window besides: seconds and percent, empty where they are not proven.
 
     A name stands once in a test: many readers of JUnit files keep only the last of several.
     """
@@ -35,8 +37,20 @@ def properties(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
             "duration": _seconds(duration),
             "waited": _seconds(verdict.waited_s),
         }
+        if verdict.window is not None:
+            values |= _of_window(verdict.window)
         facts += [(f"{PREFIX}{number}.{name}", value) for name, value in values.items()]
     return facts
+
+
+def _of_window(window: Window) -> dict[str, str]:
+    proven = not window.why_not_proven
+    return {
+        "max_outage": _seconds(window.longest_outage_s if proven else None),
+        "available": _seconds(window.available_at_most if proven else None),
+        "samples": str(window.samples),
+        "window": _seconds(window.length),
+    }
 
 
 def _seconds(value: float | None) -> str:

@@ -1,15 +1,17 @@
-"""What people read: results turned into text by pure functions. Imports hints, model, tasks and
-words."""
+"""What people read: results turned into text by pure functions. Imports hints, model,
+tasks, windows, window_text and words."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..model import Output, Result, State
-from ..tasks import Check, Service, Task, not_started_yet
+from ..tasks import Check, Probe, Service, Task, not_started_yet
+from ..windows import Limits, Window, exceeded, unproven
 from .hints import hints
+from .window_text import window_headline, window_hints, window_lines
 from .words import bytes_of, duration, named, one_line, one_word, printable, rc_codes
 
 TAIL_LINES = 20
@@ -22,12 +24,13 @@ class Verdict:
 
     ``accepted``: the exit codes that this test takes. ``waited_s``: how long the test
     has waited for it; where ``result`` is None its patience was over, or it is a service that is
-    ready. ``kept``: where the job's files were left on the target, empty if they were not.
-    ``unanswered``: what its target said last and how often it was tried; empty if it answers.
-    ``held_back``: its start point was not reached.
-    ``ended_s``: when a service ended, in seconds after this test began, negative: before; None: not
-    to be told. ``not_proven``: why nobody knows whether a service still lives; empty if that is
-    known.
+    ready, or a probe that has taken a sample. ``kept``: where the job's files were left on the
+    target, empty if they were not. ``unanswered``: what its target said last and how often it was
+    tried; empty if it answers. ``held_back``: its start point was not reached. ``ended_s``: when a
+    service or a probe ended, in seconds after this test began, negative: before; None: not to be
+    told. ``window``: what a probe has seen during the test's body, and ``limits``: what it may see;
+    None before that is known. ``not_proven``: why nobody knows whether a service still lives, or
+    what a probe has seen; empty if that is known.
     """
 
     task: Task
@@ -41,22 +44,41 @@ class Verdict:
     held_back: bool = False
     ended_s: float | None = None
     not_proven: str = ""
+    window: Window | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def exceeded(self) -> bool:
+        """True if it is proven that a probe has seen more than its limits allow."""
+        return self.window is not None and exceeded(self.window, self.limits)
+
+    @property
+    def why_not_proven(self) -> str:
+        """Why it is not known that a service lives, or that a probe has seen no more than its
+        limits allow; empty if that is known."""
+        if self.not_proven or self.window is None:
+            return self.not_proven
+        return unproven(self.window, self.limits)
 
     @property
     def good(self) -> bool:
-        """True if a check's exit code is accepted, or a service is ready and runs."""
+        """True if a check's exit code is accepted, if a service is ready and runs, and if a probe
+        has seen no more than its limits allow; before that is known: if it has taken a sample."""
         result = self.result
-        if isinstance(self.task, Service):
-            return result is None and self.state is State.READY and not self.not_proven
+        if self.window is not None:
+            return not (self.exceeded or self.why_not_proven)
+        if self.task.ends_with_run:
+            in_time = self.state is self.task.ready_state
+            return result is None and in_time and not self.not_proven
         if result is None or result.state not in (State.SUCCEEDED, State.FAILED):
             return False
         return result.rc in self.accepted
 
     @property
     def state_shown(self) -> State:
-        """The state as people read it: a service that is asked for is starting."""
+        """The state as people read it: a service, or a probe, that is asked for is starting."""
         pending = self.state is State.PENDING and not self.held_back
-        return self.task.begun if pending and isinstance(self.task, Service) else self.state
+        return self.task.begun if pending and self.task.ends_with_run else self.state
 
 
 def failure(verdicts: Sequence[Verdict], others: Sequence[Verdict] = ()) -> str:
@@ -77,8 +99,11 @@ def headline(verdict: Verdict) -> str:
     """Return the line that names a job's kind, name, host and state."""
     result, task = verdict.result, verdict.task
     start = named(task.kind, task.name, verdict.host)
-    if verdict.not_proven:
-        return f"{start} not proven to be alive: {verdict.not_proven}"
+    if verdict.exceeded and verdict.window is not None:
+        return f"{start}: {window_headline(verdict.window, verdict.limits)}"
+    if verdict.why_not_proven:
+        what = ": not proven" if isinstance(task, Probe) else " not proven to be alive"
+        return f"{start}{what}: {verdict.why_not_proven}"
     if result is None:
         said = f": {verdict.unanswered}" if verdict.unanswered else ""
         waited = duration(verdict.waited_s)
@@ -94,7 +119,7 @@ def headline(verdict: Verdict) -> str:
 
 
 def _relative(verdict: Verdict) -> str:
-    """Return when a service ended that had been ready, as this test has seen it."""
+    """Return when a service or a probe ended that had been ready, as this test has seen it."""
     ended_s, result = verdict.ended_s, verdict.result
     if ended_s is None or result is None or result.ready_s is None:
         return ""
@@ -161,20 +186,29 @@ def _block(verdict: Verdict) -> list[str]:
         lines.append(f"  cwd: {one_line(task.cwd)}")
     if isinstance(task, Service):
         lines += [f"  {line}" for line in ready_lines(task.ready, task.ready_output or "")]
+    if isinstance(task, Probe):
+        lines.append(f"  every={task.every_s:g}, timeout={task.sample_timeout_s:g}")
+        if verdict.window is not None:
+            lines += window_lines(task, verdict.window)
+            return lines + [f"  hint: {hint}" for hint in window_hints(task, verdict.window)]
     if result is None:
         return lines if verdict.not_proven else [*lines, f"  {_goes_on(verdict)}"]
     if isinstance(task, Check) and result.state is State.SUCCEEDED:
         lines.append("  the check itself succeeded: only this test's mark does not accept that rc")
     if result.ready_s is not None:
-        lines.append(f"  it was ready after {duration(result.ready_s)}")
+        was = "its first sample was taken" if isinstance(task, Probe) else "it was ready"
+        lines.append(f"  {was} after {duration(result.ready_s)}")
     elif verdict.waited_s is not None:
         lines.append(f"  this test waited {duration(verdict.waited_s)} for it")
     if result.state is State.TIMED_OUT:
-        lines.append(f"  its limit on the target: timeout={task.timeout_s:g}")
+        given = "bgcheck_service_timeout" if isinstance(task, Probe) else "timeout"
+        lines.append(f"  its limit on the target: {given}={task.timeout_s:g}")
     if isinstance(task, Service) and result.state is State.NOT_READY and result.rc is None:
         lines.append(f"  its limit on the target: ready_timeout={task.ready_timeout_s:g}")
     if result.attempts > 1:
         lines.append(f"  attempts: {result.attempts}; this is the output of the last one")
+    if isinstance(task, Probe) and result.window is not None:
+        lines += window_lines(task, result.window, " until it ended")
     lines += output_lines(result)
     if result.rc is not None and result.detail:
         lines.append(f"  note: {result.detail}")
@@ -201,6 +235,8 @@ def _goes_on(verdict: Verdict) -> str:
         return not_started_yet(task.after)
     if isinstance(task, Service) and verdict.state is not State.READY:
         limit = f"it has to be ready within {duration(task.ready_timeout_s)} of its start"
+    elif isinstance(task, Probe) and verdict.state is not State.RUNNING:
+        limit = f"its first sample may take {duration(task.sample_timeout_s)}"
     else:
         limit = f"its limit is {duration(task.timeout_s)}"
     return f"{limit}; it goes on"

@@ -4,8 +4,8 @@ Fixtures can add marks, and request other fixtures by name, while a test is set 
 marks are read when the set-up is over, and once more after the body. The wait is outside of what
 other plugins do in the call, so that it is neither captured nor timed as the test's own. The
 failure is raised instead of the body: there pytest applies ``xfail`` to it, also if a fixture added
-that, and unittest ``expectedFailure``. Behind the body comes the question whether the test's
-services still live.
+that, and unittest ``expectedFailure``. What is asked of the test's services and probes around its
+body: `around`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ..errors import WrongUse
 from . import MAKE_SESSION, SESSION
 
 if TYPE_CHECKING:
+    from .around import Around
     from .session import Session
     from .verdicts import AwaitedJobs
 
@@ -41,11 +42,13 @@ class Awaiting:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         # Not hidden from tracebacks: where all entries are, pytest says so below our message.
         awaited: AwaitedJobs | None = None
+        around: Around | None = None
         began_s = monotonic_s()
         try:
             if _marked(item):
                 try:
                     awaited = _await(item, None, began_s)
+                    around = _around(item, awaited)
                 except pytest.fail.Exception as error:
                     from ..compat.pytest import instead_of_body
 
@@ -53,19 +56,17 @@ class Awaiting:
                         return (yield)
             try:
                 result = yield
+                if around is not None:
+                    around.close_windows()
+                if _marked(item):
+                    awaited = _await(item, awaited, began_s, has_run=True)
             except BaseException as error:
-                if awaited is not None and awaited.services:
-                    from .alive import judges, note_deaths
-
-                    if judges(error):
-                        note_deaths(_session(item), item, awaited)
+                if around is not None:
+                    around.note_failure(error)
                 raise
-            if _marked(item):
-                awaited = _await(item, awaited, began_s)
-            if awaited is not None and awaited.services:
-                from .alive import fail_for_deaths
-
-                fail_for_deaths(_session(item), item, awaited)
+            around = around or _around(item, awaited)
+            if around is not None and awaited is not None:
+                around.judge(awaited)
             return result
         finally:
             # The test has run, whatever its outcome.
@@ -83,10 +84,12 @@ class Awaiting:
                 pytest.fail(TOO_LATE, pytrace=False)
 
 
-def _await(item: pytest.Item, already: AwaitedJobs | None, began_s: float) -> AwaitedJobs | None:
+def _await(
+    item: pytest.Item, already: AwaitedJobs | None, began_s: float, has_run: bool = False
+) -> AwaitedJobs | None:
     """Await an item's jobs, except those that it has ``already`` awaited; return all.
 
-    ``began_s``: when its call began, by the monotonic clock.
+    ``began_s``: when its call began, by the monotonic clock. ``has_run``: its body is over.
     """
     __tracebackhide__ = True
     if _skipped(item):
@@ -94,10 +97,21 @@ def _await(item: pytest.Item, already: AwaitedJobs | None, began_s: float) -> Aw
     from .verdicts import AwaitedJobs, await_item
 
     try:
-        return await_item(_session(item), item, already or AwaitedJobs(began_s))
+        return await_item(_session(item), item, already or AwaitedJobs(began_s), has_run)
     except WrongUse as error:
         wrong = str(error)
     pytest.fail(wrong, pytrace=False)  # outside, or pytest would tell it twice
+
+
+def _around(item: pytest.Item, awaited: AwaitedJobs | None) -> Around | None:
+    """Open the windows of an item's probes; return what is asked behind its body, None if nothing
+    is."""
+    __tracebackhide__ = True
+    if awaited is None or not awaited.running:
+        return None
+    from .around import Around
+
+    return Around(_session(item), item, awaited)
 
 
 def _session(item: pytest.Item) -> Session:

@@ -5,8 +5,8 @@ A test, or a fixture of it, may fail where it uses the result of a check that fa
 begins with the check's failure, and the test's own follows. The exception stays what it is: other
 plugins, ``xfail`` and ``--pdb`` see the test's. The test counts as one that awaited the check.
 
-A service that its mark awaits may have died during its body. If the test has failed by itself, its
-report begins with that, and tells of the service behind it.
+A service that its mark awaits may have died during its body, and a probe seen an outage. If the
+test has failed by itself, its report begins with that, and tells of these behind it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..events import WaitBegan, WaitEnded
 from ..model import State
 from ..report import text
 from ..report.item import sections
-from .alive import take_deaths
+from .around import Found, take_found
 from .session import Session
 from .standing import verdict
 from .verdicts import TOLD, forget_properties, tell_properties
@@ -57,11 +57,14 @@ class FailedUses:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         error = None if call.excinfo is None else call.excinfo.value
-        deaths = take_deaths(item) if report.when == "call" else {}
+        found = take_found(item) if report.when == "call" else Found()
         if report.failed and error is not None and not isinstance(error, pytest.xfail.Exception):
-            self._put_check_first(item, report, str(error), deaths)
-        if report.failed and deaths:
-            self._tell_deaths(item, report, call, deaths)
+            self._put_check_first(item, report, str(error), found.bad)
+        if not report.skipped:  # by its body: then nothing is judged
+            for window in found.windows:
+                self._session.link.tell(window)
+        if report.failed and found.bad:
+            self._tell_bad(item, report, call, found.bad)
         if report.when == "call" or (report.when == "setup" and not report.passed):
             waited = [key for key in self._session.judging.waited_s if key not in _told(item)]
             if waited:
@@ -101,19 +104,20 @@ class FailedUses:
             transition=text.used_and_failed(report.when or "", shown),
         )
 
-    def _tell_deaths(
+    def _tell_bad(
         self,
         item: pytest.Item,
         report: pytest.TestReport,
         call: pytest.CallInfo[None],
-        deaths: Mapping[str, text.Verdict],
+        bad: Mapping[str, text.Verdict],
     ) -> None:
-        """Tell of services that have died during a test's body, unless that is its failure."""
-        for key, death in deaths.items():
-            if death.result is not None:
+        """Tell of services and probes that were bad during a test's body, unless that is its
+        failure."""
+        for key, said in bad.items():
+            if said.result is not None:
                 self._session.judging.note_verdict(key)
-        self._tell_outputs(item, report, deaths)
-        shown = list(deaths.values())
+        self._tell_outputs(item, report, bad)
+        shown = list(bad.values())
         headline = "; ".join(map(text.headline, shown))
         if succeeded_unexpectedly(item, call):
             fail_as_expected(report, headline)

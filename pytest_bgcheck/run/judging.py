@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import pytest
 
 from ..compat.pytest import fixtures_being_set_up, running_item
-from ..events import JobJudged, JobRequested
+from ..events import JobJudged, JobRequested, WindowRead
 from ..target.job import Use
 
 
@@ -26,10 +26,10 @@ class Judging:
     known. ``verdicts_read``: the jobs whose verdicts its body has read, by their keys.
     """
 
-    def __init__(self, tell: Callable[[JobRequested | JobJudged], None]) -> None:
+    def __init__(self, tell: Callable[[JobRequested | JobJudged | WindowRead], None]) -> None:
         self.item: pytest.Item | None = None
         self._tell = tell
-        self._sent: set[JobRequested | JobJudged] = set()
+        self._sent: set[JobRequested | JobJudged | WindowRead] = set()
         # A session that is made late, by a running test, has not seen that test's set-up begin, nor
         # that of its fixtures: see `made_during`.
         self.test, _ = running_test()
@@ -60,6 +60,8 @@ class Judging:
         if use.judges:
             self.note_verdict(key)
             self.verdicts_read.add(key)
+        if use is Use.WINDOW:
+            self._tell_once(WindowRead(key))
         innermost = self._setting_up[-1:]  # in one step: a thread of the test may be here
         for fixture in innermost:
             self._read_in.setdefault(fixture, {}).setdefault(key, set()).add(use)
@@ -107,7 +109,7 @@ class Judging:
                         keys[key] = None
         return [*(keys | self._read_now)]
 
-    def _tell_once(self, event: JobRequested | JobJudged) -> None:
+    def _tell_once(self, event: JobRequested | JobJudged | WindowRead) -> None:
         if event not in self._sent:
             self._sent.add(event)
             self._tell(event)

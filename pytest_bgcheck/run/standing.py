@@ -8,7 +8,7 @@ from ..report import text
 from ..target.records import Record
 
 BEING_ENDED = "it is being ended, by stop() or cancel()"
-"""Why nobody takes a service for alive that has not ended yet."""
+"""Why nobody counts on a service, or a probe, that has not ended yet."""
 
 
 def verdict(
@@ -25,7 +25,7 @@ def verdict(
     host, kept = record.target.label, ""
     if keep and record.target.directory:
         kept = f"{record.target.path}/{record.spec.id}/ on {host}"
-    ending = record.service is not None and record.result is None and record.ending_s is not None
+    ending = record.ends_with_run and record.result is None and record.ending_s is not None
     unanswered = record.tries.text(now) if record.tries is not None else ""
     return text.Verdict(
         task, host, record.state, record.result, accepted, waited_s, kept, unanswered,
@@ -34,14 +34,14 @@ def verdict(
 
 
 def ended_s(record: Record, heard_at: float | None, since_s: float) -> float | None:
-    """Return when a service has ended, in seconds after ``since_s`` by the monotonic clock; None if
-    nobody can tell.
+    """Return when a service or a probe has ended, in seconds after ``since_s`` by the monotonic
+    clock; None if nobody can tell.
 
     ``heard_at``: when this process has heard of it, in seconds since the epoch. Another one may
     have heard of it long before.
     """
     result = record.result
-    if record.service is None or result is None:
+    if not record.ends_with_run or result is None:
         return None
     ends_s = [] if heard_at is None else [monotonic_s() - (unix_s() - heard_at)]
     if record.started_s is not None and result.duration is not None:

@@ -8,7 +8,7 @@ import pytest
 
 from ..compat.pytest import own_reporter
 from ..report import summary
-from ..report.figures import unjudged_failure_line, unjudged_service_line
+from ..report.figures import unjudged_end_line, unjudged_failure_line
 from ..report.text import output_lines
 from .whole_run import WholeRun
 
@@ -48,8 +48,8 @@ def _lines(whole_run: WholeRun, width: int, verbosity: int) -> list[tuple[str, s
         lines += [(line, "yellow") for line in summary.unjudged_lines(figures)]
         lines += [(line, "yellow") for line in summary.never_ready_lines(figures)]
         lines += [(unjudged_failure_line(failure), "red") for failure in figures.unjudged_failures]
-        for job in figures.unjudged_services:
-            lines.append((unjudged_service_line(job), "red"))
+        for job in figures.unjudged_ends:
+            lines.append((unjudged_end_line(job), "red"))
             # No failure of a test shows what it wrote.
             if job.result is not None and job.started_at is not None:
                 lines += [(line, "") for line in output_lines(job.result)]

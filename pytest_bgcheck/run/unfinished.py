@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Mapping
 from ..ledger import Ledger
 from ..target.records import Record, Target
 from ..target.requests import Spec
-from ..tasks import Check, Service, Task
+from ..tasks import Check, Probe, Service, Task
 from .messages import UnfinishedJob
 
 
@@ -35,6 +35,11 @@ def _task(job: UnfinishedJob) -> Task:
         return Service(
             job.name, (), job.command, timeout_s=job.timeout_s, grace_s=job.grace_s,
             output_limit=job.output_limit, ready_output=job.ready_output or None,
+        )  # fmt: skip
+    if job.kind == Probe.kind:
+        return Probe(
+            job.name, (), job.command, timeout_s=job.timeout_s, grace_s=job.grace_s,
+            output_limit=job.output_limit, rc=frozenset(job.accepted),
         )  # fmt: skip
     return Check(
         job.name, (), job.command, timeout_s=job.timeout_s, grace_s=job.grace_s,

@@ -1,13 +1,13 @@
 """One test's wait for its jobs, and its verdict on each: the test fails unless all are good.
 
-`awaiting` decides when a test waits. Whether its services still live behind its body: `alive`.
-Imported on first use.
+`awaiting` decides when a test waits, `around` asks services and probes around its body. Imported on
+first use.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
@@ -26,26 +26,34 @@ from . import lookup
 from .session import Session
 from .standing import ended_s, verdict
 
+TOO_LATE = (
+    "the test awaits it only since its body has run, and its window is opened before: add the mark,"
+    " or request the probe, in the set-up"
+)
+
 
 @dataclass(frozen=True)
 class AwaitedJobs:
     """What a test has awaited by its marks.
 
     ``began_s``: when its call began, by the monotonic clock. ``marks``: what they say of each name.
-    ``services``: the services among the jobs, each with its name. ``waited_s``: how long the test
-    has waited for each of these, by key.
+    ``running``: the services and probes among the jobs, each with its name. ``waited_s``: how long
+    the test has waited for each of these, by key.
     """
 
     began_s: float
     marks: Mapping[str, Awaited] = field(default_factory=dict)
-    services: Mapping[Record, str] = field(default_factory=dict)
+    running: Mapping[Record, str] = field(default_factory=dict)
     waited_s: Mapping[str, float] = field(default_factory=dict)
 
 
-def await_item(session: Session, item: pytest.Item, already: AwaitedJobs) -> AwaitedJobs:
+def await_item(
+    session: Session, item: pytest.Item, already: AwaitedJobs, has_run: bool
+) -> AwaitedJobs:
     """Wait for the jobs that an item awaits by now; fail the test unless all are good.
 
-    Returns all. Those that were ``already`` awaited in the same way are left out. Raises WrongUse.
+    Returns all. Those that were ``already`` awaited in the same way are left out. ``has_run``: the
+    test's body is over, too late for a probe. Raises WrongUse.
     """
     __tracebackhide__ = True
     checks = session.collection.checks_of(item, session.requested_fixtures.of(item))
@@ -55,20 +63,28 @@ def await_item(session: Session, item: pytest.Item, already: AwaitedJobs) -> Awa
         if not checks.awaited and _must_await(item):
             pytest.fail(text.AWAITS_NOTHING, pytrace=False)
         return already
+    if has_run:
+        _refuse_late_probes(jobs, already.running)
     wait = _Wait(session, jobs, checks.awaited, already.began_s)
     wait.wait(item)
-    services = {
-        record: name
-        for name, records in jobs.items()
-        for record in records
-        if record.service is not None
+    running = {
+        record: name for name, records in jobs.items() for record in records if record.ends_with_run
     }
     return AwaitedJobs(
         already.began_s,
         checks.awaited,
-        {**already.services, **services},
-        {**already.waited_s, **wait.waited_for_s(services)},
+        {**already.running, **running},
+        {**already.waited_s, **wait.waited_for_s(running)},
     )
+
+
+def _refuse_late_probes(jobs: Mapping[str, Sequence[Record]], already: Container[Record]) -> None:
+    """Fail a test whose body is over, if it awaits a probe that it did not await before."""
+    __tracebackhide__ = True
+    for record in (record for records in jobs.values() for record in records):
+        if record.probe is not None and record not in already:
+            task, host = record.spec.task, record.target.label
+            pytest.fail(f"{task.title} on {host}: {TOO_LATE}", pytrace=False)
 
 
 def _must_await(item: pytest.Item) -> bool:
@@ -159,7 +175,7 @@ class _Wait:
             if bad:
                 self._fail(bad, [v for record, v in verdicts.items() if record not in bad])
             left = {name for name in left if not decided(name)}
-            # Services among them may end while the test waits for its other jobs.
+            # Those that are to run may end while the test waits for its other jobs.
             ready = [r for name in self._jobs if decided(name) for r in self._jobs[name]]
             ready = [record for record in ready if record.result is None]
 
@@ -199,19 +215,21 @@ class _Wait:
         return {record.key: self._waited_s(record.key, now) for record in records}
 
     def _waited_s(self, key: str, now: float) -> float:
-        """Return how long the test has waited for a job: until its end, or until it was ready."""
+        """Return how long the test has waited for a job: until its end, or until it was ready, as
+        which a probe's first sample counts."""
         ended_at, ready_at = self._session.ended_at, self._session.ready_at
         until = min(now, ended_at.get(key, now), ready_at.get(key, now))
         return max(0.0, until - self._began_at)
 
 
 def note_judged(session: Session, records: Iterable[Record]) -> None:
-    """Note that a test fails, perhaps as expected, for the ends of the services among some jobs.
+    """Note that a test fails, perhaps as expected, for the ends of the services and probes among
+    some jobs.
 
     A check that a test awaits is judged whatever becomes of it.
     """
     for record in records:
-        if record.result is not None and record.service is not None:
+        if record.result is not None and record.ends_with_run:
             session.judging.note_verdict(record.key)
 
 

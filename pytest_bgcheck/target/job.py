@@ -25,12 +25,14 @@ class Use(enum.Enum):
     """What a test or a fixture does with a job's handle.
 
     ``HOLD``: it has the handle, or asks without reading what came out. ``OUTPUT``: it reads what
-    came out, but no verdict. ``RESULT``: it takes the whole result. ``VERDICT``: it reads how the
-    job ended. The last two judge the job.
+    came out, but no verdict. ``WINDOW``: it reads what a probe has seen in a window. ``RESULT``: it
+    takes the whole result. ``VERDICT``: it reads how the job ended. The last two judge the job's
+    end.
     """
 
     HOLD = "hold"
     OUTPUT = "output"
+    WINDOW = "window"
     RESULT = "result"
     VERDICT = "verdict"
 

@@ -163,7 +163,7 @@ def test_a_service_that_died_and_failed_no_test_makes_the_run_red() -> None:
     told.ledger.tell(JobJudged(judged))
     told.ledger.close(ZERO + 40)
     green = figures(told.ledger, Run(ZERO, ZERO + 40, 0, "ignore"))
-    assert green.unjudged_services == [told.ledger.jobs[dead]]
+    assert green.unjudged_ends == [told.ledger.jobs[dead]]
     red = figures(told.ledger, Run(ZERO, ZERO + 40, 1, "ignore"))
     assert red.causes == red.red_lines
     assert red.causes == [
@@ -175,7 +175,7 @@ def test_a_service_that_died_and_failed_no_test_makes_the_run_red() -> None:
         "web (service)  h     died       3   7.0 s   1 h 0 min  no test",
         "db (service)   h     not ready  -   30.0 s  30.0 s     no test",
     ]
-    assert figures(told.ledger, Run(ZERO, ZERO + 40, 2)).unjudged_services == []
+    assert figures(told.ledger, Run(ZERO, ZERO + 40, 2)).unjudged_ends == []
 
 
 @pytest.mark.parametrize("ran", [False, True])
@@ -186,7 +186,7 @@ def test_a_service_that_was_never_ready_makes_a_run_red_if_a_test_of_it_ran(ran:
     told.test("t", 0, 1, outcome="passed" if ran else "skipped")
     told.ledger.close(ZERO + 40)
     red = figures(told.ledger, Run(ZERO, ZERO + 40, int(ran)))
-    assert (len(red.bad), len(red.unjudged_services), len(red.causes)) == (1, ran, ran)
+    assert (len(red.bad), len(red.unjudged_ends), len(red.causes)) == (1, ran, ran)
 
 
 def test_a_service_that_never_began_or_was_not_asked_about_makes_the_run_red() -> None:
