@@ -5,6 +5,7 @@ Pure; imports only figures, ledger, live, model, tasks and words.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from ..ledger import JobEntry
@@ -69,7 +70,8 @@ def unjudged_lines(figures: Figures) -> list[str]:
     interrupt only their number."""
     if figures.stopped and figures.unjudged:
         verb = "was" if len(figures.unjudged) == 1 else "were"
-        return [f"{count(len(figures.unjudged), 'background check')} {verb} judged by no test"]
+        kinds = Counter(job.kind for job in figures.unjudged)
+        return [f"{count_jobs(kinds)} {verb} judged by no test"]
     failures = {failure.job.key for failure in figures.unjudged_failures}
     return [
         f"{named(job.kind, job.name, job.host)} was judged by no test ({outcome(job)})"

@@ -13,7 +13,8 @@ from pytest_bgcheck.events import (
 )
 from pytest_bgcheck.ledger import Ledger
 from pytest_bgcheck.model import Output, Result, State
-from pytest_bgcheck.tasks import Check, Service
+from pytest_bgcheck.tasks import Check, Probe, Service
+from pytest_bgcheck.windows import Window
 
 ZERO = 1_700_000_000.0
 """When all of them begin."""
@@ -66,6 +67,24 @@ class LedgerBuilder:
                 state, rc, took, 1, detail, Output(len(out), out), ready_s=ready,
                 look_kept=Output(len(look), look),
             )  # fmt: skip
+            self.ledger.tell(JobEnded.of(key, result, at + took))
+        return key
+
+    def probe(
+        self, name: str, host: str, start: float, first: float | None, took: float | None = None,
+        state: State = State.STOPPED, detail: str = "", window: Window | None = None,
+    ) -> str:  # fmt: skip
+        """A probe whose first sample has ended after so many seconds, None: never; ``took`` None:
+        it goes on."""
+        probe = Probe(name, ("x",), f"/opt/{name} --once")
+        id = f"run-{name}-{host}"
+        key, at = job_key(id, host), ZERO + start
+        self.ledger.tell(JobPlanned.of(id, host, probe, host, at - 0.1))
+        self.ledger.tell(JobStarted(key, "", at))
+        if first is not None:
+            self.ledger.tell(JobReady(key, first, at + first))
+        if took is not None:
+            result = Result(state, None, took, 1, detail, ready_s=first, window=window)
             self.ledger.tell(JobEnded.of(key, result, at + took))
         return key
 
