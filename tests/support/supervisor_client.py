@@ -18,7 +18,8 @@ from pytest_bgcheck.model import Result, State
 from pytest_bgcheck.target import replies, requests
 from pytest_bgcheck.target.replies import Reply, Report
 from pytest_bgcheck.target.requests import Spec
-from pytest_bgcheck.tasks import Service, Task
+from pytest_bgcheck.tasks import Probe, Service, Task
+from pytest_bgcheck.windows import Window
 from support.machines import SHELLS, shell_as_sh
 from support.machines.processes import find
 
@@ -63,6 +64,35 @@ class Client:
         argv = () if "script" in given else ("/bin/sh", "-c", command)
         task = Service(name, argv, command, ready_argv=look, ready=ready or "", **given)
         return self.specs.setdefault(name, spec_of(task, self.run))
+
+    def probe(self, name: str, command: str, **given: Any) -> Spec:
+        """Return a probe whose ``command`` is for a shell."""
+        task = Probe(name, ("/bin/sh", "-c", command), command, **given)
+        return self.specs.setdefault(name, spec_of(task, self.run))
+
+    def sampled(self, *specs: Spec) -> None:
+        """Wait until each probe has taken a sample."""
+        told = self.decided(*specs)
+        assert all(report.ready_s is not None for report in told.values()), told
+
+    def open(self, *windows: tuple[Spec, str]) -> Reply:
+        return self.ask(requests.open_request, windows)
+
+    def close(self, *windows: tuple[Spec, str], expire_s: int = 20) -> Reply:
+        return self.ask(requests.close_request, expire_s, windows)
+
+    def seen(self, spec: Spec, window: str) -> Window:
+        """Close a window, and return what was seen in it."""
+        reply = self.close((spec, window))
+        seen = reply.windows.get((spec.id, window))
+        assert seen is not None, reply
+        return seen
+
+    def life(self, spec: Spec) -> Window:
+        """Return what a probe that runs has seen so far."""
+        (report,) = self.ask(requests.tail_request, [spec]).reports
+        assert report.window is not None, report
+        return report.window
 
     def decided(self, *specs: Spec) -> dict[str, Report]:
         """Wait until each service is ready or has ended; return what was told of it."""

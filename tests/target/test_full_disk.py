@@ -17,11 +17,11 @@ pytestmark = pytest.mark.once
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Client]:
-    """A target with a file system of 96 kB and 40 files for its runs."""
+    """A target with a file system of 128 kB and 40 files for its runs."""
     require(os.getuid() == 0, "root, to mount", "run the tests as root")
     path = tmp_path / "small"
     path.mkdir()
-    options = "size=96k,nr_inodes=40,mode=700"
+    options = "size=128k,nr_inodes=40,mode=700"
     done = run("mount", "-t", "tmpfs", "-o", options, "bgcheck", str(path))
     require(done.returncode == 0, f"the right to mount ({done.stderr})", "run privileged")
     ours = Client(Path("/bin/sh"), path)
@@ -81,7 +81,7 @@ def test_a_service_becomes_ready_on_a_full_disk(small: Client) -> None:
         small.service("look", "exec sleep 91", ready="[ -s filler ]", cwd=str(small.base)),
         small.service("never", "exec sleep 91", ready="exit 1", ready_timeout_s=4.0),
     ]
-    small.start(*specs)
+    assert len(small.start(*specs).started) == 2
     fill_space(small)
     fill_inodes(small)
     told = small.decided(*specs)

@@ -246,6 +246,8 @@ runs() {
 # is_ending ID: has the job's first process gone, and all that a service has left, and its supervisor
 # has not said yet what that means?
 is_ending() {
+    # Between two samples a probe has no process.
+    [ ! -p "$1/ask" ] || return 1
     _id=$1
     (
         # Between two attempts there is none.
@@ -262,7 +264,7 @@ is_ending() {
 is_over() {
     _id=$1
     (
-        cd "$_id" && find_tree
+        cd "$_id" && find_probe && find_tree
         [ -z "$_tree" ]
     )
 }

@@ -15,13 +15,15 @@ find_birth() {
 
 # launch ID ATTEMPT CALL UMASK LAST: prepare for the check's program, which ./spec then executes.
 # CALL is the start that has stored the login's directory, LAST is the exit code of the attempt
-# before.
+# before. The ATTEMPT 0 is a sample of a probe, and then LAST is when it began.
 launch() {
     PYTEST_BGCHECK_JOB=$_id _job=$PWD _cwd=""
     export PYTEST_BGCHECK_JOB
     find_birth $$
     mark_of "$_id"
-    if [ "$2" -gt 1 ]; then
+    if [ "$2" = 0 ]; then
+        begin_sample "$5"
+    elif [ "$2" -gt 1 ]; then
         for _word in pid.*; do mv "$_word" "pid.$$.$2.$_born$5"; done 2>/dev/null
         rm -f out err cut.* hole.* again.*
         # again.ATTEMPT says that these are the files of this attempt: see follow.sh.
@@ -39,6 +41,26 @@ launch() {
     exec >>out 2>>err
     read_home "../home.$3" || refuse_run home
     umask "$4"
+}
+
+# begin_sample START: say which process the sample is that begins, and empty the output of the one
+# before. By builtins alone, unless that was cut, or is no file. On a full disk what is written in
+# place still has its room.
+begin_sample() {
+    # The next sample may find what this one lacks.
+    refuse_run() {
+        printf "refused %s\n" "$1" 1<>"$_job/sample"
+        exit 125
+    }
+    [ -f sample ] || rm -rf ./sample
+    { printf "%s %s %s\n" "$$" "$_born" "$1" 1<>sample; } 2>/dev/null
+    _stale=
+    for _word in cut.* hole.*; do [ ! -e "$_word" ] || _stale=yes; done
+    for _word in out err; do
+        if [ -h "$_word" ] || [ ! -f "$_word" ]; then _stale=yes; fi
+    done
+    [ -z "$_stale" ] || rm -rf ./out ./err cut.* hole.*
+    { printf "%s" "$_mark" >out; printf "%s" "$_mark" >err; } 2>/dev/null
 }
 
 # read_home FILE: set $_home to the directory that it names, if the file is whole. It is no

@@ -7,7 +7,9 @@
 # check can change the state.
 guard() {
     _waited=0 _missed=0 _adopted="" _is_service="" _unready="" _watcher=0 _last_watcher=0 _started_watcher=0
+    _same_sample="" _sample_seen="" _sample_waited=0 _stuck=""
     [ ! -e look ] || _is_service=yes
+    find_probe
     [ -p alive ] || abandon
     # Then a guard was killed while the check was stopped: see shorten.
     [ ! -e rest ] || signal CONT
@@ -74,15 +76,17 @@ guard() {
         fi
         [ -z "$_unready" ] || have_watched
         next_round "$_left"
+        [ -z "$_sample_limit" ] || look_after_sample
         _before=$_left _idle=0 _seen=$_state _unready_before=$_unready
         while
             hear "$_round" alive
             _waited=$((_waited + _round))
             # Far from the limit this look is enough ten times out of eleven: three system calls.
             [ -n "$_quiet" ] && [ -z "$_unready" ] && [ "$_idle" -lt 10 ] && [ "$_before" -gt 2000 ] &&
-                [ -e "$_seen" ] && [ -w . ] && ! has_grown
+                [ -e "$_seen" ] && [ -w . ] && sample_is_well && ! has_grown
         do
             _idle=$((_idle + 1)) _before=$((_before - _round))
+            [ -z "$_sample_limit" ] || bound_round 100
         done
         [ "$_heard" != go ] || continue
         bound_output
@@ -194,6 +198,62 @@ end_watcher() {
     done
 }
 
+# look_after_sample: end the sample that has taken its limit, and bound the round by the next one that
+# may.
+look_after_sample() {
+    sample_is_well || end_sample
+    bound_round "$_round"
+}
+
+# sample_is_well: has the sample that runs, if any, some of its time left? Sets $_sample_left to how much,
+# or to what one has that begins now, and $_same_sample if it is that of the last look.
+sample_is_well() {
+    [ -n "$_sample_limit" ] || return 0
+    find_sample
+    _same_sample=""
+    if [ "$_sample_start" = "$_sample_seen" ]; then _same_sample=yes; else _sample_waited=$_waited; fi
+    _sample_seen=$_sample_start _sample_left=$_sample_limit
+    [ "$_leader" != none ] || return 0
+    if [ -r /proc/uptime ]; then since "$_sample_start"; else _took=$((_waited - _sample_waited)); fi
+    _sample_left=$((_sample_limit - _took))
+    [ "$_sample_left" -gt 0 ]
+}
+
+# bound_round ROUND: set $_round to ROUND, or to what the sample has left, if that is less. With shorter
+# ones than a tenth of a second it could not be told that the supervisor is gone.
+bound_round() {
+    _round=$1
+    if [ "$_sample_left" -le 0 ] || [ "$_round" -le "$_sample_left" ]; then return 0; fi
+    _round=$_sample_left
+    [ "$_round" -ge 10 ] || _round=10
+}
+
+# end_sample: kill the sample that has taken its limit, unless it has ended meanwhile: its supervisor
+# sees that. One that cannot be killed is tried again after 10 s.
+end_sample() {
+    case $_stuck in
+    "$_sample_start":*) [ "$((_waited - ${_stuck#*:}))" -ge 1000 ] || return 0 ;;
+    esac
+    _hung=$_leader.$_leader_born.$_sample_start _rounds=0
+    # Found first, and only then compared: what was found before another sample begins is not its own.
+    while
+        find_tree
+        [ "$_leader.$_leader_born.$_sample_start" = "$_hung" ] && [ "$_rounds" -lt 20 ] &&
+            # Where no process can be seen, once.
+            { [ -n "$_tree" ] || [ "$_rounds$_table" = 0 ]; }
+    do
+        send KILL
+        _rounds=$((_rounds + 1))
+        nap
+    done
+    _stuck=$_sample_seen:$_waited
+}
+
+# wake_prober: have a prober that waits for its next sample see that the state has changed.
+wake_prober() {
+    [ ! -p ask ] || echo "${_newline}end" 1<>ask
+}
+
 # change_state OLD NEW: rename the state, unless somebody else has. If it cannot be renamed, the
 # job's end cannot be told here any more: then nothing of the check is left, and the request that
 # waits sees that the guard is gone.
@@ -210,6 +270,9 @@ change_state() {
 # abandon: kill the check, and go without a word.
 abandon() {
     end_watcher
+    if [ -n "${_sample_limit-}" ] && looks_after "${_given_supervisor:-0}" . "run:$_id"; then
+        kill -KILL "$_given_supervisor" 2>/dev/null
+    fi
     kill_all
     leave
 }
@@ -227,6 +290,7 @@ end_check() {
     find_birth "$_leader"
     case $_stat in T) _note=T ;; *) _note=x ;; esac
     end_watcher
+    [ -z "$_sample_limit" ] || wake_prober
     [ "$_kind" = lost ] || { signal TERM; await_supervisor "$_grace"; }
     kill_all
     # shellcheck disable=SC2086 # counted as words

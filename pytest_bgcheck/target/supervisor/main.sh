@@ -34,7 +34,8 @@
 #          supervisor is gone, however it went. Each second the read times out, and the guard looks,
 #          without a fork, whether the job's directory is still there and can be written.
 #
-# A service that is not ready has one more, its watcher: see ready.sh.
+# A service that is not ready has one more, its watcher: see ready.sh. The supervisor of a probe becomes
+# its prober, which runs the check again and again: see probe.sh.
 #
 # If both are killed at once, the request that waits for the job sees it: it looks each second
 # whether they are there, also without a fork. So whatever is removed or killed is known within two
@@ -69,6 +70,7 @@
 #   search SHELL ID search:ID STREAM FROM LIMIT
 #   look   SHELL ID look:ID CALL UMASK
 #   stay   SHELL ID run:ID START TIMEOUT RC CALL UMASK
+#   probe  SHELL ID run:ID START RCS CALL UMASK
 #   VERB   SHELL NONCE RUN NAME=VALUE...     a request; its words are told in words.sh
 #
 # Values come in as arguments or files, never as program text. The code has no single quotes: each
@@ -80,7 +82,7 @@
 set -u
 # With CDPATH "cd name" could lead elsewhere. The others are asked for before they are set here.
 unset CDPATH _uid _timed _sees _sees_cwd _said_ready _is_guard _blind _closely_next _ended _unpunched \
-    _done_out _done_err _suspects _seeks_daemon
+    _done_out _done_err _suspects _seeks_daemon _sample_limit
 
 _verb=$1 _sh=$2
 shift 2
@@ -128,6 +130,7 @@ fi
 . ./await.sh
 . ./end.sh
 . ./follow.sh
+. ./open_close.sh
 _nonce=$1 _run=$2
 shift 2
 case $_verb in
@@ -139,9 +142,14 @@ tail) tell_jobs "$@" ;;
 clean) clean "$@" ;;
 follow) follow "$@" ;;
 unfollow) unfollow "$@" ;;
+open) open_windows "$@" ;;
+close) close_windows "$@" ;;
 esac
 
 # Requests do not come here.
+. ./windows.sh
+. ./probe.sh
+if [ "$_verb" = probe ]; then probe "$@"; fi
 . ./ready.sh
 case $_verb in
 watch) watch "$@" ;;

@@ -14,6 +14,8 @@
 
 # has_grown: has output been written since the last look?
 has_grown() {
+    # What a sample of a probe writes is emptied by the next one.
+    [ -z "${_sample_limit-}" ] || [ -n "$_same_sample" ] || return 1
     _then=seen
     [ -e seen ] || _then=spec
     # shellcheck disable=SC3013 # every shell has it

@@ -183,12 +183,45 @@ find_leader() {
         [ "$2" -gt 1 ] || continue
         _leader=$2 _leader_born=$4
     done
+    [ -z "${_sample_limit-}" ] || find_sample
+}
+
+# find_probe: set $_every and $_sample_limit, in centiseconds, to what the name of the file
+# probe.EVERY.LIMIT says; empty if this job is no probe.
+find_probe() {
+    _every="" _sample_limit=""
+    for _file in probe.*; do
+        case $_file in *[!0123456789a-z.]*) continue ;; esac
+        IFS=.
+        # shellcheck disable=SC2086 # to be split; it has no globs
+        set -- $_file
+        unset IFS
+        if [ "$#" = 3 ] && number "$2" && number "$3"; then _every=$2 _sample_limit=$3; fi
+    done
+}
+
+# find_sample: set $_leader and $_leader_born to the sample of a probe that runs, "none" if none does,
+# and $_sample_start to when it, or the last one, began, from the file `sample`; $_line is its line.
+find_sample() {
+    _leader=none _leader_born=0 _sample_start="" _line=""
+    { [ ! -f sample ] || read -r _line <sample; } 2>/dev/null
+    case $_line in *[!0123456789\ ]*) return 0 ;; esac
+    # shellcheck disable=SC2086 # words
+    set -- $_line
+    { [ "$#" = 3 ] && number "$1" && number "$3"; } || return 0
+    _sample_start=$3
+    [ "$1" -le 1 ] || _leader=$1 _leader_born=$2
 }
 
 # signal NAME: send a signal to all processes of the check. After any but KILL, stopped ones are
 # continued, so that they get it.
 signal() {
     find_tree
+    send "$1"
+}
+
+# send NAME: send a signal to the processes that find_tree has found.
+send() {
     for _pid in $_tree; do kill "-$1" "$_pid" 2>/dev/null; done
     if [ -z "$_table" ] && [ "$_leader" != none ]; then
         # No process can be seen here.
@@ -199,10 +232,10 @@ signal() {
     fi
 }
 
-# kill_all: kill the check's processes until none is left, or the rest cannot be killed.
+# kill_all [ROUNDS]: kill the check's processes until none is left, or the rest cannot be killed.
 kill_all() {
     _rounds=0
-    while signal KILL; [ -n "$_tree" ] && [ "$_rounds" -lt 20 ]; do
+    while signal KILL; [ -n "$_tree" ] && [ "$_rounds" -lt "${1:-20}" ]; do
         _rounds=$((_rounds + 1))
         nap
     done

@@ -144,6 +144,9 @@ report() {
     if [ -e "$1/look" ] && [ "$_state" != gone ]; then
         find_ready "$1/"
         _more=" $_ready_cs $_look_rc"
+    elif [ -p "$1/ask" ]; then
+        find_ready "$1/"
+        _more=" $_ready_cs life"
     fi
     record job "$1" "$_state" "$_took$_more"
     [ "$_state" != gone ] || return 0
@@ -158,7 +161,36 @@ report() {
         _mark="" _dropped=0
         record_file look "$1/look.out.$_look_rc" 4096 ;;
     esac
+    case $_more in *" life") record_life "$1" ;; esac
     [ "${#_pending}" -lt 4000 ] || flush
+}
+
+# record_life ID: add the record of what a probe has seen, from its files: see windows.sh. Its prober
+# may be writing them in this instant; and on a full disk a line of the second may be torn.
+record_life() {
+    record life
+    flush
+    for _ in 1 2 3 4 5; do
+        _text=""
+        [ ! -f "$1/counts" ] || _text=$(head -c 4000 "$1/counts" | LC_ALL=C sed "/^[.] /q")
+        # The number of samples, and the length, stand in its first line and in its last.
+        _word=${_text%%"$_newline"*}${_text##*"$_newline"}
+        case $_word in *[!0123456789.\ ]*) _word= ;; esac
+        # shellcheck disable=SC2086 # words
+        set -- "$1" $_word
+        # The nine numbers of the first line, of which the last has the dot of the last line behind it.
+        if [ "$#" = 12 ] && [ "$2.$5" = "${11}.${12}" ]; then break; fi
+        _text=""
+        nap
+    done
+    if [ -n "$_text" ]; then
+        {
+            printf "%s\n" "${_text%"$_newline".*}"
+            [ ! -f "$1/outages" ] || head -c 60000 "$1/outages" | LC_ALL=C sed -n \
+                -e "s/^\(outage [0-9]* [0-9]* [0-9a-z]* .*\) [.]$/\1/p" -e "s/^\(gap [0-9]* [0-9]*\) [.]$/\1/p"
+        } | $_encoder
+    fi
+    end_data
 }
 
 # find_ready PREFIX: set $_ready_cs to when the service was ready, "-" if it is not, and then

@@ -163,6 +163,10 @@ list_job() {
     [ ! -d "$_id" ] || return 0
     _made="$_made $_new" _pipes="$_pipes $_new/alive" _files="$_files $_new/spec"
     [ "$_script_size" = 0 ] || _files="$_files $_new/script"
+    if [ -n "$_every_cs" ]; then
+        [ -n "$_sample_timeout_cs" ] || lacks sample_timeout_cs
+        _pipes="$_pipes $_new/ask"
+    fi
     [ -n "$_ready_timeout_cs" ] || return 0
     [ -n "$_look_size" ] || lacks ready_size
     _files="$_files $_new/look"
@@ -192,6 +196,7 @@ prepare_job() {
             cat "script-$_id.$_terms".* >"$_new/script" && chmod 700 "$_new/script"
         fi
         [ -z "$_ready_timeout_cs" ] || prepare_service
+        [ -z "$_every_cs" ] || prepare_probe
     } 2>/dev/null
 }
 
@@ -204,6 +209,22 @@ prepare_service() {
     esac
     [ -z "$_pattern" ] || printf "%b\n" "$_pattern" >"$_new/pattern"
     printf "" >"$_new/unready.0.$_ready_timeout_cs.$_mask.$_own"
+}
+
+# prepare_probe: write what a probe has beside: see probe.sh. What is written in place has its room.
+prepare_probe() {
+    printf "" >"$_new/probe.$_every_cs.$_sample_timeout_cs"
+    printf "" >"$_new/first"
+    printf "" >"$_new/pid.0.1.0"
+    printf "%-80s\n" "0 0 0" >"$_new/sample"
+    printf "%s\n. 0 0\n%-1000s\n" "0 0 0 0 0 0 0 0 0" "" >"$_new/counts"
+}
+
+# probe_is_whole: are its files there? True of another job, which has none.
+probe_is_whole() {
+    [ -n "$_every_cs" ] || return 0
+    [ -p "$_new/ask" ] && [ -s "$_new/sample" ] && [ -s "$_new/counts" ] && [ -e "$_new/first" ] &&
+        [ -e "$_new/pid.0.1.0" ] && [ -e "$_new/probe.$_every_cs.$_sample_timeout_cs" ]
 }
 
 # service_is_whole: are its files there? True of a check, which has none.
@@ -227,7 +248,8 @@ run_job() {
     _new=new.$_own.$_id
     case " $_made " in *" $_new "*) ;; *) attach "$_id" "$_terms"; return ;; esac
     if ! { [ -s "$_new/out" ] && [ -s "$_new/err" ] && [ -e "$_new/terms.$_terms" ] &&
-        has_size "$_spec_size" spec && has_size "$_script_size" script && service_is_whole; }; then
+        has_size "$_spec_size" spec && has_size "$_script_size" script && service_is_whole &&
+        probe_is_whole; }; then
         _why=${_why%%"$_newline"*}
         [ ! -p "$_new/alive" ] || find_reason "$_new/spec"
         rm -rf "./$_new"

@@ -39,6 +39,9 @@ supervise() {
     fi
     exec 8>&-
     echo go >&9
+    [ ! -p ask ] ||
+        exec "$_guard_shell" $_shell_option ../supervisor.sh probe "$_sh" "$_id" "run:$_id" "$_from" "$_rcs" \
+            "$_call" "$_mask" 9>&9
     _attempt=1
     while :; do
         (exec $_setsid "$_sh" ../supervisor.sh launch "$_sh" "$_id" "$_attempt" "$_call" "$_mask" "$_last" \

@@ -9,17 +9,18 @@ can_time_reads() {
 }
 
 # hear CENTISECONDS FIFO: wait for a line on fd 4, for its end-of-file, or until the time is over.
-# Set $_heard to the line, and $_quiet if the time was over and the shell can tell.
+# Set $_heard to the line, $_rang if it is a whole one, and $_quiet if the time was over and the shell can
+# tell. What has come of a line when the time is over is lost.
 hear() {
     _secs=$(($1 / 100)) _frac=$(($1 % 100))
     case $_frac in ?) _frac=0$_frac ;; esac
     # bash before 4 takes whole seconds only.
     case ${BASH_VERSION-} in [123].*) _secs=$((_secs + 1)) ;; *) _secs=$_secs.$_frac ;; esac
-    _heard="" _quiet=""
+    _heard="" _quiet="" _rang=""
     if can_time_reads; then
         # shellcheck disable=SC3045 # only where can_time_reads has just seen that it works
         read -r -t "$_secs" _heard <&4
-        case $?${BASH_VERSION+bash} in 1[3-9]?bash) _quiet=yes ;; esac
+        case $?${BASH_VERSION+bash} in 0*) _rang=yes ;; 1[3-9]?bash) _quiet=yes ;; esac
     else
         # Redirected within the group: for one with redirections yash forks twice, and $! is the
         # outer one.
@@ -36,7 +37,7 @@ hear() {
             if [ -p "$2" ]; then echo timer 1<>"$2"; else end_without_fifo; fi
         } &
         _timer=$!
-        read -r _heard <&4
+        ! read -r _heard <&4 || _rang=yes
         # To wait for it would put a millisecond before each result.
         kill "$_timer" 2>/dev/null
     fi

@@ -13,12 +13,13 @@
 #            proof=end                      the same, and one that is being cancelled runs
 #   store    list=NAME.NUMBER               then words of an await, which are kept as they are
 #   clean    keep=1 or 0                    whether the run's directory is to stay
+#   close    expire_s=SECONDS               how long to wait for the probers
 #   follow   expire_s, budget, stream       as an await's
 #   unfollow ends=NONCE                     of the follow that is to end
 #
 #   id=ID                                   the job, to which all words ahead of it apply
-#   timeout_cs=N grace_cs=N                 its limits in centiseconds (start, await)
-#   output_limit=BYTES                      of each stream in a report (start, await, tail, follow)
+#   timeout_cs=N grace_cs=N                 its limits in centiseconds (start, await, close)
+#   output_limit=BYTES                      of each stream in a report (start, await, tail, follow, close)
 #   from_out=N from_err=N                   the first byte of a stream to tell, without its mark, or
 #                                           "end": none that is there already (follow)
 #   attempt=N                               of which that is; of another one all is told; 0: not known (follow)
@@ -32,6 +33,9 @@
 #   pattern=DATA                            an extended regular expression, encoded: a line of its output has to
 #                                           match it before it is ready; empty: none has to (start)
 #   unready=1                               tell that it has become ready, too (await)
+#   every_cs=N sample_timeout_cs=N          it is a probe: from the start of one sample to that of the next, and
+#                                           how long each may take (start)
+#   window=WID                              of letters and digits (open, close)
 
 # A word that a request does not say is empty, whatever a login's variable of that name is.
 _base="" _expire_s="" _budget="" _stream="" _list="" _proof="" _keep="" _ends=""
@@ -41,14 +45,16 @@ _base="" _expire_s="" _budget="" _stream="" _list="" _proof="" _keep="" _ends=""
 each_job() {
     _step=$1 _file="" _timeout_cs="" _grace_cs="" _output_limit="" _retry_every_s="" _rc="" _script_size="" \
         _terms="" _spec_size="" _spec="" _from_out="" _from_err="" _from_attempt="" \
-        _ready_timeout_cs="" _look_size="" _look="" _pattern="" _unready=""
+        _ready_timeout_cs="" _look_size="" _look="" _pattern="" _unready="" \
+        _every_cs="" _sample_timeout_cs="" _window=""
     shift
     for _word in "$@"; do
         case $_word in
         id=*)
             _id=${_word#*=}
             "$_step"
-            _terms="" _spec_size="" _spec="" _ready_timeout_cs="" _look_size="" _look="" _pattern="" _unready="" ;;
+            _terms="" _spec_size="" _spec="" _ready_timeout_cs="" _look_size="" _look="" _pattern="" _unready="" \
+                _every_cs="" _sample_timeout_cs="" _window="" ;;
         terms=*) _terms=${_word#*=} ;;
         spec_size=*) _spec_size=${_word#*=} ;;
         spec=*) _spec=${_word#*=} ;;
@@ -57,6 +63,9 @@ each_job() {
         ready=*) _look=${_word#*=} ;;
         pattern=*) _pattern=${_word#*=} ;;
         unready=*) _unready=${_word#*=} ;;
+        every_cs=*) _every_cs=${_word#*=} ;;
+        sample_timeout_cs=*) _sample_timeout_cs=${_word#*=} ;;
+        window=*) _window=${_word#*=} ;;
         timeout_cs=*) _timeout_cs=${_word#*=} ;;
         grace_cs=*) _grace_cs=${_word#*=} ;;
         output_limit=*) _output_limit=${_word#*=} ;;
