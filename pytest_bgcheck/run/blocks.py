@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import warnings
-from collections.abc import Generator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -13,8 +11,9 @@ import pytest
 
 from ..errors import Gone, TargetError, Unreachable, WrongUse
 from ..suite.collection import check_size
-from ..target.job import Job, Use
+from ..target.job import Job
 from ..target.records import Record
+from ..target.uses import Use
 from ..tasks import Service
 from .judging import running_test
 from .session import Session
@@ -25,7 +24,7 @@ run ends it, and need not wait as long as its ``grace``."""
 
 
 class Blocks:
-    """The blocks of one session. A plugin: a test fails that makes one and does not enter it.
+    """The blocks of one session.
 
     ``earlier``: the services of blocks that are over, where another of that name has come since.
     """
@@ -35,8 +34,6 @@ class Blocks:
         self.earlier: set[Record] = set()
         self._last: dict[tuple[str, str], Record] = {}
         self._open: dict[tuple[str, str], object] = {}
-        self._never_entered: list[str] = []
-        session.config.pluginmanager.register(self)
 
     def start(self, service: Service, host: object) -> Record:
         """Start a service for a block that is entered. Raises WrongUse."""
@@ -82,34 +79,6 @@ class Blocks:
         finally:
             self._open.pop((record.name, record.target.identity), None)
 
-    def note_never_entered(self, service: Service, test: str) -> None:
-        """Note that a block that a test has made can be entered no more. Any thread may call."""
-        said = (
-            f"{service.title} has not run: bgcheck.running(...) starts it when its block is"
-            " entered, as in 'with bgcheck.running(...) as x:'"
-        )
-        if test and test == self.session.judging.test:
-            self._never_entered.append(said)
-        else:
-            warnings.warn(pytest.PytestWarning(said), stacklevel=3)
-
-    # Innermost: behind the body, whose variables are gone.
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_call(self) -> Generator[None, object, object]:
-        result = yield
-        self._fail_for_never_entered()
-        return result
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_runtest_teardown(self) -> None:
-        self._fail_for_never_entered()
-
-    def _fail_for_never_entered(self) -> None:
-        __tracebackhide__ = True
-        said, self._never_entered = self._never_entered, []
-        if said:
-            pytest.fail("\n".join(said), pytrace=False)
-
 
 class Block:
     """A context manager: it starts a service and returns its Job when that is ready; at its end it
@@ -122,11 +91,14 @@ class Block:
         self._host = host
         self._record: Record | None = None
         self._entered = False
-        self._made_by = blocks.session.judging.test
+        self._note_never_entered = blocks.session.if_never_entered(
+            f"{service.title} has not run: bgcheck.running(...) starts it when its block is"
+            " entered, as in 'with bgcheck.running(...) as x:'"
+        )
 
     def __del__(self) -> None:
         if not self._entered:
-            self._blocks.note_never_entered(self._service, self._made_by)
+            self._note_never_entered()
 
     if not TYPE_CHECKING:
 

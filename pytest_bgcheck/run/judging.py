@@ -15,7 +15,7 @@ import pytest
 
 from ..compat.pytest import fixtures_being_set_up, running_item
 from ..events import JobJudged, JobRequested, WindowRead
-from ..target.job import Use
+from ..target.uses import Use
 
 
 class Judging:

@@ -14,7 +14,16 @@ import pytest
 
 from ..clocks import unix_s
 from ..errors import WrongUse
-from ..events import JobEnded, JobPlanned, JobReady, JobStarted, JobWanted, TargetTried, job_key
+from ..events import (
+    JobEnded,
+    JobPlanned,
+    JobReady,
+    JobStarted,
+    JobWanted,
+    TargetTried,
+    WindowClosed,
+    job_key,
+)
 from ..ledger import RUN_ENDED
 from ..model import Result, State, Tries
 from ..options import Settings, keeps_order
@@ -31,16 +40,19 @@ from ..target import connection, hosts
 from ..target.address import TargetAddress
 from ..target.host_transport import HostTransport
 from ..target.hosts import HostRef
-from ..target.job import Job, JobsOnHosts, Use
+from ..target.job import Job, JobsOnHosts
 from ..target.output import NoLine
 from ..target.records import OTHER_TERMS, Record, Target
 from ..target.requests import Spec
 from ..target.runner import Runner
+from ..target.uses import Use
+from ..target.watching import ClosedWindow
 from ..tasks import Task
 from .handle_wait import wait_until
 from .judging import Judging
 from .link import Link
 from .messages import InternalError, JobsOnTarget, NewOrder, StartPointMessage, TargetUsed
+from .never_entered import NeverEntered
 from .new_order import new_order
 from .outcomes import TrueTimes
 from .standing import verdict
@@ -78,6 +90,7 @@ class Session:
             held_back=self.start_points,
         )
         self.judging = Judging(lambda event: self.link.tell(event))
+        self._never_entered = NeverEntered(self.judging)
         self.planned: list[PlannedJob[HostRef]] = []
         self.labels = hosts.Labels()
         self.new_order: NewOrder | None = None
@@ -148,6 +161,7 @@ class Session:
         """
         self.started = True
         self.config.pluginmanager.register(self.judging, "bgcheck-judging")
+        self.config.pluginmanager.register(self._never_entered, "bgcheck-never-entered")
         self.config.pluginmanager.register(TrueTimes(), "bgcheck-true-times")
         self.restore_log = connection.silence()
         self.start_points.watch(self.collection.checks())
@@ -302,6 +316,34 @@ class Session:
     def no_line(self, record: Record, found: NoLine) -> str:
         """Return the failure of a wait for a line of a job's output."""
         return no_line(record.spec.task, record.target.label, found)
+
+    @property
+    def runs_tests(self) -> bool:
+        return self.started
+
+    def note_window(self, closed: ClosedWindow) -> None:
+        """Tell of a window that a test has asked for through a handle."""
+        window, opened = closed.window, closed.opened
+        self.link.tell(
+            WindowClosed(
+                opened.record.key,
+                self.judging.test,
+                self.link.worker,
+                opened.opened_at,
+                closed.closed_at,
+                window,
+                not_proven=closed.not_proven if window is None else window.why_not_proven,
+            )
+        )
+
+    def if_never_entered(self, said: str) -> Callable[[], None]:
+        """Return what says that a block of the test that runs can be entered no more."""
+        test = self.judging.test
+        return lambda: self._never_entered.note(said, test)
+
+    def ends_run(self, error: BaseException) -> bool:
+        """Return whether what leaves a block ends the run."""
+        return isinstance(error, (KeyboardInterrupt, SystemExit, pytest.exit.Exception))
 
     def record(self, task: Task, ref: HostRef, declared: bool = True) -> Record:
         """Return the job of a check on a host; start it unless it is known."""

@@ -20,8 +20,8 @@ from ..ledger import RUN_ENDED
 from ..marks import Awaited, awaits
 from ..report import text
 from ..report.item import PREFIX, properties, sections
-from ..target.job import Use
 from ..target.records import Record
+from ..target.uses import Use
 from . import lookup
 from .session import Session
 from .standing import ended_s, verdict

@@ -4,63 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import enum
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
 from ..clocks import unix_s
 from ..errors import Gone, NoSuchJob, StillRunning, TargetError, WrongUse
 from ..model import Output, Result, State
 from ..readers import read_seconds, read_seconds_or_0
-from ..tasks import Service, Task, not_started_yet
+from ..tasks import Probe, Service, Task, not_started_yet
 from .output import NoLine, OutputWait, compiled, is_since_now
 from .records import Record
 from .runner import Runner
+from .uses import Use, User
+from .window_block import WindowBlock
 
 ReplyT = TypeVar("ReplyT")
 
 
-class Use(enum.Enum):
-    """What a test or a fixture does with a job's handle.
-
-    ``HOLD``: it has the handle, or asks without reading what came out. ``OUTPUT``: it reads what
-    came out, but no verdict. ``WINDOW``: it reads what a probe has seen in a window. ``RESULT``: it
-    takes the whole result. ``VERDICT``: it reads how the job ended. The last two judge the job's
-    end.
-    """
-
-    HOLD = "hold"
-    OUTPUT = "output"
-    WINDOW = "window"
-    RESULT = "result"
-    VERDICT = "verdict"
-
-    @property
-    def judges(self) -> bool:
-        return self in (Use.RESULT, Use.VERDICT)
-
-
-class User(Protocol):
-    """Who uses a handle: it is told of each use, and waits."""
-
-    def note_use(self, record: Record, use: Use) -> None: ...
-
-    def wait_until(
-        self, happened: Callable[[], bool], record: Record, limit_s: float | None
-    ) -> bool:
-        """Wait until something has happened to a job, which its end is in any case; return False if
-        the limit (seconds; None: the job's own) was over first."""
-
-    def failure(self, record: Record) -> str:
-        """Return what people read of a job that has failed."""
-
-    def no_line(self, record: Record, found: NoLine) -> str:
-        """Return what people read of a wait for a line that did not come."""
-
-
 class Job:
-    """One run of a check, or a service, on one host.
+    """One run of a check, a service or a probe on one host.
 
     ``rc``, ``stdout``, ``stderr``, ``succeeded``, ``failed``, ``duration`` and ``attempts`` are
     shortcuts to ``result()``, which waits for the job's end. ``stdout`` and ``stderr`` raise
@@ -70,8 +33,9 @@ class Job:
     Whoever reads a verdict (``rc``, ``succeeded``, ``failed``, a final ``state``, ``result()``)
     judges the job. The other attributes only use it.
 
-    A service has, besides, ``ready``, ``wait_ready()`` and ``stop()``. While it lives, what would
-    wait for its end raises :class:`WrongUse`, but ``result(timeout=...)``.
+    A service has, besides, ``ready``, ``wait_ready()`` and ``stop()``, a probe ``window()`` and
+    ``stop()``. While such a job lives, what would wait for its end raises :class:`WrongUse`, but
+    ``result(timeout=...)``.
     """
 
     def __init__(self, runner: Runner, record: Record, user: User) -> None:
@@ -84,7 +48,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The name of its check or service."""
+        """The name of its check, service or probe."""
         return self._record.name
 
     @property
@@ -126,10 +90,11 @@ class Job:
         __tracebackhide__ = True
         record = self._record
         ends = ends or limit_s is not None or record.ending_s is not None
-        if record.service is not None and not ends:
+        if record.ends_with_run and not ends:
             self._runner.look(record)
             if record.result is None:
-                runs = "still runs" if record.state is State.READY else "is still starting"
+                ready = record.state is record.spec.task.ready_state
+                runs = "still runs" if ready else "is still starting"
                 raise WrongUse(
                     f"{self._title} {runs}: tail() is its output so far, stop() ends it and returns"
                     " its result"
@@ -160,17 +125,29 @@ class Job:
     def _title(self) -> str:
         return f"{self._record.spec.task.title} on {self.host}"
 
-    # --- services -----------------------------------------------------------------------------
+    # --- services and probes ------------------------------------------------------------------
 
     def _service(self, asked: str) -> Service:
         """Return its task. Raises WrongUse if it is no service."""
         __tracebackhide__ = True
         if self._record.service is None:
-            raise WrongUse(
-                f"{self._title} is no service, and has no {asked}: result() waits for its end,"
-                " cancel() ends it"
-            )
+            raise self._has_no(asked, "service")
         return self._record.service
+
+    def _probe(self, asked: str) -> Probe:
+        """Return its task. Raises WrongUse if it is no probe."""
+        __tracebackhide__ = True
+        if self._record.probe is None:
+            raise self._has_no(asked, "probe")
+        return self._record.probe
+
+    def _has_no(self, asked: str, kind: str) -> WrongUse:
+        """Return the error of who asks a job of another kind for something."""
+        has = "result() waits for its end, cancel() ends it"
+        if self._record.ends_with_run:
+            has = "stop() ends it, tail() is its output so far"
+            has += ", window() asks what it sees" if self._record.probe is not None else ""
+        return WrongUse(f"{self._title} is no {kind}, and has no {asked}: {has}")
 
     @property
     def ready(self) -> bool:
@@ -202,22 +179,41 @@ class Job:
             self._user.note_use(record, Use.VERDICT)
             raise AssertionError(self._user.failure(record))
 
+    def window(self) -> WindowBlock:
+        """Return a block that asks the probe what it sees in it: ``with vip.window() as seen:``.
+
+        The window is opened when the block is entered, behind the probe's first sample, and closed
+        when it is left. Then ``seen`` has what a :class:`Window` has, as ``max_outage_s``,
+        ``available`` and ``outages``. Raises :class:`NotProven`, an AssertionError, if the window
+        cannot be opened, or if nobody knows what was seen; an error that leaves the block stays.
+        """
+        __tracebackhide__ = True
+        probe, record = self._probe("window()"), self._record
+
+        def first_sample() -> bool:
+            __tracebackhide__ = True
+            return self._wait_until(lambda: record.decided, None)
+
+        return WindowBlock(self._runner, record, probe, self._user, first_sample)
+
     def stop(self) -> Result:
-        """End the service on its target: TERM, then KILL; wait for its end and return its result.
+        """End the service, or the probe, on its target: TERM, then KILL; wait for its end and
+        return its result.
 
         Its state is ``stopped``, unless it has ended before. Raises a :class:`TargetError` if the
         target could not be asked. Judges nothing.
         """
         __tracebackhide__ = True
-        self._service("stop()")
-        with contextlib.suppress(Gone):  # and the service with it, as its result says
+        if not self._record.ends_with_run:
+            raise self._has_no("stop()", "service or probe")
+        with contextlib.suppress(Gone):  # and the job with it, as its result says
             self.cancel()
         # Who tidies up looks at no result: a death before that is to be told all the same.
         return self._ended(Use.OUTPUT, ends=True)
 
     def cancel(self) -> None:
         """End the job on its target: TERM, then KILL. It is ``cancelled`` unless it ended before; a
-        service is ``stopped``.
+        service or a probe is ``stopped``.
 
         Raises a :class:`TargetError` if the target could not be asked.
         """

@@ -5,27 +5,26 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from support.handle_user import HandleUser
 from support.scripted_runs import RUN, check, service
 from support.scripted_transport import Scripted, ended, frame, started
 
 from pytest_bgcheck import Job, State, StillRunning, WrongUse
 from pytest_bgcheck.errors import Gone
-from pytest_bgcheck.target.job import Use
-from pytest_bgcheck.target.output import NoLine
 from pytest_bgcheck.target.records import Record, Target
 from pytest_bgcheck.target.requests import Spec
 from pytest_bgcheck.target.runner import Runner
+from pytest_bgcheck.target.uses import Use
 
 
-class User:
+class User(HandleUser):
     """A user of handles, and the run of which they are."""
 
     def __init__(self) -> None:
-        self.uses: list[Use] = []
+        super().__init__(Runner(RUN), longest_s=30)
         self.over = threading.Event()
         self.state = "cancel.5.1.0"
         self.transport = Scripted(start=[started], waits=[self._wait], cancel=[self._cancel])
-        self.runner = Runner(RUN)
         self.target = Target("host", "host", self.transport)
 
     def start(self, spec: Spec) -> tuple[Job, Record]:
@@ -44,20 +43,6 @@ class User:
     def _cancel(self, request: str) -> str:
         self.over.set()
         return frame()
-
-    def note_use(self, record: Record, use: Use) -> None:
-        self.uses.append(use)
-
-    def wait_until(
-        self, happened: Callable[[], bool], record: Record, limit_s: float | None
-    ) -> bool:
-        return self.runner.wait_for(happened, [record], 30 if limit_s is None else limit_s)
-
-    def failure(self, record: Record) -> str:
-        return f"the failure of {record.name}"
-
-    def no_line(self, record: Record, found: NoLine) -> str:
-        return f"no line of {record.name} matches {found.pattern!r}"
 
 
 @pytest.fixture
@@ -125,6 +110,7 @@ def test_a_check_is_no_service(user: User) -> None:
         "stop()": job.stop,
     }
     for asked, use in uses.items():
-        said = f"background check 'c' on host is no service, and has no {asked}: result() waits"
+        kind = "service or probe" if asked == "stop()" else "service"
+        said = f"background check 'c' on host is no {kind}, and has no {asked}: result() waits"
         with pytest.raises(WrongUse, match=re.escape(said)):
             use()

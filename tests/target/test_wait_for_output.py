@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from support.handle_user import HandleUser
 from support.machines import SSHServer
 from support.machines.machine import wait_until
 from support.machines.processes import with_argument
@@ -20,10 +21,8 @@ from support.real_targets import Counting, RealRun, target
 from support.scripted_transport import words_of
 
 from pytest_bgcheck.errors import Unreachable, WrongUse
-from pytest_bgcheck.report.no_line import no_line
-from pytest_bgcheck.target.job import Job, Use
-from pytest_bgcheck.target.output import NoLine
-from pytest_bgcheck.target.records import Record, Target
+from pytest_bgcheck.target.job import Job
+from pytest_bgcheck.target.records import Target
 from pytest_bgcheck.target.runner import Runner
 from pytest_bgcheck.target.transport import Answer, Transport
 
@@ -37,28 +36,6 @@ while :; do
 done
 """
 """Writes what is put into its directory."""
-
-
-class User:
-    """A user of handles, outside of a session."""
-
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-        self.uses: list[Use] = []
-
-    def note_use(self, record: Record, use: Use) -> None:
-        self.uses.append(use)
-
-    def wait_until(
-        self, happened: Callable[[], bool], record: Record, limit_s: float | None
-    ) -> bool:
-        return self._runner.wait_for(happened, [record], limit_s)
-
-    def failure(self, record: Record) -> str:
-        raise NotImplementedError
-
-    def no_line(self, record: Record, found: NoLine) -> str:
-        return no_line(record.spec.task, record.target.label, found)
 
 
 @dataclass
@@ -119,7 +96,7 @@ def real_run() -> Iterator[RealRun]:
 
 def speaker(real_run: RealRun, place: Place) -> Job:
     record = real_run.running(place.target, SPEAKER, cwd=place.directory)
-    return Job(real_run.runner, record, User(real_run.runner))
+    return Job(real_run.runner, record, HandleUser(real_run.runner))
 
 
 def follows(real_run: RealRun) -> list[str]:
@@ -192,7 +169,7 @@ def test_a_line_is_waited_for_by_one_call_of_which_nothing_is_left(
 
 def test_the_end_of_the_job_or_of_the_run_wakes_who_waits(real_run: RealRun, place: Place) -> None:
     job, late = speaker(real_run, place), real_run.submit(place.target, "sleep 94", "late")
-    other = Job(real_run.runner, late, User(real_run.runner))
+    other = Job(real_run.runner, late, HandleUser(real_run.runner))
     with ThreadPoolExecutor(2) as threads:
         waits = [threads.submit(in_vain, one, "never") for one in (job, other)]
         assert wait_until(lambda: len(follows(real_run)) >= 2, 20)
@@ -214,7 +191,7 @@ def test_since_now_counts_nothing_that_a_job_wrote_before_this_process_knew_of_i
     def start(run: RealRun, way: Target) -> Job:
         record = run.submit(way, SPEAKER, cwd=place.directory)
         assert record.state == "pending"
-        return Job(run.runner, record, User(run.runner))
+        return Job(run.runner, record, HandleUser(run.runner))
 
     # It is started by the call before: what it writes, it writes from now on.
     assert start(real_run, place.target).wait_for_output("first", 30, since="now")
@@ -319,7 +296,7 @@ def test_a_flood_is_searched_and_what_was_cut_unseen_is_told(
     lines = "for i in $(seq 20); do head -c 1000000 /dev/zero | tr '\\0' x; echo; done"
     command = f"echo begin; {lines}; until [ -e go ]; do sleep 0.05; done; echo end"
     record = real_run.running(target("local://"), command, output_limit=10_000, cwd=str(tmp_path))
-    job = Job(real_run.runner, record, User(real_run.runner))
+    job = Job(real_run.runner, record, HandleUser(real_run.runner))
     assert wait_until(lambda: job.tail().stdout_kept.size > 20_000_000, 30)
     job_directory = Path(record.target.path, record.spec.id)
     cut = ("hole.out.*", "cut.out.*[0-9]")
