@@ -173,6 +173,11 @@ class JobEntry:
         return self.wanted or not (self.held_back or cancelled)
 
     @property
+    def is_ready(self) -> bool:
+        """True of a service that is ready, and of a probe that takes samples: no mark waits."""
+        return self.ends_with_run and self.state is _KINDS[self.kind].ready_state
+
+    @property
     def was_ready(self) -> bool:
         """True if it is a service that was ready, as far as anybody has told."""
         told = self.result is not None and self.result.ready_s is not None
@@ -184,9 +189,11 @@ class JobEntry:
 
     @property
     def limit_s(self) -> float:
-        """The limit that counts: to be ready for a service that is not, else to its end."""
+        """The limit that counts: to be ready for a service that is not, of the first sample for a
+        probe that has none, else to its end."""
         not_ready = self.state in (State.PENDING, State.STARTING, State.NOT_READY)
-        return self.ready_timeout_s if self.ready_timeout_s and not_ready else self.timeout_s
+        ready_limit_s = self.ready_timeout_s or self.sample_timeout_s
+        return ready_limit_s if ready_limit_s and not_ready else self.timeout_s
 
     def decided_at(self, wait: Wait) -> float | None:
         """When what a test waits for has happened to it, None if it has not."""

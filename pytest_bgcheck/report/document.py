@@ -1,7 +1,7 @@
 """The run as a JSON document. ``schema.json``, in the package, says what is in it.
 
 The page is made of the same document, so that both say the same. Pure; imports only figures,
-ledger, model and tasks.
+ledger, model, probe_parts and tasks.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from ..ledger import JobEntry, Ledger, TestEntry, Wait
 from ..model import EMPTY, Output, Result, Tries
 from ..tasks import Probe, Service
 from .figures import Figures, Run, Step, limit_used
+from .probe_parts import ProbePart, WindowPart, probe_part, window_parts
 
-VERSION = 3
+VERSION = 4
 """Of the document's form. It grows when a reader of the form before could go wrong."""
 
 # The parts of the document; the schema describes each key. ``*_at`` are seconds since the epoch,
@@ -91,6 +92,7 @@ class JobPart(TypedDict):
     ready: str | None
     ready_output: str | None
     ready_limit_s: float | None
+    probe: ProbePart | None
     after: str | None
     state: str
     rc: int | None
@@ -111,6 +113,7 @@ class JobPart(TypedDict):
     stderr: OutputPart
     ready_command_output: OutputPart
     awaited_by: list[WaitPart]
+    windows: list[WindowPart]
     judged: bool
     requested_by: list[str]
 
@@ -195,6 +198,7 @@ def _job(job: JobEntry) -> JobPart:
         "ready": job.ready or None,
         "ready_output": job.ready_output or None,
         "ready_limit_s": job.ready_timeout_s,
+        "probe": probe_part(job),
         "after": job.after or None,
         "state": str(job.state),
         "rc": result.rc if result else None,
@@ -215,6 +219,7 @@ def _job(job: JobEntry) -> JobPart:
         "stderr": _stream(result, "stderr"),
         "ready_command_output": _output(result.look_kept if result else EMPTY),
         "awaited_by": [_wait(wait) for wait in job.waits],
+        "windows": window_parts(job.windows),
         "judged": job.judged or job.watched,
         "requested_by": [test for test in job.requested_by if test not in awaited],
     }

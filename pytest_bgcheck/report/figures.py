@@ -1,7 +1,7 @@
 """What a run amounts to: the numbers that the terminal, the JSON and the page all show.
 
-Computed once, from a closed ledger, so that they agree. Pure; imports only invocation, ledger,
-model, window_text and words.
+Computed once, from a closed ledger, so that they agree. Pure; imports only events, invocation,
+ledger, model, probe_text, window_text and words.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..events import WindowClosed
 from ..ledger import RUN_ENDED, JobEntry, Ledger, TestEntry, Wait
 from ..model import State
+from . import probe_text
 from .invocation import Invocation
 from .window_text import seen
 from .words import count, duration, named, run_title
@@ -86,14 +88,16 @@ class Figures:
     ``critical_path``: what the run's end had to wait
     for, the first step first. ``bad``: the jobs that did not succeed; ``tolerated``: those of them
     that tests have judged, where all that used them passed. ``near_limit``: the jobs that used more
-    than `NEAR_LIMIT` of their time. ``output_cut``: those whose output was cut. ``unjudged``: those
-    that no test judged, unless that is to be ignored; ``unjudged_failures``: those of them that
-    make the run fail. ``unjudged_ends``: the services and probes that ended badly, or perhaps never
-    began, for which no test failed and whose end none has read; they make the run fail too.
-    ``never_ready``: the services that the run's end has stopped before they were ready, and which
-    nobody has waited for, each with a test that requests it and has run. ``stopped``: the run did
-    not come to its end, so nothing is said of unjudged jobs one by one. ``causes``: why the run
-    failed, a line for each; none exactly if its exit status is 0.
+    than `NEAR_LIMIT` of their time. ``probes``: all of them; ``failed_windows``: the last window of
+    each test that has failed, if that was not within its limits, or is not proven to have been.
+    ``output_cut``: those whose output was cut. ``unjudged``: those that no test judged, unless that
+    is to be ignored; ``unjudged_failures``: those of them that make the run fail.
+    ``unjudged_ends``: the services and probes that ended badly, or perhaps never began, for which
+    no test failed and whose end none has read; they make the run fail too. ``never_ready``: the
+    services that the run's end has stopped before they were ready, and which nobody has waited for,
+    each with a test that requests it and has run. ``stopped``: the run did not come to its end, so
+    nothing is said of unjudged jobs one by one. ``causes``: why the run failed, a line for each;
+    none exactly if its exit status is 0.
     """
 
     jobs: int
@@ -108,6 +112,8 @@ class Figures:
     bad: Sequence[JobEntry]
     tolerated: Sequence[JobEntry]
     near_limit: Sequence[JobEntry]
+    probes: Sequence[JobEntry]
+    failed_windows: Sequence[tuple[JobEntry, WindowClosed]]
     output_cut: Sequence[JobEntry]
     unjudged: Sequence[JobEntry]
     unjudged_failures: Sequence[UnjudgedFailure]
@@ -127,6 +133,12 @@ class Figures:
             *map(unjudged_failure_line, self.unjudged_failures),
             *map(unjudged_end_line, self.unjudged_ends),
         ]
+
+    @property
+    def near_windows(self) -> list[tuple[JobEntry, WindowClosed]]:
+        """The windows of probes in which nearly all was seen that is allowed."""
+        windows = [(job, closed) for job in self.probes for closed in job.windows]
+        return [pair for pair in windows if probe_text.limit_used(pair[1]) > NEAR_LIMIT]
 
     @property
     def longest_critical_job(self) -> JobEntry | None:
@@ -162,6 +174,8 @@ def figures(ledger: Ledger, run: Run) -> Figures:
         bad=bad,
         tolerated=list(_tolerated(bad, ledger)),
         near_limit=[job for job in checks if (limit_used(job) or 0.0) > NEAR_LIMIT],
+        probes=[job for job in jobs if job.is_probe],
+        failed_windows=list(_failed_windows(jobs, ledger)),
         output_cut=[job for job in jobs if job.cut],
         unjudged=unjudged,
         unjudged_failures=failures,
@@ -184,6 +198,18 @@ def _tolerated(bad: Iterable[JobEntry], ledger: Ledger) -> Iterator[JobEntry]:
         found = {outcome for user in users for outcome in outcomes.get(user, ())}
         if job.judged and found == {"passed"}:
             yield job
+
+
+def _failed_windows(
+    jobs: Iterable[JobEntry], ledger: Ledger
+) -> Iterator[tuple[JobEntry, WindowClosed]]:
+    for job in jobs:
+        last = {(closed.worker, closed.test): closed for closed in job.windows}
+        for place, closed in last.items():
+            test = ledger.tests.get(place)
+            failed = test is not None and test.outcome == "failed"
+            if failed and closed.limits is not None and not probe_text.verdict(closed).good:
+                yield job, closed
 
 
 def _unjudged_failures(

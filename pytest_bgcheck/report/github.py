@@ -1,14 +1,16 @@
 """A run for GitHub: a summary in Markdown, and workflow commands that become annotations.
 
-Pure; imports only figures, ledger, summary and words. The escapes of workflow commands are
-those of actions/toolkit (packages/core/src/command.ts).
+Pure; imports only events, figures, ledger, probe_text, summary and words. The escapes of workflow
+commands are those of actions/toolkit (packages/core/src/command.ts).
 """
 
 from __future__ import annotations
 
 import re
 
+from ..events import WindowClosed
 from ..ledger import JobEntry
+from . import probe_text
 from .figures import Figures
 from .summary import (
     awaited_by,
@@ -18,6 +20,7 @@ from .summary import (
     near_limit_line,
     never_ready_lines,
     output_cut_line,
+    probe_lines,
     unjudged_lines,
 )
 from .words import duration, printable
@@ -45,6 +48,7 @@ def markdown(figures: Figures) -> str:
         if len(figures.bad) > MOST_ROWS:
             blocks.append(f"and {len(figures.bad) - MOST_ROWS} more")
     notes = [near_limit_line(job) for job in figures.near_limit[:MOST_ROWS]]
+    notes += probe_lines(figures)
     notes += [output_cut_line(job) for job in figures.output_cut[:MOST_ROWS]]
     notes += unjudged_lines(figures)[:MOST_ROWS]
     notes += never_ready_lines(figures)[:MOST_ROWS]
@@ -61,7 +65,8 @@ def _plain(text: str) -> str:
 
 def commands(figures: Figures, annotated: frozenset[str] = frozenset()) -> list[str]:
     """Return a workflow command for each job that did not succeed and that no test tolerated, and
-    for each that makes the run fail because no test judged it. In a green run they only warn.
+    for each that makes the run fail because no test judged it, and for each window of a probe for
+    which a test failed. In a green run they only warn.
 
     ``annotated``: the tests of which another plugin tells, and so of the jobs that they awaited.
     """
@@ -70,9 +75,15 @@ def commands(figures: Figures, annotated: frozenset[str] = frozenset()) -> list[
     failed = [job for job in failed if not (job.judged and annotated.intersection(awaited_by(job)))]
     unjudged = [failure.job for failure in figures.unjudged_failures]
     failed += [job for job in (*unjudged, *figures.unjudged_ends) if job not in failed]
-    lines = [f"::{kind} {_annotation(job)}" for job in failed[:MOST_ANNOTATIONS]]
-    if len(failed) > MOST_ANNOTATIONS:
-        left = len(failed) - MOST_ANNOTATIONS + 1
+    texts = [_annotation(job) for job in failed]
+    texts += [
+        _window_annotation(job, closed)
+        for job, closed in figures.failed_windows
+        if closed.test not in annotated and job not in failed
+    ]
+    lines = [f"::{kind} {text}" for text in texts[:MOST_ANNOTATIONS]]
+    if len(texts) > MOST_ANNOTATIONS:
+        left = len(texts) - MOST_ANNOTATIONS + 1
         lines[-1] = f"::{kind} title={figures.title}::and {left} more"
     return lines
 
@@ -89,6 +100,15 @@ def _annotation(job: JobEntry) -> str:
     tests = awaited_by(job)
     by = "" if job.judged else ", and judged by no test"
     text = f"{facts}{by}\ncommand: {job.command}\nawaited by: {', '.join(tests[:5]) or 'no test'}"
+    return _titled(job, text)
+
+
+def _window_annotation(job: JobEntry, closed: WindowClosed) -> str:
+    facts = f"{probe_text.verdict(closed)}: {probe_text.closed_facts(closed)}"
+    return _titled(job, f"{facts}\ncommand: {job.command}\nduring: {closed.test}")
+
+
+def _titled(job: JobEntry, text: str) -> str:
     title = f"background {job.kind} {job.name} on {job.host}"
     return f"title={_property(title)}::{_data(printable(text))}"
 

@@ -14,10 +14,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .band import Stretch
 from .document import Document
 from .page_jobs import JobView, add_outputs, job_views
 from .page_tests import outcomes, tests_view
-from .states import LEGEND
+from .states import LEGEND, WINDOW_LOOKS
 from .timeline import Lane, Timeline
 from .words import KINDS, count, duration, printable, run_title
 
@@ -28,6 +29,15 @@ LARGEST_BYTES = 1_900_000
 
 COLUMNS = ("host", "state", "rc", "took", "limit", "waited", "awaited by")
 """Of the table of jobs, behind their names."""
+
+PROBE_COLUMNS = (
+    "host", "every", "samples", "available", "outages", "longest", "not proven", "windows of tests"
+)  # fmt: skip
+"""Of the table of what probes saw, behind their names."""
+
+LANES_TOP_REM = 1.2
+LANE_HEIGHT_REM = 0.8
+"""Where the windows below a probe's band lie."""
 
 EXIT_STATUSES = {
     0: "all is well",
@@ -89,6 +99,13 @@ def page(document: Document, headline: str) -> str:
         "tests_note": _tests_note(document, lanes),
         "columns": COLUMNS,
         "jobs": jobs,
+        "probes": [job for job in jobs if job.probe is not None],
+        "probe_columns": PROBE_COLUMNS,
+        "more": any(stretch.look == "more" for job in jobs for stretch in _seen(job)),
+        "window_looks": {look.legend: look for look in WINDOW_LOOKS.values()},
+        "verdicts": [(str(verdict), look) for verdict, look in WINDOW_LOOKS.items()],
+        "lanes_top": LANES_TOP_REM,
+        "lane_height": LANE_HEIGHT_REM,
         "states": sorted({job.state for job in jobs}),
         "style": Markup((PAGE / "page.css").read_text("utf-8")),
         "script": Markup(script),
@@ -97,6 +114,10 @@ def page(document: Document, headline: str) -> str:
     bare_bytes = len(template.render(values).encode("utf-8", "replace"))
     add_outputs(document["jobs"], jobs, max(0, LARGEST_BYTES - bare_bytes))
     return template.render(values)
+
+
+def _seen(job: JobView) -> Sequence[Stretch]:
+    return job.on_timeline.band.seen if job.on_timeline.band is not None else ()
 
 
 def _run_facts(document: Document) -> list[tuple[str, str]]:
@@ -123,7 +144,7 @@ def _hosts(jobs: Sequence[JobView]) -> list[HostView]:
         kinds = Counter(job.kind for job in own)
         note = ", ".join(count(kinds[kind], kind) for kind in KINDS if kinds[kind])
         note += f", {bad} did not succeed" if bad else ""
-        matters = bad > 0 or any(job.critical for job in own)
+        matters = bad > 0 or any(job.critical or job.mark.kind == "bad" for job in own)
         hosts.append(HostView(label, note, own, len(jobs) <= MANY_JOBS or matters))
     return hosts
 

@@ -1,7 +1,7 @@
 """What an awaiting test's own report says of its jobs: properties and sections.
 
 Both are pytest's own ways, so they reach an xdist controller, JUnit files and other reporters.
-Pure; imports only events, text, windows and words.
+Pure; imports only events, probe_text, tasks, text and words.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..events import SHOWN
-from ..windows import Window
+from ..tasks import Probe
+from .probe_text import floored
 from .text import Verdict, shown_whole
 from .words import printable
 
@@ -20,7 +21,8 @@ def properties(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
     """Return name and value of each fact of each job: ``bgcheck.1.check``, ``bgcheck.1.host``...
 
     Of a service the first one is ``bgcheck.1.service``, of a probe ``bgcheck.1.probe``; that has
-    facts of its window besides: seconds and percent, empty where they are not proven.
+    facts of its window besides, seconds and percent: empty where they are not known, as
+    ``not_proven`` says.
 
     A name stands once in a test: many readers of JUnit files keep only the last of several.
     """
@@ -37,19 +39,25 @@ def properties(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
             "duration": _seconds(duration),
             "waited": _seconds(verdict.waited_s),
         }
-        if verdict.window is not None:
-            values |= _of_window(verdict.window)
+        if isinstance(verdict.task, Probe) and (verdict.window or verdict.not_proven):
+            values |= _of_window(verdict)
         facts += [(f"{PREFIX}{number}.{name}", value) for name, value in values.items()]
     return facts
 
 
-def _of_window(window: Window) -> dict[str, str]:
+def _of_window(verdict: Verdict) -> dict[str, str]:
+    window = verdict.window
+    if window is None:
+        facts = dict.fromkeys(("max_outage", "available", "samples", "bad", "window"), "")
+        return {**facts, "not_proven": verdict.not_proven}
     proven = not window.why_not_proven
     return {
         "max_outage": _seconds(window.longest_outage_s if proven else None),
-        "available": _seconds(window.available_at_most if proven else None),
+        "available": f"{floored(window.available, 3):.3f}" if proven else "",
         "samples": str(window.samples),
+        "bad": str(window.bad),
         "window": _seconds(window.length),
+        "not_proven": verdict.why_not_proven,
     }
 
 

@@ -1,4 +1,5 @@
-"""How a run stands, in a line, while it lasts. Pure; imports only ledger, model, tasks, words."""
+"""How a run stands, in a line, while it lasts. Pure; imports only ledger, model,
+probe_text, tasks, words."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from ..ledger import JobEntry, Wait
 from ..model import State
 from ..tasks import not_started_yet
+from .probe_text import life, seen
 from .words import count, duration, named, printable, run_title
 
 LONG_S = 1000.0
@@ -57,7 +59,7 @@ def log_line(jobs: Sequence[JobEntry], now: float) -> str:
 def open_waits(jobs: Iterable[JobEntry]) -> list[tuple[Wait, JobEntry]]:
     """Return the waits that last, for jobs that have not ended.
 
-    Of a test that waits for others too, those for services that are ready are left out.
+    Of a test that waits for others too, those are left out that are ready, or take samples.
     """
     waits = [
         (wait, job)
@@ -66,11 +68,9 @@ def open_waits(jobs: Iterable[JobEntry]) -> list[tuple[Wait, JobEntry]]:
         for wait in tuple(job.waits)
         if wait.waited_s is None
     ]
-    undecided = {_waiting(wait) for wait, job in waits if job.state is not State.READY}
+    undecided = {_waiting(wait) for wait, job in waits if not job.is_ready}
     return [
-        (wait, job)
-        for wait, job in waits
-        if job.state is not State.READY or _waiting(wait) not in undecided
+        (wait, job) for wait, job in waits if not job.is_ready or _waiting(wait) not in undecided
     ]
 
 
@@ -106,12 +106,14 @@ def _elapsed(job: JobEntry, now: float) -> str:
     """Return how long a job that was started has run, and of how much."""
     if job.is_service and job.ready_at is not None:
         return f"ready for {clock(now - job.ready_at)}"
+    if job.is_probe and job.ready_at is not None:
+        return f"taking samples for {clock(now - (job.started_at or now))}"
     took_s, limit_s = max(0.0, now - (job.started_at or now)), job.limit_s
     if limit_s < LONG_S:
         status = f"{took_s:.1f} of {limit_s:g} s"
     else:
         status = f"{clock(took_s)} of {clock(limit_s)}"
-    return f"{State.STARTING}, {status}" if job.is_service else status
+    return f"{State.STARTING}, {status}" if job.ends_with_run else status
 
 
 def _brief(cause: str) -> str:
@@ -124,9 +126,10 @@ def _counts(jobs: Sequence[JobEntry]) -> str:
     ended = [job for job in jobs if job.state.final]
     held_back = sum(job.held_back and not job.state.final for job in jobs)
     begun = {
-        str(state): sum(job.state is state for job in jobs)
+        str(state): sum(job.state is state and not (job.is_probe and job.is_ready) for job in jobs)
         for state in (State.RUNNING, State.STARTING, State.READY)
     }
+    begun["probing"] = sum(job.is_probe and job.is_ready for job in jobs)
     numbers = {
         **begun,
         "connecting": len(jobs) - len(ended) - sum(begun.values()) - held_back,
@@ -171,7 +174,8 @@ def started(job: JobEntry) -> str:
 
 
 def ready(job: JobEntry) -> str:
-    return f"{named(job.kind, job.name, job.host)} ready after {duration(job.ready_s)}"
+    what = "has taken its first sample" if job.is_probe else "ready"
+    return f"{named(job.kind, job.name, job.host)} {what} after {duration(job.ready_s)}"
 
 
 def ended(job: JobEntry) -> str:
@@ -180,7 +184,9 @@ def ended(job: JobEntry) -> str:
     if result is not None and result.rc is not None and job.state is not State.SUCCEEDED:
         facts += f", rc {result.rc}"
     took = f" after {duration(job.duration_s)}" if job.duration_s is not None else ""
-    return f"{named(job.kind, job.name, job.host)} ended: {facts}{took}"
+    window = life(job)
+    saw = f"; {seen(window)}" if window is not None else ""
+    return f"{named(job.kind, job.name, job.host)} ended: {facts}{took}{saw}"
 
 
 # --- columns --------------------------------------------------------------------------------------

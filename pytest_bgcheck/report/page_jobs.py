@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 from ..model import State
 from .document import Document, JobPart
-from .states import LOOKS, Look
+from .page_probes import ProbeView, probe_view, worst_look
+from .probe_parts import ProbePart
+from .states import BAD, LOOKS, Look, Seen
 from .text import ready_lines
 from .timeline import JobBars, Timeline
 from .words import bytes_of, duration, printable, rc_codes
@@ -31,7 +33,8 @@ class Stream:
 @dataclass
 class JobView:
     """A job as the page shows it; what is not known is a dash. ``*_sort`` are what a column is
-    sorted by, ``facts`` the lines of the job's dialog."""
+    sorted by, ``facts`` the lines of the job's dialog. ``mark``: what stands before its name:
+    its look, or that of a probe's window that was not within its limits."""
 
     anchor: str
     kind: str
@@ -39,6 +42,7 @@ class JobView:
     host: str
     state: str
     look: Look
+    mark: Look
     bad: bool
     critical: bool
     outcome: str
@@ -57,6 +61,7 @@ class JobView:
     awaited_by: str
     facts: Sequence[str]
     on_timeline: JobBars
+    probe: ProbeView | None
     streams: list[Stream] = field(default_factory=list)
 
 
@@ -64,6 +69,7 @@ def job_views(document: Document, timeline: Timeline) -> list[JobView]:
     critical = {step["job"] for step in document["summary"]["critical_path"]}
     bad = set(document["summary"]["did_not_succeed"])
     near_limit = set(document["summary"]["near_limit"])
+    zero = document["run"]["started_at"]
     jobs = []
     for number, job in enumerate(document["jobs"]):
         rc, took, used = job["rc"], job["duration_s"], job["used"]
@@ -76,7 +82,7 @@ def job_views(document: Document, timeline: Timeline) -> list[JobView]:
         if took is not None:
             outcome += f", after {duration(took)}"
         if job["ready_s"] is not None:
-            outcome += f"; it was ready after {duration(job['ready_s'])}"
+            outcome += f"; {_ready(job)} after {duration(job['ready_s'])}"
         jobs.append(
             JobView(
                 anchor=f"j{number}",
@@ -85,6 +91,7 @@ def job_views(document: Document, timeline: Timeline) -> list[JobView]:
                 host=job["host"],
                 state=job["state"],
                 look=LOOKS[State(job["state"])],
+                mark=_mark(job),
                 bad=job["id"] in bad,
                 critical=job["id"] in critical,
                 outcome=outcome,
@@ -104,6 +111,7 @@ def job_views(document: Document, timeline: Timeline) -> list[JobView]:
                 + (f" and {len(tests) - 3} more" if len(tests) > 3 else ""),
                 facts=_facts(document, job),
                 on_timeline=timeline.job(job),
+                probe=probe_view(job, zero, (timeline.span(job) or (zero, zero))[0]),
             )
         )
     return jobs
@@ -121,7 +129,7 @@ def _facts(document: Document, job: JobPart) -> list[str]:
     zero = document["run"]["started_at"]
     times = {
         "started": job["started_at"],
-        "ready": job["ready_at"],
+        "ready" if job["probe"] is None else "first sample known": job["ready_at"],
         "ended": job["ended_at"],
         "first awaited": job["first_awaited_at"],
         "end known to a test": job["verdict_seen_at"],
@@ -131,7 +139,9 @@ def _facts(document: Document, job: JobPart) -> list[str]:
     ]
     lines = [", ".join(known)] if known else []
     limits = f"limit {duration(job['limit_s'])}"
-    if job["ready_limit_s"] is None:
+    if job["probe"] is not None:
+        limits = _probe_limits(job, job["probe"])
+    elif job["ready_limit_s"] is None:
         limits += f", accepted rc: {rc_codes(job['accepted_rc'])}"
     else:
         limits += f"; to be ready within {duration(job['ready_limit_s'])}"
@@ -148,11 +158,30 @@ def _facts(document: Document, job: JobPart) -> list[str]:
     return lines
 
 
+def _mark(job: JobPart) -> Look:
+    look = LOOKS[State(job["state"])]
+    not_good = [window for window in job["windows"] if not Seen(window["verdict"]).good]
+    return worst_look(not_good) if not_good and look is not BAD else look
+
+
+def _ready(job: JobPart) -> str:
+    return "it was ready" if job["probe"] is None else "it had taken its first sample"
+
+
+def _probe_limits(job: JobPart, probe: ProbePart) -> str:
+    return (
+        f"a sample every {duration(probe['every_s'])}, of at most"
+        f" {duration(probe['sample_limit_s'])}; good is rc {rc_codes(job['accepted_rc'])};"
+        f" it may live {duration(job['limit_s'])}"
+    )
+
+
 def add_outputs(parts: Sequence[JobPart], jobs: Sequence[JobView], budget_bytes: int) -> None:
     """Give each job its streams; the longest are cut first, until all fit in the budget."""
     streams = []
     for part, job in zip(parts, jobs, strict=True):
-        outputs = [("stdout", part["stdout"]), ("stderr", part["stderr"])]
+        of = "" if part["probe"] is None else " of its last sample"
+        outputs = [(f"stdout{of}", part["stdout"]), (f"stderr{of}", part["stderr"])]
         if part["ready_command_output"]["size"]:
             last_look = "the last output of its ready command"
             outputs.append((last_look, part["ready_command_output"]))

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from .document import Document, TestPart, span_of
 from .figures import merged
 from .page_jobs import JobView
+from .page_probes import worst_look
+from .probe_parts import WindowPart
+from .states import Look
 from .words import duration, printable
 
 MOST_FAILED_TESTS = 500
@@ -22,7 +25,8 @@ KINDS = {"passed": "ok", "failed": "bad"}
 
 @dataclass(frozen=True)
 class TestView:
-    """A test as the page shows it; ``jobs`` are those that it awaited or requested."""
+    """A test as the page shows it; ``jobs`` are those that it awaited or requested, each with
+    its look; of a probe that of the worst window of this test."""
 
     __test__ = False
 
@@ -33,7 +37,7 @@ class TestView:
     took: str
     waited: str
     message: str
-    jobs: Sequence[JobView]
+    jobs: Sequence[tuple[JobView, Look]]
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,16 @@ class TestsView:
 
 def tests_view(document: Document, jobs: Sequence[JobView]) -> TestsView:
     """Return the page's tests; ``jobs``: those of the document, in its order."""
-    by_test: dict[str, list[JobView]] = {}
+    by_test: dict[str, list[tuple[JobView, Look]]] = {}
     waits: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for part, job in zip(document["jobs"], jobs, strict=True):
         awaited = [wait["test"] for wait in part["awaited_by"]]
-        for test in dict.fromkeys([*awaited, *part["requested_by"]]):
-            by_test.setdefault(test, []).append(job)
+        windows: dict[str, list[WindowPart]] = {}
+        for window in part["windows"]:
+            windows.setdefault(window["test"], []).append(window)
+        for test in dict.fromkeys([*awaited, *windows, *part["requested_by"]]):
+            own = windows.get(test)
+            by_test.setdefault(test, []).append((job, worst_look(own) if own else job.look))
         for wait in part["awaited_by"]:
             waits.setdefault((wait["worker"], wait["test"]), []).append(span_of(wait))
 

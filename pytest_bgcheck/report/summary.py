@@ -1,6 +1,6 @@
 """A run's figures as the lines at its end: one for a good run, a table of what did not succeed.
 
-Pure; imports only figures, ledger, live, model, tasks and words.
+Pure; imports only figures, ledger, live, model, tasks, probe_text and words.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from collections.abc import Iterable, Sequence
 from ..ledger import JobEntry
 from ..model import Output, State
 from ..tasks import Check
+from . import probe_text
 from .figures import Figures, limit_used, outcome
 from .live import standing
 from .words import bytes_of, count, count_jobs, duration, named
+
+MOST_NEAR_WINDOWS = 10
+"""Of which the summary has a line each."""
 
 
 def headline(figures: Figures) -> str:
@@ -25,9 +29,10 @@ def headline(figures: Figures) -> str:
         bad += f"{which} as {'its' if tolerated == 1 else 'their'} tests accept"
     critical = figures.longest_critical_job
     path = "only tests" if critical is None else _named_with_time(critical)
+    saw = f"; {seen}" if (seen := probe_text.all_saw(figures.probes)) else ""
     return (
         f"{count_jobs(figures.kinds)} on {count(figures.hosts, 'host')}{bad}: {_times(figures)};"
-        f" tests waited {duration(figures.waited_s)}; critical path: {path}"
+        f" tests waited {duration(figures.waited_s)}{saw}; critical path: {path}"
     )
 
 
@@ -39,6 +44,8 @@ def _times(figures: Figures) -> str:
 
 def _named_with_time(job: JobEntry) -> str:
     """Return a job, and how long the end of the run had to wait for it."""
+    if job.is_probe and job.ready_s is not None:
+        return f"{job.name} on {job.host}, its first sample after {duration(job.ready_s)}"
     if job.is_service and job.ready_s is not None:
         return f"{job.name} on {job.host}, ready after {duration(job.ready_s)}"
     took = job.duration_s
@@ -52,6 +59,15 @@ def near_limit_line(job: JobEntry) -> str:
         f"{named(job.kind, job.name, job.host)} used {limit_used(job) or 0:.0%} of its limit:"
         f" {duration(job.duration_s)} of {duration(job.timeout_s)}"
     )
+
+
+def probe_lines(figures: Figures) -> list[str]:
+    """Return the lines of probes that have more to tell than that all was well."""
+    near = [probe_text.near_limit_line(job, closed) for job, closed in figures.near_windows]
+    more = len(near) - MOST_NEAR_WINDOWS
+    if more > 0:
+        near[MOST_NEAR_WINDOWS:] = [f"and {count(more, 'more window')} near its limit"]
+    return [*probe_text.probe_lines(figures.probes), *near]
 
 
 def output_cut_line(job: JobEntry) -> str:
@@ -115,8 +131,8 @@ def awaited_by(job: JobEntry) -> list[str]:
 
 def heads(jobs: Iterable[JobEntry]) -> tuple[str, ...]:
     """Return the heads of the table of these jobs."""
-    name = "job" if any(job.is_service for job in jobs) else "check"
-    return (name, "host", "state", "rc", "took", "limit", "awaited by")
+    kinds = {job.kind for job in jobs} - {Check.kind}
+    return ("job" if kinds else Check.kind, "host", "state", "rc", "took", "limit", "awaited by")
 
 
 def cells(job: JobEntry, tolerated: bool = False) -> tuple[str, ...]:
@@ -125,7 +141,7 @@ def cells(job: JobEntry, tolerated: bool = False) -> tuple[str, ...]:
     tests = awaited_by(job)
     more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
     return (
-        f"{job.name} (service)" if job.is_service else job.name,
+        job.name if job.kind == Check.kind else f"{job.name} ({job.kind})",
         job.host,
         f"{job.state}, accepted" if tolerated else str(job.state),
         "-" if rc is None else str(rc),

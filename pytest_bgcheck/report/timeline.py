@@ -1,5 +1,6 @@
-"""Where everything lies on the page's timeline. Pure; imports only document,
-figures and words."""
+"""Where everything lies on the page's timeline. Pure; imports only band, document, figures and
+words.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from .band import Band, band
 from .document import Document, JobPart, WaitPart, span_of
 from .figures import merged
 from .words import duration
@@ -41,13 +43,15 @@ class Tick(NamedTuple):
 class JobBars:
     """A job's bars. ``bar``: while it ran; ``starting``: while a service was not ready; ``tail``:
     until its end was known here; ``waits``: while any test waited for it; ``limit``: where its
-    limit is, in percent: that of a service which was never ready is for that. None: not shown."""
+    limit is, in percent: that of a service which was never ready is for that; ``band``: what a
+    probe has seen, in the place of its bar. None: not shown."""
 
     bar: Bar | None
     starting: Bar | None
     tail: Bar | None
     waits: Sequence[Bar]
     limit: float | None
+    band: Band | None = None
 
 
 @dataclass(frozen=True)
@@ -85,17 +89,11 @@ class Timeline:
         return [Tick(self._at(self._zero + tick), _clock(tick)) for tick in seconds]
 
     def job(self, job: JobPart) -> JobBars:
-        began = job["started_at"] or job["planned_at"]
-        if began is None:
+        span = self.span(job)
+        if span is None:
             return JobBars(None, None, None, self._waits(job["awaited_by"]), None)
-        ended = job["ended_at"] or self._document["run"]["ended_at"]
-        over = ended
-        if job["duration_s"] is not None:
-            # The duration is the target's word. It began before its start was confirmed here, and
-            # had ended before its end was known here.
-            began = min(began, ended - job["duration_s"])
-            over = began + job["duration_s"]
-        tail = self._bar(over, ended)
+        began, over = span
+        tail = self._bar(over, job["ended_at"] or self._document["run"]["ended_at"])
         ready_limit_s = job["ready_limit_s"]
         to_be_ready = ready_limit_s is not None and job["ready_at"] is None
         limit_s = ready_limit_s if ready_limit_s and to_be_ready else job["limit_s"]
@@ -107,7 +105,27 @@ class Timeline:
             tail=tail if tail.width > LEAST_TAIL else None,
             waits=self._waits(job["awaited_by"]),
             limit=round(limit, 3) if limit <= 100 else None,
+            band=self._band(job, began, over),
         )
+
+    def span(self, job: JobPart) -> tuple[float, float] | None:
+        """Return when a job began and was over, as its target saw it; None if it never began."""
+        began = job["started_at"] or job["planned_at"]
+        if began is None:
+            return None
+        ended = job["ended_at"] or self._document["run"]["ended_at"]
+        if job["duration_s"] is None:
+            return began, ended
+        # The duration is the target's word. It began before its start was confirmed here, and
+        # had ended before its end was known here.
+        began = min(began, ended - job["duration_s"])
+        return began, began + job["duration_s"]
+
+    def _band(self, job: JobPart, began_at: float, over_at: float) -> Band | None:
+        probe = job["probe"]
+        if probe is None or job["started_at"] is None:
+            return None
+        return band(probe, job["windows"], began_at, over_at, self._zero, self._bar)
 
     def lanes(self) -> list[Lane]:
         """Return a lane for each worker, in the order of their numbers."""

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from ..plan import Durations, HostT, PlannedJob, past_s
-from ..tasks import Check, Service, Task
+from ..tasks import Check, Probe, Service, Task
 from .words import count, count_jobs, duration, one_line, rc_codes
 
 
@@ -41,11 +41,12 @@ def tree(
 
 def _task(task: Task) -> list[str]:
     limits = f"timeout={task.timeout_s:g}"
-    if isinstance(task, Check):
-        if task.rc != {0}:
-            limits += f" rc={rc_codes(task.rc).replace(' ', '')}"
-        if task.retry_every_s is not None:
-            limits += f" retry_every={task.retry_every_s:g}"
+    if isinstance(task, Probe):
+        limits = f"every={task.every_s:g} timeout={task.sample_timeout_s:g}"
+    if isinstance(task, (Check, Probe)) and task.rc != {0}:
+        limits += f" rc={rc_codes(task.rc).replace(' ', '')}"
+    if isinstance(task, Check) and task.retry_every_s is not None:
+        limits += f" retry_every={task.retry_every_s:g}"
     if task.after is not None:
         limits += f" after {task.after}"
     lines = [f"  <{task.kind.capitalize()} {task.name}> {limits}: {one_line(task.command)}"]

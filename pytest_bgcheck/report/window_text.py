@@ -24,16 +24,29 @@ def window_headline(window: Window, limits: Limits) -> str:
     """Return by what a window was worse than its limits allow: down for 6.2 s (allowed: 5 s)."""
     said = []
     if down_too_long(window, limits):
-        allowed = "no outage is allowed"
-        if limits.max_outage_s is not None:
-            allowed = f"allowed: {_limit(limits.max_outage_s)}"
         longest = _longer_than(limits.longest_allowed_s or 0.0, window.longest_outage_s)
-        said.append(f"down for {longest} ({allowed})")
+        said.append(f"down for {longest} ({_longest_allowed(limits)})")
     if limits.min_available is not None and available_too_little(window, limits):
         available = _less_than(limits.min_available, window.available_at_most)
-        wanted = f"{limits.min_available:.10g}"
-        said.append(f"available {available} % of the time (wanted: {wanted} %)")
+        said.append(f"available {available} % of the time ({_wanted(limits.min_available)})")
     return ", ".join(said)
+
+
+def allowed(limits: Limits) -> str:
+    """Return what limits allow a probe to see."""
+    said = [_longest_allowed(limits)] if limits.longest_allowed_s is not None else []
+    said += [_wanted(limits.min_available)] if limits.min_available is not None else []
+    return ", ".join(said)
+
+
+def _longest_allowed(limits: Limits) -> str:
+    if limits.max_outage_s is None:
+        return "no outage is allowed"
+    return f"allowed: {_limit(limits.max_outage_s)}"
+
+
+def _wanted(percent: float) -> str:
+    return f"wanted: {percent:.10g} %"
 
 
 def _limit(seconds: float) -> str:

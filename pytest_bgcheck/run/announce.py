@@ -1,22 +1,29 @@
-"""Calls our hooks, each once for a job, by the main thread: plugins need no locks for them."""
+"""Calls our hooks, each once for a job or a window, by the main thread: plugins need no locks for
+them.
+"""
 
 from __future__ import annotations
 
 import queue
+from typing import TypeAlias
 
 import pytest
 
-from ..events import Event, JobEnded, JobReady, JobStarted
+from ..events import Event, JobEnded, JobReady, JobStarted, WindowClosed
 from ..ledger import Ledger
+
+Told: TypeAlias = JobStarted | JobReady | JobEnded | WindowClosed
+"""The events for which there is a hook."""
 
 
 class Announcer:
-    """Hears of jobs in any thread, and calls the hooks when it is asked to, or between tests."""
+    """Hears of jobs and windows in any thread, and calls the hooks when it is asked to, or between
+    tests."""
 
     def __init__(self, config: pytest.Config, ledger: Ledger) -> None:
         self._config = config
         self._ledger = ledger
-        self._queue: queue.SimpleQueue[JobStarted | JobReady | JobEnded] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Told] = queue.SimpleQueue()
         self._started: set[str] = set()
         self._ready: set[str] = set()
         self._ended: set[str] = set()
@@ -33,6 +40,8 @@ class Announcer:
             case JobEnded(key=key) if key not in self._ended:
                 self._ended.add(key)
                 self._queue.put(event)
+            case WindowClosed():
+                self._queue.put(event)
 
     def call_hooks(self) -> None:
         """Call the hooks for what has happened since."""
@@ -44,6 +53,8 @@ class Announcer:
                 hook.pytest_bgcheck_job_started(config=self._config, job=job)
             elif isinstance(event, JobReady):
                 hook.pytest_bgcheck_job_ready(config=self._config, job=job)
+            elif isinstance(event, WindowClosed):
+                hook.pytest_bgcheck_window_closed(config=self._config, job=job, window=event)
             else:
                 hook.pytest_bgcheck_job_finished(config=self._config, job=job, result=job.result)
 

@@ -24,9 +24,10 @@ import pytest
 
 from ..clocks import unix_s
 from ..compat.pytest import begin_line, begins_lines, capture_off, end_line, terminal_file
-from ..events import Event, JobEnded, JobReady, JobStarted
+from ..events import Event, JobEnded, JobReady, JobStarted, WindowClosed
 from ..ledger import JobEntry, Ledger
 from ..report import live
+from ..report.probe_text import closed_line, verdict
 
 LEAST_WAIT_S = 0.4
 """A test that waits less is not worth a line."""
@@ -60,7 +61,7 @@ class Progress:
         dumb = os.environ.get("TERM", "dumb") == "dumb"
         self._live = bool(reporter.isatty) and not dumb  # in pytest 8 it is no method
         self._lock = threading.RLock()
-        self._changes: list[JobStarted | JobReady | JobEnded] = []
+        self._changes: list[JobStarted | JobReady | JobEnded | WindowClosed] = []
         self._noted: set[tuple[type[Event], str]] = set()
         self._test: tuple[str, tuple[str, int | None, str]] | None = None
         self._line_is_shown = False
@@ -84,6 +85,8 @@ class Progress:
                 if (type(event), key) not in self._noted:
                     self._noted.add((type(event), key))
                     self._changes.append(event)
+            case WindowClosed() if self._verbose:
+                self._changes.append(event)
 
     def idle(self) -> float:
         """Show how the run stands while a test waits; return in how many seconds to do so again."""
@@ -227,6 +230,10 @@ class Progress:
                 texts.append((live.started(job), {}))
             elif isinstance(event, JobReady):
                 texts.append((live.ready(job), {}))
+            elif isinstance(event, WindowClosed):
+                texts.append(
+                    (closed_line(job, event), {} if verdict(event).good else {"red": True})
+                )
             else:
                 texts.append((live.ended(job), {"red": True} if job.bad else {}))
         if texts:

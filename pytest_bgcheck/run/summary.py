@@ -45,6 +45,7 @@ def _lines(whole_run: WholeRun, width: int, verbosity: int) -> list[tuple[str, s
         jobs = whole_run.ledger.known_jobs()
         lines += [(line, "yellow") for line in summary.output_note_lines(jobs)]
         lines += [(summary.output_cut_line(job), "yellow") for job in figures.output_cut]
+        lines += [(line, "yellow") for line in summary.probe_lines(figures)]
         lines += [(line, "yellow") for line in summary.unjudged_lines(figures)]
         lines += [(line, "yellow") for line in summary.never_ready_lines(figures)]
         lines += [(unjudged_failure_line(failure), "red") for failure in figures.unjudged_failures]

@@ -12,7 +12,7 @@ from support.ledger_builder import ZERO, LedgerBuilder
 
 from pytest_bgcheck.events import JobWanted
 from pytest_bgcheck.model import State
-from pytest_bgcheck.report import document, html, summary
+from pytest_bgcheck.report import document, html, probe_parts, summary
 from pytest_bgcheck.report.figures import Run, figures
 from pytest_bgcheck.report.states import LEGEND, LOOKS
 
@@ -26,6 +26,11 @@ PARTS = {
     document.OutputPart: "output",
     document.WaitPart: "wait",
     document.TestPart: "test",
+    probe_parts.ProbePart: "probe",
+    probe_parts.WindowPart: "window",
+    probe_parts.SeenPart: "seen",
+    probe_parts.OutagePart: "outage",
+    probe_parts.GapPart: "gap",
 }
 WORDS = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 

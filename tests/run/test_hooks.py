@@ -6,7 +6,7 @@ from support.ledger_builder import ZERO, LedgerBuilder
 from support.suites import run
 
 from pytest_bgcheck import hookspecs
-from pytest_bgcheck.events import JobReady
+from pytest_bgcheck.events import JobReady, WindowClosed
 from pytest_bgcheck.ledger import JobEntry
 from pytest_bgcheck.model import Result, State
 from pytest_bgcheck.run.announce import Announcer
@@ -28,7 +28,7 @@ SUITE = (
 )
 
 
-def test_a_hook_is_called_once_for_each_service_that_is_ready_and_all_in_their_order() -> None:
+def test_hooks_are_called_for_services_that_are_ready_and_for_windows_all_in_their_order() -> None:
     called: list[tuple[object, ...]] = []
 
     class Plugin:
@@ -44,6 +44,10 @@ def test_a_hook_is_called_once_for_each_service_that_is_ready_and_all_in_their_o
         def pytest_bgcheck_job_finished(self, job: JobEntry, result: Result) -> None:
             called.append(("finished", job.name, str(result.state)))
 
+        @pytest.hookimpl
+        def pytest_bgcheck_window_closed(self, job: JobEntry, window: WindowClosed) -> None:
+            called.append(("window", job.name, window.test))
+
     config = _pytest.config.get_config()
     config.pluginmanager.add_hookspecs(hookspecs)
     config.pluginmanager.register(Plugin())
@@ -53,11 +57,16 @@ def test_a_hook_is_called_once_for_each_service_that_is_ready_and_all_in_their_o
     web = told.service("web", "h", 0, 0.5, 9.0)
     told.ledger.tell(JobReady(web, 0.6, ZERO))  # by another worker
     told.service("dead", "h", 0, None, 0.2, State.NOT_READY, 1)
+    vip = told.probe("vip", "h", 0, 0.1)
+    told.window(vip, "t1", 1, 2)
+    told.window(vip, "t1", 1, 2)
     announcer.call_hooks()
     assert called == [
         ("started", "webapp", "check"), ("finished", "webapp", "succeeded"),
         ("started", "web", "service"), ("ready", "web", 0.5), ("finished", "web", "stopped"),
         ("started", "dead", "service"), ("finished", "dead", "not ready"),
+        ("started", "vip", "probe"), ("ready", "vip", 0.1), ("window", "vip", "t1"),
+        ("window", "vip", "t1"),
     ]  # fmt: skip
 
 

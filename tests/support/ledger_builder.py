@@ -9,12 +9,13 @@ from pytest_bgcheck.events import (
     JobStarted,
     WaitBegan,
     WaitEnded,
+    WindowClosed,
     job_key,
 )
 from pytest_bgcheck.ledger import Ledger
 from pytest_bgcheck.model import Output, Result, State
 from pytest_bgcheck.tasks import Check, Probe, Service
-from pytest_bgcheck.windows import Window
+from pytest_bgcheck.windows import LISTED, Gap, Limits, Outage, Window, exceeded, unproven
 
 ZERO = 1_700_000_000.0
 """When all of them begin."""
@@ -23,6 +24,27 @@ HOSTILE = (
     "</pre></dialog><script>document.title='pwned'</script>"
     "<img src=x onerror=\"document.title='pwned'\"> {{ 7*7 }} \x1b[31mred\x1b[0m \x00\x07 \u202e\n"
 )
+
+
+NO_OUTAGE = Limits()
+
+
+def seen(
+    length: float, outages: list[Outage] | None = None, gaps: list[Gap] | None = None,
+    every: float = 1.0,
+) -> Window:  # fmt: skip
+    """Return what a probe has seen in a time, by a sample after every so many seconds."""
+    outages, gaps = outages or [], gaps or []
+    down, unproven_s = sum(o.length for o in outages), sum(g.length for g in gaps)
+    samples = round((length - unproven_s) / every)
+    bad = min(samples, max(len(outages), round(down / every)))
+    listed = outages[:LISTED]
+    if outages and (longest := max(outages, key=lambda o: o.length)) not in listed:
+        listed.append(longest)
+    return Window(
+        length, samples, samples - bad, bad, tuple(listed), tuple(gaps), len(outages), len(gaps),
+        down, unproven_s, every + 0.02,
+    )  # fmt: skip
 
 
 class LedgerBuilder:
@@ -71,12 +93,13 @@ class LedgerBuilder:
         return key
 
     def probe(
-        self, name: str, host: str, start: float, first: float | None, took: float | None = None,
-        state: State = State.STOPPED, detail: str = "", window: Window | None = None,
+        self, name: str, host: str, start: float, first: float | None = 0.1,
+        took: float | None = None, state: State = State.STOPPED, detail: str = "",
+        window: Window | None = None, every: float = 1.0,
     ) -> str:  # fmt: skip
         """A probe whose first sample has ended after so many seconds, None: never; ``took`` None:
-        it goes on."""
-        probe = Probe(name, ("x",), f"/opt/{name} --once")
+        it goes on. ``window``: what it has seen in its whole life."""
+        probe = Probe(name, ("x",), f"curl -fsS http://{name}/", every_s=every)
         id = f"run-{name}-{host}"
         key, at = job_key(id, host), ZERO + start
         self.ledger.tell(JobPlanned.of(id, host, probe, host, at - 0.1))
@@ -84,9 +107,23 @@ class LedgerBuilder:
         if first is not None:
             self.ledger.tell(JobReady(key, first, at + first))
         if took is not None:
-            result = Result(state, None, took, 1, detail, ready_s=first, window=window)
+            result = Result(state, None, took, 0, detail, ready_s=first, window=window)
             self.ledger.tell(JobEnded.of(key, result, at + took))
         return key
+
+    def window(
+        self, key: str, test: str, start: float, stop: float, seen: Window | None = None,
+        limits: Limits | None = NO_OUTAGE, worker: str = "", not_proven: str = "",
+    ) -> None:  # fmt: skip
+        """A window of a test; ``limits`` None: asked for through the probe's handle."""
+        worse = seen is not None and limits is not None and exceeded(seen, limits)
+        if seen is not None and limits is not None and not worse:
+            not_proven = not_proven or unproven(seen, limits)
+        self.ledger.tell(
+            WindowClosed(
+                key, test, worker, ZERO + start, ZERO + stop, seen, limits, worse, not_proven
+            )
+        )
 
     def test(
         self, test: str, start: float, stop: float, awaits: list[str] | None = None,
