@@ -167,7 +167,8 @@ class Waiting:
             if now >= record.deadline_s:
                 running = "past its deadline the target still reports it as running"
                 if record.may_get_ready and record.ending_s is None:
-                    running += ", and not as ready"
+                    no_sample = ", and its first sample has not ended"
+                    running += no_sample if record.probe is not None else ", and not as ready"
                 detail = target.last_error if failing else running
                 self._records.settle(record, Result(State.UNREACHABLE, detail=detail))
 
