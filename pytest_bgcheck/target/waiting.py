@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ..clocks import unix_s
 from ..errors import Gone, NoAnswer, TargetError
+from ..events import SHOWN
 from ..model import Result, State, Tries
 from . import recovery, replies
 from .calls import QUESTION_CALL_S, Calls
@@ -17,6 +18,9 @@ from .transport import ask, ask_stream
 
 INTERNAL_ERRORS = 3
 """After so many errors of ours in a row, in waiting for some jobs, these are unreachable."""
+
+NO_SAMPLE = "no sample could be taken: its command ends with rc 126 or 127, as if it were not there"
+"""Why a probe is given up that runs, and sees nothing."""
 
 CHILD_CALL_S = 4
 """How long one call of a forked child waits on the target: it outlives the child there."""
@@ -90,6 +94,8 @@ class Waiting:
         failures = bugs = idle = 0
         silent_since = 0.0
         while True:
+            if not failures:
+                self._settle_without_sample(target)
             with self._records.changed:
                 self._settle_overdue(target, failures > 0)
                 if self._records.closing or not target.running:
@@ -159,6 +165,31 @@ class Waiting:
             ask_stream(target.transport, call, patience_s, take, ask_about_others)
         else:
             take(ask(target.transport, call, patience_s))
+
+    def _settle_without_sample(self, target: Target) -> None:
+        """Settle the probes of which no sample was taken until their deadline, if the target says
+        that they go on: then their command cannot be run there."""
+        now = self._calls.now_s()
+        with self._records.changed:
+            probes = [r for r in target.running.values() if r.probe and r.may_get_ready]
+            probes = [r for r in probes if r.ending_s is None and now >= r.deadline_s]
+            if not probes or self._records.closing:
+                return
+        try:
+            call = self._calls.tails(target, probes, 2 * SHOWN)
+            reply = ask(target.transport, call, QUESTION_CALL_S)
+        except TargetError:
+            return
+        self._records.take_reply(target, probes, reply)
+        reports = {report.id: report for report in reply.reports}
+        for record in probes:
+            report = reports.get(record.spec.id)
+            if report is not None and report.window is not None and not report.window.samples:
+                result = Result(
+                    State.NOT_STARTED, None, report.running_s, 0, NO_SAMPLE, report.stdout,
+                    report.stderr, window=report.window,
+                )  # fmt: skip
+                self._records.settle(record, result)
 
     def _settle_overdue(self, target: Target, failing: bool) -> None:
         """Settle the jobs whose deadline is over. ``failing``: the last call has failed."""

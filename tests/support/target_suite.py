@@ -5,12 +5,12 @@ It is not collected here; test_targets.py copies it into a run against one targe
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from pytest_bgcheck import Job, OutputCut, State, StillRunning, background_check
+from pytest_bgcheck import Job, OutputCut, State, StillRunning, background_check, background_probe
 
 plain = background_check("echo out; echo err >&2; sleep 1")
 argv = background_check(["printf", "[%s]", "a b", "it's", '"$HOME" `id` \\n', "%s", "*", "ü€", ""])
@@ -40,6 +40,8 @@ killed = background_check("kill -9 $$")
 cookie = background_check("echo $PYTEST_BGCHECK_JOB")
 WRITTEN = f"/tmp/bgcheck-written-{os.getpid()}"
 behind = background_check(["cat", WRITTEN], after="written")
+DOWN = f"/tmp/bgcheck-down-{os.getpid()}"
+vip = background_probe(f"[ ! -e {DOWN} ] || {{ echo refused; exit 7; }}", every=0.3)
 
 
 @pytest.fixture
@@ -165,6 +167,40 @@ def test_it_starts_behind_the_fixture_it_names(written: None, behind: Job) -> No
 @pytest.mark.bgcheck("cookie")
 def test_the_job_is_in_its_environment(cookie: Job) -> None:
     assert cookie.stdout.strip() == cookie.id
+
+
+def until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def samples(probe: Job) -> int:
+    seen = probe.tail().window
+    return 0 if seen is None else seen.samples
+
+
+@pytest.mark.bgcheck("vip", max_outage=60)
+def test_a_probe_sees_an_outage_and_its_end(host: Any, vip: Job) -> None:
+    with vip.window() as seen:
+        host.run("touch %s", DOWN)
+        until(lambda: bool(vip.tail().window.bad))  # type: ignore[union-attr]
+        host.run("rm %s", DOWN)
+        before = samples(vip)
+        until(lambda: samples(vip) > before + 1)
+    (outage,) = seen.outages
+    assert (outage.rc, outage.last_line) == (7, "refused")
+    assert 0 < outage.length < outage.end < seen.length < 120
+    assert seen.samples == seen.good + seen.bad
+    before = samples(vip)
+    with vip.window() as later:
+        until(lambda: samples(vip) > before + 2)
+    assert (later.outages, later.bad) == ((), 0)
+    life = vip.tail().window
+    assert life is not None
+    assert (life.outages[0].last_line, life.outage_count) == ("refused", 1)
+    assert vip.state is State.RUNNING
 
 
 def test_a_job_can_be_watched_and_cancelled(host: Any, bgcheck: Any) -> None:

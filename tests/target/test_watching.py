@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from support.scripted_probe import SEEN, WINDOW, Watched
-from support.scripted_runs import RUN, check, probe, shorten_pauses
+from support.scripted_runs import RUN, check, finish, probe, shorten_pauses
 from support.scripted_transport import (
+    Scripted,
     Step,
     closed,
     ended,
@@ -16,13 +17,14 @@ from support.scripted_transport import (
     ids_in,
     nothing,
     opened,
+    started,
     windows_in,
     words_of,
 )
 
 from pytest_bgcheck.errors import Gone, Unreachable
 from pytest_bgcheck.model import State
-from pytest_bgcheck.target import cleaner, watching
+from pytest_bgcheck.target import cleaner, recovery, watching
 from pytest_bgcheck.target.records import Record, Target
 from pytest_bgcheck.target.runner import Runner
 from pytest_bgcheck.target.transport import Answer
@@ -324,6 +326,29 @@ def test_a_forked_child_has_windows_of_its_own_and_may_close_its_parents(run: Ru
     mine = runner.open_windows([record])
     assert len({id, mine[0].id, open_windows[0].id}) == 3
     assert [window.window for window in runner.close_windows(open_windows)] == [WINDOW]
+
+
+def test_a_probe_of_which_no_sample_can_be_taken_is_given_up_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recovery, "MARGIN_S", 0.2)
+
+    def blind(request: str) -> str:
+        some = "\n".join([*SEEN, ""]).encode().hex()
+        none = b"0 0 0 900 0 900 0 0 1\nlongest gap 0 900\n".hex()
+        return life(request).replace(some, none).replace(" 40 life", " - life")
+
+    ends = []
+    for tail, state in ((blind, State.NOT_STARTED), (SILENT, State.UNREACHABLE)):
+        transport = Scripted(start=[started], waits=[frame()], tail=[tail])
+        _, (record,) = finish(transport, probe(sample_timeout_s=0.1))
+        assert record.result is not None
+        assert record.state is state
+        said = "no sample could be taken" if tail is blind else "past its deadline the target still"
+        assert record.result.detail.startswith(said)
+        assert (record.result.window is not None) == (tail is blind)
+        ends.append(record.result.detail)
+    assert ends[1].endswith("and its first sample has not ended")
 
 
 # --- the run's end --------------------------------------------------------------------------------
