@@ -232,7 +232,8 @@ class WindowClosed:
 
 @dataclass(frozen=True)
 class WindowRead:
-    """A test that ran has read what a probe has seen in a window of its own."""
+    """A test that ran has read what a probe has seen in a window of its own, or has failed since it
+    has none."""
 
     key: str
 

@@ -61,7 +61,7 @@ class Judging:
             self.note_verdict(key)
             self.verdicts_read.add(key)
         if use is Use.WINDOW:
-            self._tell_once(WindowRead(key))
+            self.note_window(key)
         innermost = self._setting_up[-1:]  # in one step: a thread of the test may be here
         for fixture in innermost:
             self._read_in.setdefault(fixture, {}).setdefault(key, set()).add(use)
@@ -71,6 +71,10 @@ class Judging:
     def note_request(self, key: str, test: str) -> None:
         """Note that a test uses a job, whether it has run or not."""
         self._tell_once(JobRequested(key, test))
+
+    def note_window(self, key: str) -> None:
+        """Note that a test has read what a probe saw in a window, or fails since it has none."""
+        self._tell_once(WindowRead(key))
 
     def note_verdict(self, key: str) -> None:
         """Note that a job's verdict was read."""

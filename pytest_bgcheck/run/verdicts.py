@@ -64,7 +64,7 @@ def await_item(
             pytest.fail(text.AWAITS_NOTHING, pytrace=False)
         return already
     if has_run:
-        _refuse_late_probes(jobs, already.running)
+        _refuse_late_probes(session, jobs, already.running)
     wait = _Wait(session, jobs, checks.awaited, already.began_s)
     wait.wait(item)
     running = {
@@ -78,11 +78,14 @@ def await_item(
     )
 
 
-def _refuse_late_probes(jobs: Mapping[str, Sequence[Record]], already: Container[Record]) -> None:
+def _refuse_late_probes(
+    session: Session, jobs: Mapping[str, Sequence[Record]], already: Container[Record]
+) -> None:
     """Fail a test whose body is over, if it awaits a probe that it did not await before."""
     __tracebackhide__ = True
     for record in (record for records in jobs.values() for record in records):
         if record.probe is not None and record not in already:
+            session.judging.note_window(record.key)
             task, host = record.spec.task, record.target.label
             pytest.fail(f"{task.title} on {host}: {TOO_LATE}", pytrace=False)
 

@@ -70,8 +70,9 @@ class Runner:
         self.settle_starts, self.no_test_waits = cleaner.settle_starts, cleaner.no_test_waits
         self.follow = Follower(self.records, self._calls).follow
         self._asking = Asking(self.records, self._calls)
-        self.prove = Proving(self.records, self._calls, self._asking).prove
-        watching = Watching(self.records, self._calls, self._asking)
+        proving = Proving(self.records, self._calls, self._asking)
+        self.prove = proving.prove
+        watching = Watching(self.records, self._calls, self._asking, proving)
         self.open_windows, self.close_windows = watching.open, watching.close
         self._waiting = Waiting(self.records, self._calls)
         self._starting = Starting(self.records, self._calls, self._asking, self._waiting)

@@ -15,6 +15,7 @@ from ..errors import BadReply
 from ..windows import Window
 from .asking import ANSWER_S, Asking
 from .calls import QUESTION_CALL_S, Calls
+from .proving import Proving
 from .records import Record, Records, Target
 from .replies import Reply
 from .requests import Spec
@@ -56,10 +57,11 @@ class ClosedWindow:
 class Watching:
     """The windows of one run. Any thread may call."""
 
-    def __init__(self, records: Records, calls: Calls, asking: Asking) -> None:
+    def __init__(self, records: Records, calls: Calls, asking: Asking, proving: Proving) -> None:
         self._records = records
         self._calls = calls
         self._asking = asking
+        self._proving = proving
 
     def open(self, probes: Iterable[Record]) -> list[OpenWindow]:
         """Open a window of each of some probes, all targets at the same time, by a call each.
@@ -129,6 +131,10 @@ class Watching:
 
         asked = [window for window in windows if window.record.runs]
         unanswered = self._asking.ask_all(asked, lambda window: window.record, ask_once, within_s)
+        # A window is refused of a probe that has ended, and not all ends are heard by now.
+        refused = [window.record for window in asked if isinstance(told.get(window.id), str)]
+        if refused:
+            self._proving.prove(refused)
         with self._records.changed:
             return [self._answer(window.id, window.record, told, unanswered) for window in windows]
 

@@ -257,6 +257,18 @@ def test_a_probe_that_ends_while_its_window_is_asked_for_says_how(run: Run) -> N
     assert seen.not_proven == "it has ended: timed out; it had been stopped (SIGSTOP)"
 
 
+def test_of_a_probe_that_has_ended_unheard_it_is_asked_how(run: Run) -> None:
+    def refused(request: str) -> str:
+        return frame(*(f"refused {id} its prober has ended" for id in ids_in(request)))
+
+    proofs = [ended("lost.5.1.0")]
+    for transport in (Watched(close=[refused], proofs=proofs), Watched([refused], proofs=proofs)):
+        runner, (record,) = run(transport)
+        (seen,) = look(runner, record)
+        assert record.state is State.LOST
+        assert seen.not_proven.startswith("it has ended: lost"), seen.not_proven
+
+
 def test_a_probe_that_has_not_started_has_no_window() -> None:
     runner = Runner(RUN)
     record = Record(probe(), Target("host", "host", Watched()))
