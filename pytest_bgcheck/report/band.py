@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..windows import LISTED, Window
+from ..windows import LISTED, Gap, Outage, Window
 from . import probe_text
 from .probe_parts import ProbePart, WindowPart, closed_of, window_of
 from .states import WINDOW_LOOKS, Seen
@@ -102,7 +102,8 @@ class _Drawing:
             yield self.stretch(began_at, over_at, "unknown", probe_text.seen(window))
             return
         listed_until = _listed_until(window)
-        yield self.stretch(began_at, began_at + listed_until, "up", "up")
+        if listed_until:
+            yield self.stretch(began_at, began_at + listed_until, "up", "up")
         if listed_until < window.length:
             left_out = [
                 (window.outage_count - len(window.outages), "more outage"),
@@ -173,12 +174,18 @@ def _free(lane: Sequence[tuple[float, float, WindowPart]], span: tuple[float, fl
 
 def _listed_until(window: Window) -> float:
     """Return until when a window lists each outage and each gap, in seconds from its beginning."""
-    until = window.length
-    if window.outage_count > len(window.outages):
-        until = window.outages[LISTED - 1].end
-    if window.gap_count > len(window.gaps):
-        until = min(until, window.gaps[LISTED - 1].end)
-    return until
+    outages = _listed(window.outages, window.outage_count, window.length)
+    return min(outages, _listed(window.gaps, window.gap_count, window.length))
+
+
+def _listed(spans: Sequence[Outage] | Sequence[Gap], number: int, length: float) -> float:
+    """Return until when each of a number of spans is listed, in a window of that length.
+
+    Of more than it lists, a window has the first; fewer are listed where a disk was full.
+    """
+    if number <= len(spans):
+        return length
+    return spans[LISTED - 1].end if len(spans) >= LISTED else 0.0
 
 
 def _joined(stretches: Sequence[Stretch], noun: str, look: str) -> Iterator[Stretch]:

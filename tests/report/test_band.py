@@ -1,6 +1,7 @@
 """What the page draws of a probe: where its outages, gaps and windows lie, and how many."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from support.ledger_builder import ZERO, LedgerBuilder, seen
@@ -88,6 +89,17 @@ def test_where_not_all_outages_are_listed_the_band_claims_nothing() -> None:
     assert places(drawn, "more")[0] == (up_until, 95)
     assert "249 more outages" in next(s.text for s in drawn if s.look == "more")
     assert places(drawn, "down") == [(75, 77.1)]  # the longest one
+
+
+def test_where_an_outage_got_lost_on_a_full_disk_the_band_claims_nothing() -> None:
+    told = LedgerBuilder()
+    outages = [Outage(10, 5, 1), Outage(30, 2, 1)]
+    lost = replace(seen(90, outages), outages=(outages[0],))
+    told.probe("vip", "h", 0, 0.1, 90, window=lost)
+    drawn = list(band_of(told).seen)
+    assert places(drawn, "up") == []
+    assert places(drawn, "more") == [(0, 90)]
+    assert places(drawn, "down") == [(10, 15)]
 
 
 def test_sixty_outages_are_sixty_stretches() -> None:

@@ -63,3 +63,19 @@ def test_samples_are_taken_at_their_interval_and_counted_by_what_they_say(
         assert [o.last_line for o in window.outages] == ["oops"]
         nothing_runs(client)
         assert not list(run_of(client).glob("reply.*"))
+
+
+def test_each_outage_of_its_whole_life_is_told_also_one_that_is_not_the_longest(
+    clients: dict[str, Client],
+) -> None:
+    for client in clients.values():
+        counter = client.base / f"{client.run}.counter"
+        counter.write_text("1\n")
+        counts = f"read n <{counter}; echo $((n + 1)) >{counter}; case $n in"
+        spec = client.probe("flaps", f"{counts} 2|3|4|6) exit $n ;; esac", every_s=0.1)
+        client.start(spec)
+    for client in clients.values():
+        client.eventually(partial(has_seen, client, "flaps", good=5, bad=4))
+        life = client.life(client.specs["flaps"])
+        assert life.outage_count == 2
+        assert [outage.rc for outage in life.outages] == [2, 6]

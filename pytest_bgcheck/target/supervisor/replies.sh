@@ -186,7 +186,8 @@ record_life() {
     if [ -n "$_text" ]; then
         {
             printf "%s\n" "${_text%"$_newline".*}"
-            [ ! -f "$1/outages" ] || head -c 60000 "$1/outages" | LC_ALL=C sed -n \
+            # The last line of that file does not end.
+            [ ! -f "$1/outages" ] || { head -c 60000 "$1/outages" && printf "\n"; } | LC_ALL=C sed -n \
                 -e "s/^\(outage [0-9]* [0-9]* [0-9a-z]* .*\) [.]$/\1/p" -e "s/^\(gap [0-9]* [0-9]*\) [.]$/\1/p"
         } | $_encoder
     fi
