@@ -1,40 +1,18 @@
 """The report's page in a real browser."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import browser, ledger_builder
+from support import ledger_builder
 from support.browser import Browser
-from support.machines import require
+from support.pages import written
 
 from pytest_bgcheck.events import JobEnded
-from pytest_bgcheck.ledger import Ledger
 from pytest_bgcheck.model import Result, State
-from pytest_bgcheck.report import document, html, page_jobs, summary
-from pytest_bgcheck.report.figures import Run, figures
-from pytest_bgcheck.report.invocation import Invocation
+from pytest_bgcheck.report import page_jobs
 
 pytestmark = pytest.mark.once
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    require(browser.found() is not None, "chromium", "apt-get install chromium")
-    it = Browser(tmp_path_factory.mktemp("profile"))
-    yield it
-    it.close()
-
-
-def written(ledger: Ledger, path: Path) -> Path:
-    end = max(test.ended_at for test in ledger.tests.values()) + 1
-    ledger.close(end)
-    run = Run(ledger_builder.ZERO, end, invocation=Invocation("Acceptance of <web>"))
-    numbers = figures(ledger, run)
-    told = document.document(ledger, run, numbers, ["local: <b>busy</b>"])
-    path.write_text(html.page(told, summary.headline(numbers)), "utf-8")
-    return path
 
 
 @pytest.fixture(scope="module")
