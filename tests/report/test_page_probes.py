@@ -56,7 +56,9 @@ def test_the_band_has_what_was_seen_where_it_was_and_windows_below(
     assert places(".win.unproven") == [[35, 55]]
     assert places(".win.unlimited") == [[70, 80]]
     bottom = "document.querySelector('{}').getBoundingClientRect().bottom"
-    assert chromium.run(f"{bottom.format('.track .win.beyond')} < {bottom.format('.track .win.within')}")
+    assert chromium.run(
+        f"{bottom.format('.track .win.beyond')} < {bottom.format('.track .win.within')}"
+    )
 
 
 def test_each_part_of_a_band_says_what_it_is(chromium: Browser, page: Path) -> None:
