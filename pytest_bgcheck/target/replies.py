@@ -294,11 +294,12 @@ class _Frame:
             raise ValueError(f"{len(found.data)} bytes in the place of those from {start} to {end}")
         return found
 
-    def report(self, id: str, state: str, took_cs: str) -> Report:
+    def report(self, id: str, state: str, took_cs: str, emptied: bool = False) -> Report:
+        """``emptied``: its output may begin anew at any time, as a probe's with each sample."""
         if state == "gone":
             return Report(id, None, gone=True)
         mark = mark_of(id).encode("ascii")
-        stdout, stderr = self.output("out", mark), self.output("err", mark)
+        stdout, stderr = self.output("out", mark, emptied), self.output("err", mark, emptied)
         running_s = None if took_cs == "-" else number(took_cs) / 100
         try:
             result = result_of(state, stdout, stderr)
@@ -327,7 +328,7 @@ class _Frame:
 
     def probe_report(self, id: str, state: str, took_cs: str, ready_cs: str) -> Report:
         """Return the report of a probe, with what it has seen."""
-        report = self.report(id, state, took_cs)
+        report = self.report(id, state, took_cs, emptied=True)
         if report.gone:
             return report
         if self.record() != ["life"]:
@@ -346,13 +347,20 @@ class _Frame:
             result = replace(result, detail=detail, ready_s=ready_s, window=window)
         return replace(report, result=result, ready_s=ready_s, window=window)
 
-    def output(self, stream: str, mark: bytes) -> Output:
-        """Return a stream of a job, without the mark that it begins with."""
+    def output(self, stream: str, mark: bytes, emptied: bool = False) -> Output:
+        """Return a stream of a job, without the mark that it begins with.
+
+        ``emptied``: it may have begun anew since its size was taken. Then what has come is all.
+        """
         name, *sizes = self.record() or [""]
         if name != stream:
             raise ValueError(f"{name!r} in the place of {stream!r}")
         size, head, tail = map(number, sizes)
         data = self.data()
+        if emptied and len(data) < head + tail:
+            if len(data) < len(mark):
+                return EMPTY
+            size, head, tail = len(data), len(data), 0
         if len(data) != head + tail or size < len(data):
             raise ValueError(f"{len(data)} bytes in the place of {head + tail} of {size}")
         if data[: min(head, len(mark))] != mark:

@@ -191,3 +191,16 @@ def test_a_service_says_whether_it_was_ready_and_else_how_its_ready_command_ende
 def test_a_service_that_has_become_ready_is_told_without_its_output() -> None:
     (report,) = parse("nonce", frame(f"ready {ID} 250 40", name="nonce").encode()).reports
     assert report == Report(ID, None, running_s=2.5, ready_s=0.4)
+
+
+@pytest.mark.parametrize(
+    ("came", "shown"), [(b"", ""), (b"00", ""), (b"00ff", ""), (b"00ffnew\n", "new\n")]
+)
+def test_output_that_a_probe_begins_anew_while_it_is_told_is_what_has_come(
+    came: bytes, shown: str
+) -> None:
+    """Its next sample empties the file between the moments when its size and its bytes are read."""
+    output = f"out 400 30 30\n{came.hex()}\n.\nerr {nothing(ID)}"
+    text = frame(f"job {ID} state.run.1.2.3.4.5 900 40 life\n{output}\nlife\n.", name="nonce")
+    (told,) = parse("nonce", text.encode()).reports
+    assert (told.stdout.text(), told.stdout.cut, told.stdout.missing) == (shown, 0, "")
