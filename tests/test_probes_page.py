@@ -142,3 +142,61 @@ def test_a_recipe_is_good_while_it_is_answered_and_else_bad_within_its_bound(
         stack.enter_context(serving(names))
         port = server.port if "ssh " in recipe else web.server_port
         assert good(recipe, port, there)
+
+
+def test_all_that_the_page_shows_passes(
+    pytester: pytest.Pytester, tmp_path: Path, ssh_server: SSHServer
+) -> None:
+    for name in ("curl", "nc"):
+        tool(name, PACKAGES[name])
+    log = tmp_path / "app.log"
+    log.touch()
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    words = {
+        "//vip/": f"//127.0.0.1:{web.server_port}/",
+        "//gateway/": f"//127.0.0.1:{web.server_port}/",
+        "vip 80": f"127.0.0.1 {web.server_port}",
+        "localhost:8080": f"127.0.0.1:{web.server_port}",
+        "ssh://bastion": "ssh://target",
+        "/var/log/app.log": str(log),
+        "/opt/app/verify-backup": "true",
+        # What takes long enough for a sample.
+        "/opt/app/": "sleep 1.5 && : ",
+        '["ansible-playbook", ': '["sleep", "1.5"] or [',
+        "(deploy): ...": "(deploy): __import__('time').sleep(1.5)",
+    }
+    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    for n, block in enumerate(blocks):
+        for word, real in words.items():
+            block = block.replace(word, real)
+        pytester.path.joinpath(f"test_{n}.py").write_text(block)
+    with serving(web):
+        result = pytester.runpytest_subprocess(
+            "-v", f"--ssh-config={ssh_server.client_config}", timeout=120
+        )
+    result.assert_outcomes(passed=sum(block.count("\ndef test_") for block in blocks))
+    result.stdout.no_fnmatch_line("*judged by no test*")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("vip", "gateway", "rc"),
+    [(True, True, 0), (True, False, 0), (False, True, 1), (False, False, 127)],
+)
+def test_a_sample_tells_an_outage_from_that_of_its_own_network(
+    vip: bool, gateway: bool, rc: int
+) -> None:
+    tool("curl", PACKAGES["curl"])
+    found = re.search(r'^LOOK = """\n(.*?)"""', PAGE, re.M | re.S)
+    assert found is not None
+    command = found[1]
+    with ExitStack() as stack:
+        for name, answers in [("vip", vip), ("gateway", gateway)]:
+            port = free_port()
+            if answers:
+                server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+                stack.enter_context(serving(server))
+                port = server.server_port
+            command = command.replace(f"//{name}/", f"//127.0.0.1:{port}/")
+        ran = subprocess.run(["sh", "-c", command], capture_output=True, timeout=30)
+    assert ran.returncode == rc
