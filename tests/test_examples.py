@@ -58,3 +58,16 @@ def test_deploy_passes(pytester: pytest.Pytester) -> None:
 def test_services_passes(pytester: pytest.Pytester, options: str) -> None:
     tool("curl", "curl")
     run(pytester, "services", options).assert_outcomes(passed=7)
+
+
+@pytest.mark.parametrize("options", ["-n0", "-n2 --dist loadfile"])
+def test_probes_passes(pytester: pytest.Pytester, options: str) -> None:
+    tool("curl", "curl")
+    run(pytester, "probes", *options.split()).assert_outcomes(passed=2, xfailed=1)
+
+
+def test_probes_shows_an_outage(pytester: pytest.Pytester) -> None:
+    tool("curl", "curl")
+    result = run(pytester, "probes", "--runxfail", "-k", "at_once")
+    result.assert_outcomes(failed=1, deselected=2)
+    result.stdout.fnmatch_lines(["background probe 'vip' on local: down for * s (allowed: 0.5 s)"])

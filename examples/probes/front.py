@@ -35,7 +35,6 @@ class Handler(BaseHTTPRequestHandler):
 
 
 path, *servers = sys.argv[1:]
-os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 with socketserver.ThreadingUnixStreamServer(path, Handler) as front:
     print("listens", flush=True)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A server on a Unix socket. On POST /restart it is away for a second, and starts again."""
+"""A server on a Unix socket. On POST /restart it is away for a moment, and starts again."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        self.answer(f"start {starts} of {name}\n")
+        self.answer(f"start {starts}\n")
 
     def do_POST(self):
         self.answer(f"start {starts + 1} comes\n")
@@ -25,21 +25,19 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_): ...
 
 
-directory, name = os.path.split(sys.argv[1])
-os.makedirs(directory, mode=0o700, exist_ok=True)
-os.chdir(directory)
+path = sys.argv[1]
 signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 starts = 0
 try:
     while True:
         starts += 1
-        with socketserver.UnixStreamServer(name, Handler) as server:
+        with socketserver.UnixStreamServer(path, Handler) as server:
             print(f"start {starts} listens", flush=True)
             server.restart = False
             while not server.restart:
                 server.handle_request()
-        os.unlink(name)
-        time.sleep(1)
+        os.unlink(path)
+        time.sleep(1.5)
 finally:
-    if os.path.exists(name):
-        os.unlink(name)
+    if os.path.exists(path):
+        os.unlink(path)

@@ -7,9 +7,9 @@ import pytest
 
 from pytest_bgcheck import background_probe, background_service
 
-# Unix sockets, for a port may be taken. The directory is the same for all workers of one run.
+# Unix sockets, for a port may be taken. Their names are the same for all workers of one run.
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}")[:8]
-A, B, FRONT = (f"{tempfile.gettempdir()}/shop-{RUN}/{name}" for name in ("a", "b", "front"))
+A, B, FRONT = (f"{tempfile.gettempdir()}/shop-{RUN}-{name}" for name in ("a", "b", "front"))
 
 server_a = background_service(script="server.py", args=[A], ready_output="^start 1 listens")
 server_b = background_service(script="server.py", args=[B], ready_output="^start 1 listens")
@@ -34,8 +34,8 @@ def restart(host, shop, server_a, server_b):
 
     def restart(*sockets):
         ask = "curl -fsS -X POST --unix-socket {} http://shop/restart"
-        answers = [host.check_output(ask.format(socket)) for socket in sockets]
-        for socket, answer in zip(sockets, answers, strict=True):
+        answers = host.check_output(" && ".join(ask.format(socket) for socket in sockets))
+        for socket, answer in zip(sockets, answers.splitlines(), strict=True):
             start = answer.removesuffix(" comes")
             servers[socket].wait_for_output(f"^{start} listens", timeout=30)
 
