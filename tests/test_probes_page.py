@@ -59,6 +59,19 @@ class Names(socketserver.BaseRequestHandler):
         reply.sendto(answer, self.client_address)
 
 
+class AwayForAWhile(Answers):
+    """Answers some requests, then some with 503, then all again."""
+
+    count = 0
+
+    def do_GET(self) -> None:
+        AwayForAWhile.count += 1
+        if 3 < AwayForAWhile.count < 8:
+            self.send_error(503)
+        else:
+            super().do_GET()
+
+
 @contextmanager
 def serving(server: socketserver.BaseServer) -> Iterator[None]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -200,3 +213,31 @@ def test_a_sample_tells_an_outage_from_that_of_its_own_network(
             command = command.replace(f"//{name}/", f"//127.0.0.1:{port}/")
         ran = subprocess.run(["sh", "-c", command], capture_output=True, timeout=30)
     assert ran.returncode == rc
+
+
+def test_an_outage_is_told_as_the_page_shows_it(
+    pytester: pytest.Pytester, ssh_server: SSHServer
+) -> None:
+    tool("curl", PACKAGES["curl"])
+    found = re.search(r"^A failure reads like this:\n\n```\n(.*?)```", PAGE, re.M | re.S)
+    assert found is not None
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), AwayForAWhile)
+    block = re.findall(r"```python\n(.*?)```", PAGE, re.S)[0]
+    words = {
+        "//vip/": f"//127.0.0.1:{web.server_port}/",
+        "ssh://bastion": "ssh://target",
+        '["ansible-playbook", ': '["sleep", "5"] or [',
+        "max_outage=5": "max_outage=1",
+    }
+    shown = found[1]
+    for word, real in words.items():
+        block, shown = block.replace(word, real), shown.replace(word, real)
+    pytester.makepyfile(test_upgrade=block)
+    with serving(web):
+        result = pytester.runpytest_subprocess(
+            f"--ssh-config={ssh_server.client_config}", timeout=120
+        )
+    result.assert_outcomes(failed=1)
+    lines = [re.escape(line) for line in re.sub(r"\d+(?:\.\d+)?", "0", shown).splitlines()]
+    told = re.sub(r"\d+(?:\.\d+)?", "0", result.stdout.str())
+    assert re.search("^" + "\n".join(lines) + "$", told, re.M), result.stdout.str()
