@@ -8,13 +8,14 @@ from pathlib import Path
 
 import testinfra
 
-from pytest_bgcheck.arguments import make_check
+from pytest_bgcheck.arguments import make_check, make_task
 from pytest_bgcheck.model import Result, State
 from pytest_bgcheck.target import cleaner, requests
 from pytest_bgcheck.target.host_transport import HostTransport
 from pytest_bgcheck.target.records import Record, Target
 from pytest_bgcheck.target.runner import Runner
 from pytest_bgcheck.target.transport import Answer, Transport
+from pytest_bgcheck.tasks import Probe
 from support.scripted_transport import words_of
 
 
@@ -58,6 +59,18 @@ class RealRun:
         """Return a job that is known to run."""
         (record,) = self.submit_all([(target, command, "c", given)])
         self.until(lambda: record.state is not State.PENDING)
+        assert record.state is State.RUNNING, record.result
+        return record
+
+    def watching(self, target: Target, command: object, name: str = "p", **given: object) -> Record:
+        """Return a probe that has taken a sample."""
+        task = make_task(Probe, name, command, given, timeout_s=60, directory=Path())
+        terms = task.terms("salt")
+        id = task.id_on(target.identity, self.run, terms)
+        if target not in self.targets:
+            self.targets.append(target)
+        (record,) = self.runner.submit([(requests.Spec(id, task, terms), target)])
+        self.until(lambda: record.decided)
         assert record.state is State.RUNNING, record.result
         return record
 
@@ -110,4 +123,5 @@ class Counting:
 
 VERBS = (
     "start", "await", "tail", "cancel", "clean", "present", "store", "follow", "unfollow",
+    "open", "close",
 )  # fmt: skip
