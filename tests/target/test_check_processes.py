@@ -55,3 +55,15 @@ def test_a_check_has_the_umask_of_whoever_logs_in(local: Client) -> None:
     assert int(local.finish("umask").stdout, 8) == int(
         subprocess.run("umask", shell=True, capture_output=True, check=True, text=True).stdout, 8
     )
+
+
+def test_a_check_that_ends_by_a_signal_is_not_lost(clients: dict[str, Client]) -> None:
+    for client in clients.values():
+        for name in ("INT", "QUIT", "PIPE"):
+            client.spec(name, f"command -v setsid >/dev/null && kill -{name} $$; exit 9")
+        client.start(*client.specs.values())
+    for client in clients.values():
+        told = client.results(*client.specs.values())
+        # Without setsid these are ignored.
+        codes = [told[name].rc for name in ("INT", "QUIT", "PIPE")]
+        assert codes in ([130, 131, 141], [9, 9, 9]), client.shell

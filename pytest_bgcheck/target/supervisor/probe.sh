@@ -23,6 +23,8 @@ probe() {
     find_probe
     [ -n "$_every" ] || exit 1
     exec 4<>ask
+    # Where a command that runs in the foreground is ended by one of these, some shells end too.
+    trap : INT QUIT
     mark_of "$_id"
     _swept=0 _ending=""
     begin_accounts

@@ -39,6 +39,8 @@ supervise() {
     fi
     exec 8>&-
     echo go >&9
+    # Where a command that runs in the foreground is ended by one of these, ksh93 ends too.
+    trap : INT QUIT
     [ ! -p ask ] ||
         exec "$_guard_shell" $_shell_option ../supervisor.sh probe "$_sh" "$_id" "run:$_id" "$_from" "$_rcs" \
             "$_call" "$_mask" 9>&9
