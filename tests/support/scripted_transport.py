@@ -1,6 +1,5 @@
 """A transport that answers from a script, for what no real target does on demand."""
 
-import shlex
 import string
 from collections.abc import Callable, Sequence
 
@@ -73,7 +72,8 @@ def question(request: str) -> Call:
 def words_of(request: str) -> list[str]:
     """Return the words of a request, as its program on the target makes them."""
     plain = string.ascii_lowercase + string.ascii_uppercase + string.digits
-    hidden = shlex.split(request)[-1]
+    # Not by shlex, which takes a tenth of a second for a start. No quote is in what is quoted.
+    hidden = request[:-1].rpartition("'")[2]
     text = hidden.translate(str.maketrans(plain[31:] + plain[:31], plain))
     return text.split("^")[1:]
 

@@ -48,12 +48,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def run() -> Iterator[Callable[..., tuple[Runner, Sequence[Record]]]]:
     """Yield what starts a service on each of some targets, and sees it ready."""
-    transports: list[Deaf] = []
+    runners: dict[Runner, list[Target]] = {}
 
     def start(*deaf: Deaf) -> tuple[Runner, Sequence[Record]]:
-        transports.extend(deaf)
         runner = Runner(RUN)
         targets = [Target(f"host{n}", f"host{n}", way, f"k{n}") for n, way in enumerate(deaf)]
+        runners[runner] = targets
         records = runner.submit([(service(), target) for target in targets])
         assert runner.wait_for(lambda: all(record.runs for record in records), records, 30)
         for record in records:
@@ -61,8 +61,8 @@ def run() -> Iterator[Callable[..., tuple[Runner, Sequence[Record]]]]:
         return runner, records
 
     yield start
-    for transport in transports:
-        transport.close()
+    for runner, targets in runners.items():
+        runner.stop(targets)  # else its waiters go on
 
 
 Run = Callable[..., tuple[Runner, Sequence[Record]]]

@@ -41,12 +41,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def run() -> Iterator[Callable[..., tuple[Runner, Sequence[Record]]]]:
     """Yield what starts a probe on each of some targets, and sees its first sample."""
-    transports: list[Watched] = []
+    runners: dict[Runner, list[Target]] = {}
 
     def start(*watched: Watched) -> tuple[Runner, Sequence[Record]]:
-        transports.extend(watched)
         runner = Runner(RUN)
         targets = [Target(f"host{n}", f"host{n}", way, f"k{n}") for n, way in enumerate(watched)]
+        runners[runner] = targets
         records = runner.submit([(probe(), target) for target in targets])
         assert runner.wait_for(lambda: all(record.runs for record in records), records, 30)
         for record in records:
@@ -54,8 +54,8 @@ def run() -> Iterator[Callable[..., tuple[Runner, Sequence[Record]]]]:
         return runner, records
 
     yield start
-    for transport in transports:
-        transport.close()
+    for runner, targets in runners.items():
+        runner.stop(targets)  # else its waiters go on
 
 
 Run = Callable[..., tuple[Runner, Sequence[Record]]]

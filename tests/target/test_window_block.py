@@ -55,7 +55,7 @@ def user(monkeypatch: pytest.MonkeyPatch) -> Iterator[User]:
     shorten_pauses(monkeypatch)
     user = User()
     yield user
-    user.transport.close()
+    user.runner.stop([user.target])  # else its waiter goes on
 
 
 def test_a_window_is_opened_and_closed_with_its_block_and_has_what_a_window_has(
