@@ -317,6 +317,10 @@ def _load(script: str, directory: Path) -> Script:
     return Script(script, content)
 
 
+# What a test allows a probe, though the declaration would be the first place to look for it.
+OF_MARKS = ("max_outage", "min_available")
+
+
 def refuse_unknown(whose: str, known: Sequence[str], given: Iterable[str]) -> None:
     """Raise WrongUse for the first name that is no argument."""
     for name in given:
@@ -328,4 +332,6 @@ def refuse_unknown(whose: str, known: Sequence[str], given: Iterable[str]) -> No
             other = [kind.kind for kind, rows in ROWS.items() if name in [row.name for row in rows]]
             if other and not near:
                 hint = f"it is one of background_{other[0]}"
+            elif name in OF_MARKS:
+                hint = f"it is one of the mark: @pytest.mark.bgcheck(..., {name}=...)"
             raise WrongUse(f"{whose} has no argument {name!r}: {hint}")

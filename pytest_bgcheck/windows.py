@@ -104,7 +104,7 @@ class Window:
             more = "" if self.gap_count == 1 else f", the longest of {self.gap_count} such times"
             return (
                 f"no sample was taken for {longest.length:.2f} s,"
-                f" {longest.start:.2f} s after its beginning{more}"
+                f" {longest.start:.2f} s after the window's beginning{more}"
             )
         return ""
 

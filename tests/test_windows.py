@@ -175,7 +175,7 @@ def test_a_gap_and_the_outages_that_touch_it_may_be_one_outage() -> None:
     seen = window(*spans)
     assert (seen.longest_outage_s, seen.possible_outage_s) == (0.4, 0.9)
     assert unproven(seen, Limits(0.89)) == (
-        "no sample was taken for 0.20 s, 1.30 s after its beginning"
+        "no sample was taken for 0.20 s, 1.30 s after the window's beginning"
     )
     assert not unproven(seen, Limits(0.9))
     assert exceeded(seen, Limits(0.39))
@@ -204,7 +204,8 @@ def test_a_limit_of_the_time_alone_allows_any_outage() -> None:
 def test_several_gaps_are_told_by_the_longest() -> None:
     seen = window(("gap", 20), ("up", 10), ("gap", 50), ("up", 10))
     assert seen.why_not_proven == (
-        "no sample was taken for 0.50 s, 0.30 s after its beginning, the longest of 2 such times"
+        "no sample was taken for 0.50 s, 0.30 s after the window's beginning, the longest of 2 such"
+        " times"
     )
 
 

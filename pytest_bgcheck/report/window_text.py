@@ -124,9 +124,7 @@ def _listed(spans: Sequence[SpanT], number: int) -> tuple[list[SpanT], list[str]
 
 
 def _when(span: Outage | Gap) -> str:
-    begin = (
-        "from its beginning" if not span.start else f"{duration(span.start)} after its beginning"
-    )
+    begin = f"after {duration(span.start)}" if span.start else "from the start"
     return f"{begin}, for {duration(span.length)}"
 
 

@@ -27,8 +27,8 @@ from .session import Session
 from .standing import ended_s, verdict
 
 TOO_LATE = (
-    "the test awaits it only since its body has run, and its window is opened before: add the mark,"
-    " or request the probe, in the set-up"
+    "the test's body has added the mark, or requested the probe, and that is too late: a window is"
+    " opened before the body, so do it in the set-up"
 )
 
 

@@ -93,8 +93,8 @@ def test_a_failure_tells_of_the_window_and_its_outages() -> None:
         "  from one sample to the next it took at most 0.62 s: a shorter outage may have been"
         " missed",
         "  2 outages, 7.7 s in all:",
-        "    from its beginning, for 1.5 s: rc 7: curl: (7) Failed to connect",
-        "    20.2 s after its beginning, for 6.2 s: killed after its timeout=10: \\x1b[31m...",
+        "    from the start, for 1.5 s: rc 7: curl: (7) Failed to connect",
+        "    after 20.2 s, for 6.2 s: killed after its timeout=10: \\x1b[31m...",
     ]
 
 
@@ -103,10 +103,10 @@ def test_of_many_outages_ten_are_shown_and_the_longest_is_one_of_them() -> None:
     seen = window(*outages, length=400.0, samples=800, outage_count=250)
     lines = text.failure([verdict(seen)]).split("\n")
     begin = lines.index("  250 outages, 19.0 s in all:")
-    assert lines[begin + 1] == "    from its beginning, for 0.10 s: rc 1"
+    assert lines[begin + 1] == "    from the start, for 0.10 s: rc 1"
     assert lines[begin + 9 :] == [
-        "    8.0 s after its beginning, for 0.10 s: rc 1",
-        "    5 min 0 s after its beginning, for 9.0 s: rc 2",
+        "    after 8.0 s, for 0.10 s: rc 1",
+        "    after 5 min 0 s, for 9.0 s: rc 2",
         "    and 240 more",
     ]
 
@@ -117,11 +117,11 @@ def test_a_gap_that_may_hide_too_much_is_not_proven_and_said() -> None:
     assert (hidden.good, hidden.exceeded) == (False, False)
     said = text.failure([hidden]).split("\n")
     assert said[0] == (
-        f"{NAMED}: not proven: no sample was taken for 8.00 s, 3.00 s after its beginning"
+        f"{NAMED}: not proven: no sample was taken for 8.00 s, 3.00 s after the window's beginning"
     )
     assert said[-3:-1] == [
         "  no sample was taken for 8.0 s in all:",
-        "    3.0 s after its beginning, for 8.0 s",
+        "    after 3.0 s, for 8.0 s",
     ]
     assert said[-1].startswith("  hint: no sample is taken where its command is not found (127)")
     # One that cannot hide as much is none; nor does it hide an outage that is proven.
@@ -160,7 +160,7 @@ def test_a_probe_that_ended_is_not_proven_and_what_it_had_seen_is_told() -> None
         "  its first sample was taken after 0.10 s",
         "  24 samples: 21 good, 3 bad, in 12.0 s until it ended",
     ]
-    assert "    2.0 s after its beginning, for 0.50 s: rc 1: refused" in said
+    assert "    after 2.0 s, for 0.50 s: rc 1: refused" in said
 
 
 def test_a_probe_without_a_sample_yet_is_waited_for_as_long_as_one_may_take() -> None:

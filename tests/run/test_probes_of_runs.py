@@ -288,8 +288,8 @@ def test_a_mark_judges_what_a_probe_saw_during_the_body(
     assert first.endswith(" % of the time (wanted: 99.9 %)")
     assert "s (allowed: 0.02 s), available " in first_lines["test_both"]
     assert first_lines["test_marked_in_the_body"].startswith(
-        f"Failed: {NAMED.format('a')}: the test awaits it only since its body has run, and its"
-        " window is opened before"
+        f"Failed: {NAMED.format('a')}: the test's body has added the mark, or requested"
+        " the probe, and that is too late"
     )
     # The test's own failure comes first, and what the probe saw behind it.
     for test, own in (

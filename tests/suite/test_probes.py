@@ -20,7 +20,8 @@ def test_a_wrong_declaration_of_a_probe_is_told_as_one(pytester: pytest.Pytester
         "class TestIt:\n    d = background_probe('true')\n    def test(self): pass\n"
         "host = background_probe('true')\n"
         "e = background_check(a)\n"
-        "f = background_check('true', every=3)\n",
+        "f = background_check('true', every=3)\n"
+        "g = background_probe('true', max_outage=5)\n",
     )
     probe = "background probe"
     assert sorted(line.removeprefix("test_it.py:") for line in said) == [
@@ -28,6 +29,8 @@ def test_a_wrong_declaration_of_a_probe_is_told_as_one(pytester: pytest.Pytester
         "11: background check 'e': command must not be the declaration of a probe: where its name"
         " is meant, write that as a string",
         "12: background check 'f': a check has no argument 'every': did you mean 'retry_every'?",
+        f"13: {probe} 'g': a probe has no argument 'max_outage': it is one of the mark:"
+        " @pytest.mark.bgcheck(..., max_outage=...)",
         f"3: {probe} 'a': rc=None would make every sample a good one: name the codes of a good one",
         f"4: {probe} without a name: command 'lost' would never run: assign it to a variable of"
         " the module, as in webapp = background_probe(...)",
