@@ -57,7 +57,7 @@ class Window:
     ``outages`` and ``gaps``: in their order, each at most the first `LISTED` and the longest one;
     ``outage_count`` and ``gap_count``: how many there were. ``down_s`` and ``unproven_s``: what all
     outages, and all gaps, took together. ``resolution_s``: the most from the start of one sample to
-    that of the next, gaps apart: a shorter outage may have been missed.
+    that of the next, or to the window's end, gaps apart: a shorter outage may have been missed.
     """
 
     length: float
@@ -102,10 +102,9 @@ class Window:
         if self.gap_count:
             longest = max(self.gaps, key=lambda gap: gap.length)
             more = "" if self.gap_count == 1 else f", the longest of {self.gap_count} such times"
-            return (
-                f"no sample was taken for {longest.length:.2f} s,"
-                f" {longest.start:.2f} s after the window's beginning{more}"
-            )
+            when = f"{longest.start:.2f} s after" if longest.start else "from"
+            when += f" the window's beginning{more}"
+            return f"no sample was taken for {longest.length:.2f} s, {when}"
         return ""
 
     @property
@@ -195,9 +194,22 @@ def available_too_little(window: Window, limits: Limits) -> bool:
     return wanted is not None and bool(window.samples) and window.available_at_most < wanted
 
 
-def unproven(window: Window, limits: Limits) -> str:
-    """Return why it is not proven that a window was within the limits; empty if it was."""
+def unproven(window: Window, limits: Limits, every_s: float) -> str:
+    """Return why it is not proven that a window was within the limits; empty if it was.
+
+    ``every_s``: how often samples were to be taken. What happened between the starts of two good
+    ones nobody has seen. If that took longer than the longest outage that is allowed, there may
+    have been a longer one: a sample can wait for a server that does not move, and find it good in
+    the end. A limit of less than twice ``every_s`` counts as that: no prober could hold it.
+    """
     allowed_s, wanted = limits.longest_allowed_s, limits.min_available
     hidden = allowed_s is not None and window.possible_outage_s > allowed_s
     too_little = wanted is not None and window.available_at_least < wanted
-    return window.why_not_proven if not window.samples or hidden or too_little else ""
+    if not window.samples or hidden or too_little:
+        return window.why_not_proven
+    if allowed_s and window.resolution_s > max(allowed_s, 2 * every_s):
+        return (
+            f"from the start of one sample to that of the next it took {window.resolution_s:.2f} s:"
+            f" an outage of more than {allowed_s:g} s may have been missed"
+        )
+    return ""

@@ -14,6 +14,8 @@ from pytest_bgcheck.windows import LISTED, Gap, Limits, Outage, Window, exceeded
 Span = tuple[str, int]
 """What there was, "up", "down" or a "gap", and for how many hundredths of a second."""
 
+EVERY_S = 1.0
+
 
 def window(*spans: Span, listed: int = LISTED) -> Window:
     """Return what a probe tells of a time that was as the spans say, one behind the other.
@@ -103,7 +105,7 @@ def test_a_verdict_is_right_whatever_was_in_the_gaps_and_there_is_one_wherever_t
     at_best, at_worst = holds(limits, spans, "down"), holds(limits, spans, "down", "gap")
     assert exceeded(seen, limits) == (not at_best)
     if at_best:
-        assert bool(unproven(seen, limits)) == (not at_worst)
+        assert bool(unproven(seen, limits, EVERY_S)) == (not at_worst)
 
 
 @given(judged(), st.integers(0, 2))
@@ -113,7 +115,7 @@ def test_a_verdict_is_right_also_where_not_all_outages_and_gaps_are_listed(
     spans, limits = case
     seen = window(*spans, listed=listed)
     assert exceeded(seen, limits) == (not holds(limits, spans, "down"))
-    if not unproven(seen, limits) and not exceeded(seen, limits):
+    if not unproven(seen, limits, EVERY_S) and not exceeded(seen, limits):
         assert holds(limits, spans, "down", "gap")
 
 
@@ -126,7 +128,7 @@ def test_without_a_sample_nothing_is_proven_nor_exceeded(
         (length + unknown) / 100, 0, 0, 0, (), gaps, 0, len(gaps), 0.0, unknown / 100
     )  # fmt: skip
     assert not exceeded(seen, limits)
-    assert unproven(seen, limits).startswith("no sample was taken in ")
+    assert unproven(seen, limits, EVERY_S).startswith("no sample was taken in ")
     for read in ("max_outage_s", "available"):
         with pytest.raises(NotProven, match=r"^not proven: no sample was taken in "):
             getattr(seen, read)
@@ -165,19 +167,19 @@ def test_what_can_be_read_is_what_was_and_nothing_can_be_where_there_is_a_gap(
 def test_a_limit_that_is_just_held_is_held(spans: list[Span], limits: Limits) -> None:
     seen = window(*spans)
     assert not exceeded(seen, limits)
-    assert not unproven(seen, limits)
+    assert not unproven(seen, limits, EVERY_S)
     worse = window(*((what, length + (what != "up")) for what, length in spans))
-    assert exceeded(worse, limits) or unproven(worse, limits)
+    assert exceeded(worse, limits) or unproven(worse, limits, EVERY_S)
 
 
 def test_a_gap_and_the_outages_that_touch_it_may_be_one_outage() -> None:
     spans: list[Span] = [("up", 100), ("down", 30), ("gap", 20), ("down", 40), ("up", 10)]
     seen = window(*spans)
     assert (seen.longest_outage_s, seen.possible_outage_s) == (0.4, 0.9)
-    assert unproven(seen, Limits(0.89)) == (
+    assert unproven(seen, Limits(0.89), EVERY_S) == (
         "no sample was taken for 0.20 s, 1.30 s after the window's beginning"
     )
-    assert not unproven(seen, Limits(0.9))
+    assert not unproven(seen, Limits(0.9), EVERY_S)
     assert exceeded(seen, Limits(0.39))
 
 
@@ -214,4 +216,25 @@ def test_a_window_without_a_length_is_up_or_down_as_its_sample_says() -> None:
     assert (up.available, down.available) == (100.0, 0.0)
     assert exceeded(down, Limits(None, 1.0))
     assert not exceeded(up, Limits())
-    assert not unproven(up, Limits())
+    assert not unproven(up, Limits(), EVERY_S)
+
+
+@pytest.mark.parametrize(
+    ("apart_s", "every_s", "limits", "why"),
+    [
+        (3.2, 0.2, Limits(1.0), "an outage of more than 1 s may have been missed"),
+        (3.2, 0.2, Limits(1.0, 50.0), "an outage of more than 1 s may have been missed"),
+        (3.2, 0.2, Limits(5.0), ""),
+        (1.2, 1.0, Limits(1.0), ""),
+        (2.1, 1.0, Limits(1.0), "an outage of more than 1 s may have been missed"),
+        (3.2, 0.2, Limits(None, 99.0), ""),
+        (3.2, 0.2, Limits(), ""),
+    ],
+)
+def test_good_samples_too_far_apart_prove_nothing_of_the_time_between(
+    apart_s: float, every_s: float, limits: Limits, why: str
+) -> None:
+    seen = replace(window(("up", 1000)), resolution_s=apart_s)
+    assert not exceeded(seen, limits)
+    start = f"from the start of one sample to that of the next it took {apart_s:.2f} s: "
+    assert unproven(seen, limits, every_s) == (start + why if why else "")

@@ -56,9 +56,9 @@ class Verdict:
     def why_not_proven(self) -> str:
         """Why it is not known that a service lives, or that a probe has seen no more than its
         limits allow; empty if that is known."""
-        if self.not_proven or self.window is None:
+        if self.not_proven or self.window is None or not isinstance(self.task, Probe):
             return self.not_proven
-        return unproven(self.window, self.limits)
+        return unproven(self.window, self.limits, self.task.every_s)
 
     @property
     def good(self) -> bool:

@@ -252,6 +252,11 @@ class Job:
         not started yet is waited for within the timeout. Any thread may call.
         """
         __tracebackhide__ = True
+        if self._record.probe is not None:
+            raise WrongUse(
+                f"{self._title} is a probe, whose output begins anew with each sample:"
+                " wait_for_output() is for checks and services"
+            )
         pattern, since_now = compiled(regex), is_since_now(since)
         limit_s = None if timeout is None else read_seconds("timeout", timeout)
         record = self._record

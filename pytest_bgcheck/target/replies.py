@@ -357,9 +357,9 @@ class _Frame:
             raise ValueError(f"{name!r} in the place of {stream!r}")
         size, head, tail = map(number, sizes)
         data = self.data()
+        if emptied and len(data) < len(mark):
+            return EMPTY
         if emptied and len(data) < head + tail:
-            if len(data) < len(mark):
-                return EMPTY
             size, head, tail = len(data), len(data), 0
         if len(data) != head + tail or size < len(data):
             raise ValueError(f"{len(data)} bytes in the place of {head + tail} of {size}")

@@ -118,7 +118,7 @@ class LedgerBuilder:
         """A window of a test; ``limits`` None: asked for through the probe's handle."""
         worse = seen is not None and limits is not None and exceeded(seen, limits)
         if seen is not None and limits is not None and not worse:
-            not_proven = not_proven or unproven(seen, limits)
+            not_proven = not_proven or unproven(seen, limits, 1.0)
         self.ledger.tell(
             WindowClosed(
                 key, test, worker, ZERO + start, ZERO + stop, seen, limits, worse, not_proven

@@ -212,9 +212,7 @@ def seen_in(case: Case, begin: int, end: int, first: int, behind: int) -> Window
                     outages.append((max(begun, begin), until, begun))
                 run = []
     apart = [
-        starts[n] - taken[n].start
-        for n in range(len(taken) - 1)
-        if counts[n] and counts[n + 1] and not gap_behind[n]
+        starts[n] - taken[n].start for n in range(len(taken)) if counts[n] and not gap_behind[n]
     ]
     counted = [sample for sample, counted in zip(taken, counts, strict=True) if counted]
     good = sum(sample.verdict == "good" for sample in counted)

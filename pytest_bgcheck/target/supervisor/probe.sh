@@ -79,11 +79,15 @@ judge_sample() {
         esac
         return 0
     fi
-    if [ "$((_over - _begun))" -ge "$_sample_limit" ]; then
-        # Without /proc somebody may have set the clock meanwhile.
-        { [ ! -r /proc/uptime ] && [ "$_rc" != 137 ]; } || _verdict=bad _how=killed
+    _late=$((_over - _begun - _sample_limit))
+    if [ "$_late" -ge 0 ] && { [ -r /proc/uptime ] || [ "$_rc" = 137 ]; }; then
+        # If it has ended by itself, that may have been in time, before this process was stopped or the
+        # whole target was. (Without /proc somebody may have set the clock meanwhile.)
+        case ",$_rcs,:$((_late > 100))" in *",$_rc,"*:1) return 0 ;; esac
+        _verdict=bad _how=killed
         return 0
     fi
+    [ "$_late" -lt 0 ] || return 0
     case ",$_rcs,:$_rc" in
     *",$_rc,"*) _verdict=good ;;
     *:126 | *:127) ;;

@@ -106,10 +106,13 @@ count_last() {
             eval "_cause_$_wid=\$_s_cause"
         fi
     fi
-    if [ "$_before" != - ] && [ "$((_s_start - _before))" -gt "$_apart" ]; then
-        _apart=$((_s_start - _before))
-    fi
+    find_apart "$_s_start"
     _before=$_s_start
+}
+
+# find_apart NEXT: is this the longest time since the start of a sample?
+find_apart() {
+    if [ "$_before" != - ] && [ "$(($1 - _before))" -gt "$_apart" ]; then _apart=$(($1 - _before)); fi
 }
 
 # end_outage END: end the outage of the current account, if there is one.
@@ -168,6 +171,7 @@ finish() {
         add_gap "$3" "$1"
     else
         end_outage "$1"
+        find_apart "$1"
     fi
     _length=$(($1 - _begin))
     _text="$((_good + _bad)) $_good $_bad $_length $_down $_unproven $_apart $_outages $_gaps"
