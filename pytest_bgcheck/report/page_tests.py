@@ -10,7 +10,7 @@ from .figures import merged
 from .page_jobs import JobView
 from .page_probes import worst_look
 from .probe_parts import WindowPart
-from .states import Look
+from .states import GOOD, WINDOW_LOOKS, Look, Seen
 from .words import duration, printable
 
 MOST_FAILED_TESTS = 500
@@ -26,7 +26,7 @@ KINDS = {"passed": "ok", "failed": "bad"}
 @dataclass(frozen=True)
 class TestView:
     """A test as the page shows it; ``jobs`` are those that it awaited or requested, each with
-    its look; of a probe that of the worst window of this test."""
+    its look; of a probe that of the worst window of this test, if there was one."""
 
     __test__ = False
 
@@ -67,7 +67,13 @@ def tests_view(document: Document, jobs: Sequence[JobView]) -> TestsView:
             windows.setdefault(window["test"], []).append(window)
         for test in dict.fromkeys([*awaited, *windows, *part["requested_by"]]):
             own = windows.get(test)
-            by_test.setdefault(test, []).append((job, worst_look(own) if own else job.look))
+            look = job.look
+            if own:
+                look = worst_look(own)
+            elif part["kind"] == "probe" and look == GOOD:
+                # Nothing was asked of it in this test: that is no verdict.
+                look = WINDOW_LOOKS[Seen.NO_LIMITS]
+            by_test.setdefault(test, []).append((job, look))
         for wait in part["awaited_by"]:
             waits.setdefault((wait["worker"], wait["test"]), []).append(span_of(wait))
 

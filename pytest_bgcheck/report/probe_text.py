@@ -155,7 +155,7 @@ def all_saw(jobs: Iterable[JobEntry]) -> str:
         return ""
     unknown = len(lives) - len(known)
     if not known:
-        return f"nobody knows what {_probes(unknown)} saw"
+        return f"what {_probes(unknown)} saw in the whole run is not known"
     outages = sum(window.outage_count for window in known)
     longest = duration(max(window.longest_outage_s for window in known))
     if not sum(window.samples for window in known):

@@ -133,6 +133,19 @@ def test_a_tests_probes_stand_beside_it_with_the_verdict_on_their_windows(
     assert chromium.run(marks) == ["✗", "✗", "✓"]
 
 
+def test_a_probe_of_which_a_test_has_asked_nothing_has_no_tick_beside_it(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    """As where a check of the same mark failed, so that there was no body."""
+    told = LedgerBuilder()
+    vip = told.probe("vip", "h", 0, 0.1, 99, window=seen(99))
+    dead = told.probe("dead", "h", 0, 0.1, 50, State.LOST)
+    told.test("t_without_a_body", 10, 35, [vip, dead], outcome="failed")
+    chromium.open(written(told.ledger, tmp_path / "r.html"))
+    beside = "[...document.querySelectorAll('#tests tbody tr a')].map(e => e.innerText)"
+    assert chromium.run(beside) == ["·vip on h", "✗dead on h"]
+
+
 def test_a_probes_dialog_lists_its_outages_and_windows(chromium: Browser, page: Path) -> None:
     chromium.open(page)
     chromium.run("document.querySelector('.band').click()")

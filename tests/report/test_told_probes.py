@@ -85,8 +85,8 @@ def test_a_run_of_nothing_but_probes_says_nothing_of_checks(told: LedgerBuilder)
     ("lives", "text"),
     [
         ([], ""),
-        ([None], "nobody knows what the probe saw"),
-        ([None, None], "nobody knows what 2 probes saw"),
+        ([None], "what the probe saw in the whole run is not known"),
+        ([None, None], "what 2 probes saw in the whole run is not known"),
         ([seen(30, [Outage(3, 1.5)])], "the probe saw 1 outage of 1.5 s"),
         ([seen(30, None, [Gap(3, 4)])], "the probe saw no outage (4.0 s not proven)"),
         ([seen(30), None], "the probe saw no outage, of 1 more nobody knows"),
