@@ -1,6 +1,9 @@
 """A probe takes its samples, one after the other, whatever they do: under every shell."""
 
+import os
+import signal
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +20,12 @@ def has_seen(client: Client, name: str, good: int = 0, bad: int = 0) -> bool:
     """Return whether a probe has seen so many samples."""
     life = client.life(client.specs[name])
     return life.good >= good and life.bad >= bad
+
+
+def send(signum: signal.Signals, pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):  # a sample that has ended
+            os.kill(pid, signum)
 
 
 def down_of(client: Client) -> Path:
@@ -271,3 +280,33 @@ def test_a_sample_that_is_ended_with_its_probe_is_not_counted(clients: dict[str,
             assert window is not None
             assert (window.samples, window.bad) == (samples, 0), client.shell
         nothing_runs(client)
+
+
+# --- all is stopped -------------------------------------------------------------------------------
+
+
+def test_samples_that_are_stopped_with_all_else_say_nothing_whatever_they_end_with(
+    clients: dict[str, Client],
+) -> None:
+    for client in clients.values():
+        held = client.probe("held", "sleep 0.7", every_s=0.1)
+        held_too_long = client.probe("long", "sleep 0.7", every_s=0.1, sample_timeout_s=2)
+        client.start(held, held_too_long)
+    stopped = []
+    for client in clients.values():
+        client.sampled(*client.specs.values())
+        client.open(*((spec, "w") for spec in client.specs.values()))
+    for client in clients.values():
+        pids = client.processes(client.run)
+        send(signal.SIGSTOP, pids)
+        stopped += pids
+    time.sleep(4)  # the fault itself
+    send(signal.SIGCONT, stopped)
+    for client in clients.values():
+        for name, spec in client.specs.items():
+            good = client.life(spec).good
+            client.eventually(partial(has_seen, client, name, good=good + 2))
+            seen = client.seen(spec, "w")
+            assert seen.bad == 0, (name, seen)
+            assert seen.unproven_s > 3, (name, seen)
+            assert seen.resolution_s < 3, (name, seen)

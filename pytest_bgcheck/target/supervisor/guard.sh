@@ -7,7 +7,7 @@
 # check can change the state.
 guard() {
     _waited=0 _missed=0 _adopted="" _is_service="" _unready="" _watcher=0 _last_watcher=0 _started_watcher=0
-    _same_sample="" _sample_seen="" _sample_waited=0 _stuck=""
+    _same_sample="" _sample_seen="" _sample_waited=0 _stuck="" _held="" _round_ended=""
     [ ! -e look ] || _is_service=yes
     find_probe
     [ -p alive ] || abandon
@@ -24,6 +24,7 @@ guard() {
         exists "$_given_supervisor" || leave
     done
     _is_guard=yes
+    if [ -n "$_sample_limit" ] && [ -r /proc/uptime ]; then now; _round_ended=$_now; fi
     while :; do
         find_state ""
         case $_state in
@@ -79,8 +80,7 @@ guard() {
         [ -z "$_sample_limit" ] || look_after_sample
         _before=$_left _idle=0 _seen=$_state _unready_before=$_unready
         while
-            hear "$_round" alive
-            _waited=$((_waited + _round))
+            wait_round
             # Far from the limit this look is enough ten times out of eleven: three system calls.
             [ -n "$_quiet" ] && [ -z "$_unready" ] && [ "$_idle" -lt 10 ] && [ "$_before" -gt 2000 ] &&
                 [ -e "$_seen" ] && [ -w . ] && sample_is_well && ! has_grown
@@ -88,7 +88,7 @@ guard() {
             _idle=$((_idle + 1)) _before=$((_before - _round))
             [ -z "$_sample_limit" ] || bound_round 100
         done
-        [ "$_heard" != go ] || continue
+        case $_heard in go | look) continue ;; esac
         bound_output
         find_state ""
         [ "$_state" = "$_seen" ] || continue
@@ -198,6 +198,29 @@ end_watcher() {
     done
 }
 
+# wait_round: wait for $_round, or until something is heard. If a second more has passed since the last time,
+# all here was stopped, or the computer was: then a probe's sample that runs was held up, and whether it is
+# good or bad tells nothing of that time. A prober that asks is told: see was_held.
+wait_round() {
+    hear "$_round" alive
+    _waited=$((_waited + _round))
+    [ -n "$_round_ended" ] || return 0
+    since "$_round_ended"
+    _round_ended=$_now
+    if [ "$_took" -gt "$((_round + 150))" ]; then
+        find_sample
+        _held=$_sample_start
+        [ "$_leader" = none ] || say_held yes
+    fi
+    if [ "$_heard" = look ]; then
+        find_sample
+        [ "$_sample_start" = "$_held" ] || say_held no
+        _quiet=yes
+    fi
+}
+
+say_held() { { printf "%s %s\n" "$_sample_start" "$1" >held; } 2>/dev/null; }
+
 # look_after_sample: end the sample that has taken its limit, and bound the round by the next one that
 # may.
 look_after_sample() {
@@ -247,6 +270,7 @@ end_sample() {
         nap
     done
     _stuck=$_sample_seen:$_waited
+    [ -z "$_round_ended" ] || { now; _round_ended=$_now; }
 }
 
 # wake_prober: have a prober that waits for its next sample see that the state has changed.

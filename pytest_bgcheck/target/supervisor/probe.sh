@@ -8,6 +8,7 @@
 #   sample              its first line is "PID BORN START" while a sample runs, "0 0 START" behind it, or
 #                       "refused WHY". Its launcher writes it, and when it has ended the prober. The guard
 #                       reads it, and kills the sample that has had its time
+#   held                "START yes": the guard says of that sample that it was held up, or "START no"
 #   first               renamed to ready.CENTISECONDS when the first sample was taken, so long after the start
 #   ask                 a FIFO, by which requests speak to the prober: "open WID STAMP", "close WID STAMP
 #                       CALL"; and the guard: "end", when the state has changed; each behind an empty line
@@ -26,7 +27,7 @@ probe() {
     # Where a command that runs in the foreground is ended by one of these, some shells end too.
     trap : INT QUIT
     mark_of "$_id"
-    _swept=0 _ending=""
+    _swept=0 _over=0 _ending=""
     begin_accounts
     while :; do
         take_sample
@@ -37,12 +38,12 @@ probe() {
 # take_sample: run the command once, from $_begun to $_over in centiseconds since the probe's start, and
 # take account of it. In the foreground, as a check: its exit code is exact.
 take_sample() {
-    since "$_from"
-    _begun=$_took _stamp=$_now
+    elapsed "$_over"
+    _begun=$_took _stamp=$_now _set_back=""
     (exec $_setsid "$_sh" ../supervisor.sh launch "$_sh" "$_id" 0 "$_call" "$_mask" "$_stamp" 4<&- 9<&-)
     _rc=$?
     exit_code
-    since "$_from"
+    elapsed "$_begun"
     _over=$_took
     # It was ended with the probe.
     goes_on || end_probe "$_begun"
@@ -55,6 +56,15 @@ take_sample() {
         _s_skip=${_s_skip:-$_begun}
     fi
     tell_life "$_over"
+}
+
+# elapsed LAST: set $_took to the centiseconds since the probe's start. Without /proc the clock can be set back
+# behind LAST. Then the time goes on here as if one period were over, of which nothing is known.
+elapsed() {
+    since "$_from"
+    [ "$_took" -lt "$1" ] || return 0
+    _took=$(($1 + _every)) _set_back=yes _s_skip=${_s_skip:-$1}
+    _from=$((_now - _took))
 }
 
 # goes_on: is the job still to run? Its state may be changing its name in this instant.
@@ -79,6 +89,7 @@ judge_sample() {
         esac
         return 0
     fi
+    if [ -n "$_set_back" ] || was_held; then return 0; fi
     _late=$((_over - _begun - _sample_limit))
     if [ "$_late" -ge 0 ] && { [ -r /proc/uptime ] || [ "$_rc" = 137 ]; }; then
         # If it has ended by itself, that may have been in time, before this process was stopped or the
@@ -93,6 +104,24 @@ judge_sample() {
     *:126 | *:127) ;;
     *) _verdict=bad ;;
     esac
+}
+
+# was_held: was the sample held up? One that took long may have been. The guard is asked, which has seen if all
+# here was stopped meanwhile.
+was_held() {
+    if [ "$((_over - _begun))" -lt 200 ] || [ ! -r /proc/uptime ] || [ ! -p alive ]; then return 1; fi
+    echo look 1<>alive
+    while :; do
+        _line=""
+        { [ ! -f held ] || read -r _line <held; } 2>/dev/null
+        case $_line in
+        "$_stamp yes") return 0 ;;
+        "$_stamp no") return 1 ;;
+        esac
+        since "$_from"
+        [ "$((_took - _over))" -lt 80 ] || return 1
+        nap
+    done
 }
 
 # end_leftovers: kill what the sample has left running: at once what is in its group, and every 10 s
@@ -119,7 +148,7 @@ say_first() {
 # await_next: wait until the next sample is due, and listen to requests.
 await_next() {
     _idle=""
-    while since "$_from"; _left=$((_begun + _every - _took)); [ "$_left" -gt 0 ]; do
+    while elapsed "$_over"; _left=$((_begun + _every - _took)); [ "$_left" -gt 0 ]; do
         _idle=yes
         # The job's directory may be removed.
         [ "$_left" -le 200 ] || _left=200
@@ -152,7 +181,7 @@ obey() {
     close.4) hear_close "$2" "$3" "$4" ;;
     end.1)
         [ -z "$_ending" ] && ! goes_on || return 0
-        since "$_from"
+        elapsed "$_over"
         end_probe "$_took" ;;
     esac
 }

@@ -222,9 +222,9 @@ hear_close() {
 # relative STAMP: set $_at to when that was. It is not in the future.
 relative() {
     number "$1" || return 1
+    elapsed "$_over"
     _at=$(($1 - _from))
     [ "$_at" -ge 0 ] || _at=$((_at + 100000000))
-    since "$_from"
     [ "$_at" -le "$_took" ] || _at=$_took
 }
 
