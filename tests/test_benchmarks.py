@@ -13,6 +13,7 @@ from benchmarks.line import Line
 from benchmarks.record import Record
 from benchmarks.table import as_markdown, number
 from support.machines.machine import wait_until
+from support.machines.planted import PlantedService, plant
 from support.machines.processes import kill_tree
 
 pytestmark = pytest.mark.once
@@ -78,6 +79,39 @@ def test_a_meter_counts_a_daemon_after_its_end() -> None:
     finally:
         kill_tree(process.pid)
         process.wait()
+
+
+def answer_of(service: PlantedService) -> str:
+    try:
+        with socket.create_connection(("127.0.0.1", service.port), 0.2) as client:
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return client.recv(100).decode().splitlines()[0]
+    except OSError as error:
+        return type(error).__name__
+
+
+@pytest.mark.parametrize(
+    ("silent", "answer"), [(False, "ConnectionRefusedError"), (True, "TimeoutError")]
+)
+def test_a_planted_outage_lasts_as_long_as_it_is_said_to(silent: bool, answer: str) -> None:
+    told: list[tuple[float, float]] = []
+    with PlantedService() as service:
+        assert answer_of(service) == "HTTP/1.0 200 OK"
+        thread = threading.Thread(
+            target=lambda: told.append(plant(service.control_port, 2, silent))
+        )
+        thread.start()
+        looks = []
+        while thread.is_alive():
+            looked = time.monotonic()
+            looks.append((answer_of(service), looked, time.monotonic()))
+            time.sleep(0.01)
+        thread.join()
+        assert answer_of(service) == "HTTP/1.0 200 OK"
+    ((began, ended),) = told
+    assert ended - began >= 2
+    assert {said for said, start, end in looks if began < start and end < ended} == {answer}
+    assert not any(said == answer for said, start, end in looks if end < began or ended < start)
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:

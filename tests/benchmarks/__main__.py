@@ -11,7 +11,7 @@ from typing import Protocol
 
 import pytest
 
-from . import finished, ontarget, scaling, seed, start, unused, wakeup, wall
+from . import finished, ontarget, outages, samples, scaling, seed, start, unused, wakeup, wall
 from .facts import facts
 from .lab import Lab, lab
 from .record import Record
@@ -28,7 +28,11 @@ class Bench(Protocol):
 
 
 BENCHES: dict[str, Bench] = {
-    bench.NAME: bench for bench in (wall, seed, wakeup, start, scaling, ontarget, finished, unused)
+    bench.NAME: bench
+    for bench in (
+        *(wall, seed, wakeup, start, scaling, ontarget),
+        *(outages, samples, finished, unused),
+    )
 }
 
 

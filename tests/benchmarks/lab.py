@@ -46,6 +46,8 @@ class Task:
     commands: Sequence[str]
     ordinary: int = 0
     poll_s: float = 1.0
+    every_s: float = 1.0
+    body_s: float = 0.0
     awaits: bool = True
     memory: bool = False
 
@@ -164,6 +166,8 @@ class Lab:
             told = {
                 "commands": list(task.commands),
                 "poll_s": task.poll_s,
+                "every_s": task.every_s,
+                "body_s": task.body_s,
                 "ordinary": task.ordinary,
                 "awaits": task.awaits,
                 "stamps": str(stamps),
