@@ -27,7 +27,7 @@ probe() {
     # Where a command that runs in the foreground is ended by one of these, some shells end too.
     trap : INT QUIT
     mark_of "$_id"
-    _swept=0 _over=0 _ending=""
+    _swept=0 _over=0 _ending="" _drains=0
     begin_accounts
     while :; do
         take_sample
@@ -157,13 +157,25 @@ await_next() {
         obey
         [ -p ask ] || exit 0
     done
-    [ -n "$_idle" ] || drain
+    # Nothing more has been said if the last wait was in vain. A window that is opened may not wait for
+    # another sample: see hear_open.
+    { [ -n "$_idle" ] && [ -z "$_rang" ]; } || drain
 }
 
-# drain: listen to what has been said, without waiting for more.
+# drain: listen to what has been said, without waiting for more: up to a line of its own, which is another
+# each time. On a busy machine the time can be over before a line is read that is there.
 drain() {
-    echo . >&4
-    while hear 100 ask; hear_whole; [ "$_heard" != . ] && [ -n "$_rang" ]; do obey; done
+    _drains=$((_drains + 1)) _tries=0
+    echo ".$_drains" >&4
+    while [ "$_tries" -lt 3 ]; do
+        hear 100 ask
+        hear_whole
+        case $_rang$_heard in
+        "yes.$_drains") return ;;
+        "" | yestimer) _tries=$((_tries + 1)) ;;
+        *) obey ;;
+        esac
+    done
 }
 
 # hear_whole: hear the rest, if what was heard is the empty line that is sent ahead of each. So no time-out
