@@ -86,7 +86,7 @@ def _detail(kind: str, left: int, note: str = "x", last_rc: str = "") -> str:
     if suspects:
         details.append(
             "possibly of this job, so not killed: processes "
-            + ", ".join(str(number(pid)) for pid in suspects)
+            + ", ".join(str(number(pid)) if pid != "0" else "and others" for pid in suspects)
         )
     return "; ".join(details)
 

@@ -7,6 +7,7 @@ from support.machines.processes import kill, with_argument
 from support.supervisor_client import Client
 
 from pytest_bgcheck.model import State
+from pytest_bgcheck.target import requests
 
 pytestmark = pytest.mark.once
 
@@ -42,6 +43,32 @@ def test_a_daemon_that_hides_perfectly_is_left_and_told(local: Client) -> None:
     (daemon,) = with_argument("sleep\0" + "96.1\0")
     assert result.state is State.TIMED_OUT
     assert f"possibly of this job, so not killed: processes {daemon.pid}" in result.detail
+    kill([daemon])
+
+
+def test_a_job_with_more_such_daemons_than_a_file_name_has_room_for_ends(local: Client) -> None:
+    hidden = "(env -i setsid sleep 96.3 </dev/null >/dev/null 2>&1 &)"
+    result = local.finish(f"for n in $(seq 60); do {hidden}; done; sleep 96.2", timeout=3, grace=1)
+    daemons = with_argument("sleep\0" + "96.3\0")
+    named = result.detail.rpartition("possibly of this job, so not killed: processes ")[2]
+    *pids, others = named.split(", ")
+    assert (result.state, len(pids), others) == (State.TIMED_OUT, 20, "and others"), result
+    assert {int(pid) for pid in pids} <= {daemon.pid for daemon in daemons}
+    kill(daemons)
+
+
+def test_such_daemons_that_samples_of_a_probe_have_left_are_told(local: Client) -> None:
+    """Also between two samples."""
+    hidden = "(env -i setsid sleep 96.4 </dev/null >/dev/null 2>&1 &)"
+    once = local.base / "once"
+    spec = local.probe("p", f"[ -e {once} ] || {{ >{once}; {hidden}; }}", every_s=0.5)
+    local.start(spec)
+    local.eventually(lambda: local.life(spec).good >= 2)
+    (daemon,) = with_argument("sleep\0" + "96.4\0")
+    local.ask(requests.cancel_request, [spec])
+    result = local.results(spec)["p"]
+    assert result.state is State.CANCELLED
+    assert result.detail == f"possibly of this job, so not killed: processes {daemon.pid}"
     kill([daemon])
 
 

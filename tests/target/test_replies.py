@@ -32,6 +32,8 @@ def report(state: str) -> Report:
         ("timeout.150.1.2.x", State.TIMED_OUT, "2 of its processes could not be killed"),
         ("timeout.150.1.0.x-12-34", State.TIMED_OUT,
          "possibly of this job, so not killed: processes 12, 34"),
+        ("timeout.150.1.0.x-12-34-0", State.TIMED_OUT,
+         "possibly of this job, so not killed: processes 12, 34, and others"),
         ("cancel.150.1.0.x", State.CANCELLED, ""),
         ("lost.150.1.0.x", State.LOST, "its supervisor was killed, or the target restarted"),
         ("lost.150.1.0.W", State.LOST, "its directory on the target can no longer be written"),

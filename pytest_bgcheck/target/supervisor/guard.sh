@@ -310,6 +310,8 @@ abandon() {
 end_check() {
     if [ -r /proc/uptime ]; then since "$_start"; else _took=$_waited; fi
     _ended_after=$_took
+    find_birth "$_supervisor"
+    _oldest=$_born
     find_leader
     find_birth "$_leader"
     case $_stat in T) _note=T ;; *) _note=x ;; esac
