@@ -14,8 +14,9 @@ from ..tasks import Check, Probe, Service, Task
 from .command_line import HEAD, SUPERVISOR, WAY_IN, command, encode, in_run
 from .specification import look_specification, specification
 
-REQUEST_LIMIT = 90_000
-"""Characters of one request. Linux takes 131,072 in one argument, and quoting adds to them."""
+REQUEST_LIMIT = 110_000
+"""Characters of one request. Linux takes 131,072 in one argument, and quoting adds to them: where a
+backend writes it as JSON, about 8,000."""
 
 WORDS_LIMIT = 80_000
 """Characters of the jobs that one request names."""
@@ -178,11 +179,23 @@ def _job(spec: Spec) -> dict[str, str]:
 
 def _files(kind: str, spec: Spec, data: bytes, room: int) -> Iterator[tuple[dict[str, str], bool]]:
     """Yield the files that make up ``data``, in parts for which a request has room."""
-    # Encoding makes at most five characters of a byte; some room is for the other words.
-    step = room // 5 - 100
-    for number, offset in enumerate(range(0, len(data), step)):
+    offset = number = 0
+    while offset < len(data):
+        size, encoded = _encoded_part(data[offset : offset + room], room - 500)
         name = f"{kind}-{spec.id}.{spec.terms}.{number:04d}"
-        yield {"file": name, "data": encode(data[offset : offset + step])}, False
+        yield {"file": name, "data": encoded}, False
+        offset, number = offset + size, number + 1
+
+
+def _encoded_part(data: bytes, room: int) -> tuple[int, str]:
+    """Return how many bytes from the beginning of ``data`` are encoded here, for which there is
+    room, and them. Encoding makes at most five characters of a byte."""
+    size = len(data)
+    encoded = encode(data)
+    while len(encoded) > room:
+        size = size * room // len(encoded)
+        encoded = encode(data[:size])
+    return size, encoded
 
 
 def await_request(

@@ -18,6 +18,10 @@ PATIENT = "from pytest_bgcheck.target import cleaner\ncleaner.CLEAN_S *= 7\n"
 computer more than a run's end has for its last two."""
 PROBE = '#!/bin/sh -e\necho "script: $1, $2"\n'
 
+LONG = "exit\n" + "".join(f"# {n}: 'a' \"b\" $c `d` \\ {{{{ e }}}} !\n" for n in range(1500))
+"""What a script has behind it, so that requests are as large as they get, and full of what quoting
+makes longer."""
+
 
 @dataclass
 class Target:
@@ -76,7 +80,7 @@ def target(request: pytest.FixtureRequest) -> Target:
 def test_the_suite_passes_on(pytester: pytest.Pytester, target: Target) -> None:
     pytester.makeconftest(target.conftest)
     pytester.makepyfile(test_suite=SUITE.read_text())
-    pytester.path.joinpath("probe.sh").write_text(PROBE)
+    pytester.path.joinpath("probe.sh").write_text(PROBE + LONG)
     base = pytester.mkdir("base")
     here = [f"--bgcheck-dir={base}"] if target.here else []
     result = pytester.runpytest_subprocess(*target.options, *here, "-v", timeout=300)
