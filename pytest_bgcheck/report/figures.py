@@ -219,9 +219,15 @@ def _unjudged_failures(
     for job in unjudged:
         test = next((test for test in job.requested_by if test in ran), None)
         unawaited = job.unawaited or run.unawaited
-        red = unawaited == "fail" or not job.state.succeeded
+        red = unawaited == "fail" or not job.state.succeeded or _saw_outage(job)
         if test is not None and red and job not in ends:
             yield UnjudgedFailure(job, test, unawaited)
+
+
+def _saw_outage(job: JobEntry) -> bool:
+    """Return whether a probe has taken a bad sample."""
+    window = None if job.result is None else job.result.window
+    return window is not None and window.bad > 0
 
 
 def _unjudged_ends(jobs: Sequence[JobEntry], ledger: Ledger) -> Iterator[JobEntry]:

@@ -54,6 +54,14 @@ class WindowBlock:
         if note is not None:
             note()
 
+    def __bool__(self) -> bool:
+        """Refuse to be true or false: ``assert seen`` would hold whatever was seen."""
+        __tracebackhide__ = True
+        raise WrongUse(
+            f"{self._title}: a window is neither true nor false: look at what it has seen, as in"
+            " 'assert seen.max_outage_s < 2'"
+        )
+
     def __enter__(self) -> WindowBlock:
         __tracebackhide__ = True
         self._note_never_entered = None

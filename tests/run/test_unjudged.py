@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from support.ledger_builder import ZERO, LedgerBuilder
+from support.ledger_builder import ZERO, LedgerBuilder, seen
 from support.scripted_transport import Scripted, ended, started, words_of
 from support.suites import UNAWAITED, run
 
@@ -19,6 +19,7 @@ from pytest_bgcheck.target.requests import Spec
 from pytest_bgcheck.target.runner import Runner
 from pytest_bgcheck.target.transport import Answer
 from pytest_bgcheck.tasks import Check
+from pytest_bgcheck.windows import Outage
 
 
 def figures_of(told: LedgerBuilder, exit_status: int = 0, unawaited: str = "warn") -> Figures:
@@ -54,6 +55,20 @@ def test_an_unjudged_job_makes_the_run_red_as_the_option_says(unawaited: str, ow
         red = counts == "fail" or (counts == "warn" and state is not State.SUCCEEDED)
         assert [one.job.name for one in numbers.unjudged_failures] == ["c"] * red, state
         assert [job.name for job in numbers.unjudged] == ["c"] * (counts != "ignore"), state
+
+
+@pytest.mark.parametrize("outages", [[], [Outage(2.0, 1.0, 7, "refused")]])
+@pytest.mark.parametrize("unawaited", ["warn", "fail", "ignore"])
+def test_a_forgotten_probe_that_saw_an_outage_makes_the_run_red(
+    unawaited: str, outages: list[Outage]
+) -> None:
+    told = LedgerBuilder()
+    key = told.probe("vip", "h", 0, took=8, window=seen(8, outages))
+    told.ledger.tell(JobRequested(key, "t"))
+    told.test("t", 0, 2)
+    numbers = figures_of(told, unawaited=unawaited)
+    red = unawaited == "fail" or (unawaited == "warn" and bool(outages))
+    assert [one.job.name for one in numbers.unjudged_failures] == ["vip"] * red
 
 
 @pytest.mark.parametrize("awaited", [False, True])

@@ -83,6 +83,14 @@ def test_only_who_reads_what_was_seen_has_judged_the_window(user: User) -> None:
     assert not any(use.judges for use in user.uses)
 
 
+def test_a_window_is_no_truth_that_could_be_asserted(user: User) -> None:
+    job, _ = user.probe()
+    with job.window() as seen:
+        pass
+    with pytest.raises(WrongUse, match="'vip' on host: a window is neither true nor false"):
+        assert seen
+
+
 @pytest.mark.parametrize("name", ATTRIBUTES)
 def test_inside_of_the_block_nothing_can_be_read(user: User, name: str) -> None:
     job, _ = user.probe()
