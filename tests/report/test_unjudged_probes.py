@@ -9,13 +9,13 @@ from pytest_bgcheck.report import summary
 from pytest_bgcheck.report.figures import Figures, Run, figures
 from pytest_bgcheck.windows import Limits, Window
 
-SEEN = Window(30.0, 30, 28, 2)
+SEEN = Window(30.0, 30, 30, 0)
 
 
-def run_with(state: State, took: float | None = 30.0) -> tuple[LedgerBuilder, str]:
+def run_with(state: State, seen: Window = SEEN) -> tuple[LedgerBuilder, str]:
     """Return a run with a probe that a test requests which has run."""
     told = LedgerBuilder()
-    key = told.probe("vip", "h", 0, 0.1, took, state, window=SEEN)
+    key = told.probe("vip", "h", 0, 0.1, 30.0, state, window=seen)
     told.ledger.tell(JobRequested(key, "t"))
     told.test("t", 0, 2)
     return told, key
@@ -26,20 +26,25 @@ def figures_of(told: LedgerBuilder, exit_status: int = 0, unawaited: str = "warn
     return figures(told.ledger, Run(ZERO, ZERO + 40, exit_status, unawaited))
 
 
+@pytest.mark.parametrize("seen", [SEEN, Window(30.0, 30, 28, 2)], ids=["good", "bad"])
 @pytest.mark.parametrize("unawaited", ["warn", "fail", "ignore"])
-def test_a_probe_that_nobody_watched_makes_of_the_run_what_the_option_says(unawaited: str) -> None:
-    told, _ = run_with(State.STOPPED)
-    red = unawaited == "fail"
+def test_a_probe_that_nobody_watched_makes_of_the_run_what_the_option_says(
+    unawaited: str, seen: Window
+) -> None:
+    """As a check does: one that saw an outage as one that has failed."""
+    told, _ = run_with(State.STOPPED, seen)
+    red = unawaited == "fail" or (unawaited == "warn" and seen.bad > 0)
     found = figures_of(told, int(red), unawaited)
     assert found.unjudged_ends == []
-    said = "background probe 'vip' on h was judged by no test (stopped, 30 samples: 28 good, 2 bad)"
+    how = f"stopped, 30 samples: {seen.good} good, {seen.bad} bad"
+    said = f"background probe 'vip' on h was judged by no test ({how})"
     assert found.causes == found.red_lines
     told_of = (
-        f"{said}, though t requests it and has run, so the run fails (unawaited=fail); await it"
-        " by @pytest.mark.bgcheck('vip'), or open a window of it"
+        f"{said}, though t requests it and has run, so the run fails (unawaited={unawaited}); await"
+        " it by @pytest.mark.bgcheck('vip'), or open a window of it"
     )
     assert found.red_lines == [told_of] * red
-    assert summary.unjudged_lines(found) == [said] * (unawaited == "warn")
+    assert summary.unjudged_lines(found) == [said] * (unawaited == "warn" and not red)
 
 
 def test_a_probe_is_watched_by_whoever_awaits_it_by_mark_or_reads_a_window() -> None:
