@@ -27,7 +27,7 @@ while read -r _what _a _b _c _d; do
     case $_what in
     case)
         cd "$_a" || exit 1
-        _every=$_b _from=$_c _clock=0
+        _every=$_b _from=$_c _clock=0 _over=0
         printf "%s\n. 0 0\n%-1000s\n" "0 0 0 0 0 0 0 0 0" "" >counts
         begin_accounts ;;
     sample)

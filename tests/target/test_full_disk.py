@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from support.machines import require
 from support.machines.machine import run, run_checked
+from support.probes import takes
 from support.supervisor_client import Client, running
 
 from pytest_bgcheck import OutputCut
 from pytest_bgcheck.model import State
+from pytest_bgcheck.target import requests
 
 pytestmark = pytest.mark.once
 
@@ -89,3 +91,48 @@ def test_a_service_becomes_ready_on_a_full_disk(small: Client) -> None:
     result = told["never"].result
     assert result is not None
     assert result.state is State.NOT_READY
+
+
+def test_a_probe_goes_on_on_a_full_disk_and_says_what_it_cannot_tell(small: Client) -> None:
+    spec = small.probe("c", "[ ! -e down ] || { echo why; exit 3; }", every_s=0.2,
+                       cwd=str(small.base))  # fmt: skip
+    small.start(spec)
+    small.sampled(spec)
+    small.open((spec, "w1"), (spec, "w2"))
+    small.base.joinpath("down").touch()
+    takes(small, 1)
+    fill_space(small)
+    fill_inodes(small)
+    takes(small, 3)
+    assert small.open((spec, "w3")).opened == {(spec.id, "w3")}
+    life = small.life(spec)
+    assert life.bad >= 4
+    assert life.down_s >= 0.5
+    refused = {spec.id: "no space left on the target"}
+    assert small.close((spec, "w1"), expire_s=2).refused == refused
+    for file in small.base.glob("inode.*"):
+        file.unlink()
+    assert small.close((spec, "w3"), expire_s=60).refused == refused
+    small.base.joinpath("down").unlink()
+    takes(small, 3)
+    assert small.life(spec).good >= 4
+    for file in (small.base / "filler", *small.base.glob("inode.*")):
+        file.unlink()
+    seen = small.seen(spec, "w2")
+    assert seen.down_s >= 0.5
+    # On a full disk the mark ahead of a sample's output has no room, nor what it says.
+    assert [outage.rc for outage in seen.outages] == [3]
+    small.ask(requests.cancel_request, [spec])
+    result = small.results(spec)["c"]
+    assert result.window is not None
+    assert result.window.bad == seen.bad
+
+
+def test_a_first_sample_is_told_on_a_full_disk(small: Client) -> None:
+    spec = small.probe("c", "[ -e down ]", cwd=str(small.base), rc=frozenset({0, 1}))
+    slow = small.probe("slow", "sleep 2", every_s=3)
+    small.start(spec, slow)
+    fill_space(small)
+    fill_inodes(small)
+    small.sampled(spec, slow)
+    assert small.life(slow).good >= 1

@@ -84,9 +84,9 @@ MANY_SPANS = Case(
     [*flapping(20, 460, "good", "bad"), *(Sample(n * 20, n * 20 + 1, v) for n, v in enumerate(
         ["bad", "none"] * 110 + ["bad"] * 30 + ["good"], 460
     ))],
-    [Asked("open", "w1", 100, 100, 6), Asked("open", "w2", 9000, 9002, 450),
+    [Asked("open", "w1", 100, 101, 6), Asked("open", "w2", 9000, 9002, 450),
      Asked("close", "w2", 9000, 9002, 450), Asked("open", "w3", 9100, 9102, 456),
-     Asked("close", "w1", 14_000, 14_000, 701), Asked("close", "w3", 14_900, 14_900, 711)],
+     Asked("close", "w1", 14_000, 14_001, 701), Asked("close", "w3", 14_900, 14_900, 711)],
 )  # fmt: skip
 """More outages and gaps than are listed, of which the longest come last."""
 

@@ -106,8 +106,14 @@ def test_each_end_of_a_sample_is_told_as_it_was(clients: dict[str, Client]) -> N
     }  # fmt: skip
     for client in clients.values():
         client.start(*(client.probe(name, end[0], every_s=30) for name, end in ends.items()))
+        client.start(client.probe("bytes", "printf '\\377\\300\\000\\033 end\\r\\n \\n'; exit 4"))
     for client in clients.values():
         client.sampled(*client.specs.values())
+        (outage,) = client.life(client.specs["bytes"]).outages
+        assert outage.rc == 4
+        # A yash has no room in a variable for what is no text.
+        lost = "" if client.shell.endswith("bare-yash/yash/sh") else "\x1b end"
+        assert outage.last_line.endswith(lost), client.shell
         for name, (_, rc, text) in ends.items():
             life = client.life(client.specs[name])
             (outage,) = life.outages
@@ -139,6 +145,25 @@ def test_a_sample_that_could_not_look_is_not_taken(clients: dict[str, Client]) -
 
 def has_gap(client: Client, name: str) -> bool:
     return client.life(client.specs[name]).gap_count > 0
+
+
+def test_a_sample_begins_as_a_check_does(clients: dict[str, Client]) -> None:
+    """With the same variables, directory and signals, and no file open but its own three."""
+    tells = (
+        "env | grep -v -e ^PYTEST_BGCHECK_JOB= -e ^SHLVL= -e ^_=; umask; pwd;"
+        " grep ^SigIgn /proc/$$/status; ls /proc/$$/fd; set -- $(cat /proc/$$/stat);"
+        ' [ "$1 $1" = "$5 $6" ] && echo leader; [ ! -t 0 ] && wc -c'
+    )
+    for client in clients.values():
+        client.env = {**(client.env or os.environ), "V": "a  $b\n*", "LC_ALL": "C.UTF-8"}
+        client.start(client.probe("probe", tells, every_s=30), client.spec("check", tells))
+    for client in clients.values():
+        expected = client.results(client.specs["check"])["check"].stdout
+        client.sampled(client.specs["probe"])
+        (report,) = client.ask(requests.tail_request, [client.specs["probe"]]).reports
+        told = report.stdout.text()
+        assert sorted(told.splitlines()) == sorted(expected.splitlines()), client.shell
+        assert "SigIgn" in expected
 
 
 def test_a_probe_that_never_could_be_run_is_refused_as_a_check_is(

@@ -219,7 +219,9 @@ wait_round() {
     fi
 }
 
-say_held() { { printf "%s %s\n" "$_sample_start" "$1" >held; } 2>/dev/null; }
+say_held() {
+    [ -e held ] && [ ! -f held ] || { printf "%s %s\n" "$_sample_start" "$1" >held; } 2>/dev/null
+}
 
 # look_after_sample: end the sample that has taken its limit, and bound the round by the next one that
 # may.
@@ -254,10 +256,13 @@ bound_round() {
 # end_sample: kill the sample that has taken its limit, unless it has ended meanwhile: its supervisor
 # sees that. One that cannot be killed is tried again after 10 s.
 end_sample() {
+    _rounds=0
     case $_stuck in
-    "$_sample_start":*) [ "$((_waited - ${_stuck#*:}))" -ge 1000 ] || return 0 ;;
+    "$_sample_start":*)
+        [ "$((_waited - ${_stuck#*:}))" -ge 1000 ] || return 0
+        _rounds=18 ;;
     esac
-    _hung=$_leader.$_leader_born.$_sample_start _rounds=0
+    _hung=$_leader.$_leader_born.$_sample_start
     # Found first, and only then compared: what was found before another sample begins is not its own.
     while
         find_tree

@@ -83,7 +83,10 @@ close_windows() {
         fi
         case $_heard in *[!0123456789A-Za-z]* | "") ;; *) _answered="$_answered$_heard " ;; esac
     done
-    for _word in $_closing; do refuse "${_word%/*}" "its prober was stopped or is stuck"; done
+    _why="its prober was stopped or is stuck"
+    # Where no FIFO could be made it cannot say that it has no space for a file.
+    [ -n "$_bell" ] || _why="no space left on the target"
+    for _word in $_closing; do refuse "${_word%/*}" "$_why"; done
     [ -z "$_bell" ] || rm -f "$_bell"
     finish
 }

@@ -153,8 +153,11 @@ _as_of_now=
 # list_in_file: append $_line to what is listed of the whole life. A line may be torn, so that it has to begin
 # a new one.
 list_in_file() {
-    [ "$((_listed_bytes + ${#_line}))" -lt 32000 ] || return 0
-    _listed_bytes=$((_listed_bytes + ${#_line} + 4))
+    _bytes=${#_line}
+    # Some shells count characters, of up to four bytes.
+    case $_line in *[!\ -~]*) _bytes=240 ;; esac
+    [ "$((_listed_bytes + _bytes))" -lt 32000 ] || return 0
+    _listed_bytes=$((_listed_bytes + _bytes + 3))
     if [ ! -e outages ] || [ -f outages ]; then { printf "\n%s ." "$_line" >>outages; } 2>/dev/null; fi
 }
 
