@@ -82,7 +82,7 @@
 set -u
 # With CDPATH "cd name" could lead elsewhere. The others are asked for before they are set here.
 unset CDPATH _uid _timed _sees _sees_cwd _said_ready _is_guard _blind _closely_next _ended _unpunched \
-    _done_out _done_err _suspects _seeks_daemon _sample_limit
+    _done_out _done_err _suspects _seeks_daemon _sample_limit _timer
 
 _verb=$1 _sh=$2
 shift 2

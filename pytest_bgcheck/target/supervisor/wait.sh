@@ -22,6 +22,8 @@ hear() {
         read -r -t "$_secs" _heard <&4
         case $?${BASH_VERSION+bash} in 0*) _rang=yes ;; 1[3-9]?bash) _quiet=yes ;; esac
     else
+        # For the one before, if it has gone, since yash keeps 2 kB of each until then.
+        [ -z "${_timer-}" ] || exists "$_timer" || wait "$_timer" 2>/dev/null
         # Redirected within the group: for one with redirections yash forks twice, and $! is the
         # outer one.
         {
