@@ -66,9 +66,9 @@ class JobEntry:
     output; ``cut`` names the streams that were cut before that. ``tries``: by worker, the calls
     about it that were not answered, now or at its end. ``wanted``: a test that ran has asked for
     its result. ``judged``: one has read how it ended, or has failed for it; of a check: or has
-    awaited it by mark. ``watched``: one has awaited the probe by mark, or read a window of it.
-    ``unawaited``: what the job makes of the run if none has judged, or watched, it; empty: what the
-    run's option says. ``after``: the fixture behind
+    awaited it by mark. ``watched``: one's mark has judged what the probe saw, one has read a window
+    of it, or has failed since there was none. ``unawaited``: what the job makes of the run if none
+    has judged, or watched, it; empty: what the run's option says. ``after``: the fixture behind
     which it starts, else empty; ``reached``: that was set up; ``set_up_failed``: why it could not
     be, the last time. ``ready``, ``ready_output``, ``ready_timeout_s``: by what and within how long
     a service has to be ready; empty and None for others. ``every_s``, ``sample_timeout_s``: how
@@ -401,7 +401,6 @@ class Ledger:
                     job, wait = self._job(key), Wait(event.test, event.worker, event.at)
                     job.wanted = True
                     job.judged |= event.judges and not job.ends_with_run
-                    job.watched |= event.judges and job.is_probe
                     job.waits.append(wait)
                     open_waits.append((job, wait))
             case events.WaitEnded():
@@ -415,7 +414,9 @@ class Ledger:
                     until_then_s = max(0.0, over_at - wait.began_at)
                     wait.waited_s = event.waited_s.get(job.key, until_then_s)
             case events.WindowClosed():
-                self._job(event.key).windows.append(event)
+                job = self._job(event.key)
+                job.windows.append(event)
+                job.watched |= event.limits is not None
 
     def _job(self, key: str) -> JobEntry:
         return self.jobs.setdefault(key, JobEntry(key))

@@ -216,13 +216,18 @@ def read_environment(argument: str, value: object) -> tuple[tuple[str, str], ...
 
 
 def read_percent(argument: str, value: object) -> float:
-    """Return a percentage: more than 0, at most 100."""
+    """Return a percentage: more than 1, at most 100.
+
+    0.99 is meant as a share, and as a percentage it would allow nearly everything.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
         raise WrongUse(
             f"{argument} must be a percentage, not {_given(value)}{_to_write(value, float)}"
         )
     if not 0 < value <= 100:
-        raise WrongUse(f"{argument} must be more than 0 and at most 100 percent, not {value!r}")
+        raise WrongUse(f"{argument} must be more than 1 and at most 100 percent, not {value!r}")
+    if value <= 1:
+        raise WrongUse(f"{argument} must be a percentage, not a share: 99.5, not {value!r}")
     return float(value)
 
 

@@ -130,6 +130,9 @@ class _Wait:
         try:
             self._until_good_or_bad()
         except pytest.fail.Exception as error:
+            for record in (record for records in self._jobs.values() for record in records):
+                if record.probe is not None:  # the test fails before it has a window
+                    session.judging.note_window(record.key)
             if not error.pytrace:
                 raise  # it is our own
             # pytest-timeout's, by a signal: it says nothing of what was awaited.

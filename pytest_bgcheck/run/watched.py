@@ -62,7 +62,7 @@ class BodyWindows:
         return found
 
     def events(self, verdicts: Mapping[str, text.Verdict]) -> list[WindowClosed]:
-        """Return what the run is told of the closed windows."""
+        """Return what the run is told of the closed windows whose verdicts are given."""
         return [
             WindowClosed(
                 closed.opened.record.key,
@@ -76,5 +76,5 @@ class BodyWindows:
                 said.why_not_proven,
             )
             for closed in self._closed
-            for said in [verdicts[closed.opened.record.key]]
+            if (said := verdicts.get(closed.opened.record.key)) is not None
         ]

@@ -47,18 +47,20 @@ def test_a_probe_that_nobody_watched_makes_of_the_run_what_the_option_says(
     assert summary.unjudged_lines(found) == [said] * (unawaited == "warn" and not red)
 
 
-def test_a_probe_is_watched_by_whoever_awaits_it_by_mark_or_reads_a_window() -> None:
+def test_a_probe_is_watched_by_whose_mark_judges_a_window_or_who_reads_one() -> None:
     for event in ("mark", "window"):
         told, key = run_with(State.STOPPED)
-        awaits = WaitBegan("", "t", (key,), ZERO)
-        told.ledger.tell(awaits if event == "mark" else WindowRead(key))
+        judged = WindowClosed(key, "t", "", ZERO, ZERO + 1, SEEN, Limits())
+        told.ledger.tell(judged if event == "mark" else WindowRead(key))
         found = figures_of(told, unawaited="fail")
         assert (found.unjudged, found.red_lines) == ([], [])
         assert not told.ledger.jobs[key].judged
-    # A window that nobody has read judges nothing, nor does a wait for the first sample.
+    # A window that nobody has read judges nothing, nor does a wait for the first sample, also
+    # by mark: the test may skip in its body.
     told, key = run_with(State.STOPPED)
     told.ledger.tell(WindowClosed(key, "t", "", ZERO, ZERO + 1, SEEN))
-    told.ledger.tell(WaitBegan("", "t", (key,), ZERO, judges=False))
+    told.ledger.tell(WaitBegan("", "t", (key,), ZERO))
+    told.ledger.tell(WaitBegan("", "u", (key,), ZERO, judges=False))
     assert len(figures_of(told, 1, "fail").red_lines) == 1
 
 

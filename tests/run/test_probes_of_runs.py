@@ -31,7 +31,7 @@ def test_beyond():
 def test_available_too_little():
     fails("a", 3)
 
-@pytest.mark.bgcheck("a", min_available=0.1)
+@pytest.mark.bgcheck("a", min_available=1.1)
 def test_available_enough():
     fails("a")
     look("a", "0")

@@ -108,7 +108,11 @@ AVAILABLE = "min_available is what a probe has to see"
         ("'vip', max_outage=-1", "max_outage must be 0 or more seconds, not -1"),
         (
             "'vip', min_available=101",
-            "min_available must be more than 0 and at most 100 percent, not 101",
+            "min_available must be more than 1 and at most 100 percent, not 101",
+        ),
+        (
+            "'vip', min_available=0.995",
+            "min_available must be a percentage, not a share: 99.5, not 0.995",
         ),
     ],
 )
