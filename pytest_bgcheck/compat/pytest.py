@@ -398,3 +398,32 @@ def failure_message(report: pytest.TestReport) -> str:
     message: str = report.longreprtext if crash is None else crash.message
     first = next((line.strip() for line in message.splitlines() if line.strip()), "")
     return first.removeprefix("Failed: ")  # of pytest.fail: it says nothing
+
+
+def marks_nearest_first(item: pytest.Item, name: str) -> list[pytest.Mark]:
+    """Return the marks of that name of an item and its parents, the nearest first.
+
+    Why: among the marks of a class, ``iter_markers`` has those that it inherits before its own
+    (pytest 8.1 to 9.2).
+    """
+    return [
+        mark
+        for node in reversed(item.listchain())
+        for mark in _own_before_inherited(node)
+        if mark.name == name
+    ]
+
+
+def _own_before_inherited(node: Any) -> list[pytest.Mark]:
+    cls = node.obj if isinstance(node, pytest.Class) else None
+    given: list[pytest.Mark] = node.own_markers
+    bases = getattr(cls, "__mro__", ())
+    if len(bases) < 3:  # it inherits from object only
+        return given
+    places = {}
+    for place, base in enumerate(bases):
+        marks = vars(base).get("pytestmark", [])
+        for mark in marks if isinstance(marks, list) else [marks]:
+            places[id(getattr(mark, "mark", mark))] = place
+    # What was added to the node itself stays behind all others.
+    return sorted(given, key=lambda mark: places.get(id(mark), len(bases)))

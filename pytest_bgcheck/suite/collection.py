@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from .. import plan
-from ..compat.pytest import active_fixtures, fixture_definitions
+from ..compat.pytest import active_fixtures, fixture_definitions, marks_nearest_first
 from ..compat.testinfra import host_parameter
 from ..errors import WrongUse
 from ..marks import Awaited, read_marks
@@ -149,7 +149,7 @@ class Collection:
         def find(name: str) -> Task | None:
             return requested.get(name) or self._nearest(item, name)
 
-        awaited = read_marks(item.iter_markers("bgcheck"), requested, find)
+        awaited = read_marks(marks_nearest_first(item, "bgcheck"), requested, find)
         declared: dict[str, tuple[Task, tuple[HostRef, ...]]] = {}
         for name in [*awaited, *requested]:
             task = find(name)
