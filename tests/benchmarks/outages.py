@@ -20,7 +20,7 @@ from support.machines.machine import run_checked
 from support.machines.planted import PlantedService
 from support.machines.requirements import tool
 
-from .commands import measured
+from .commands import Failed, measured
 from .lab import Lab, clean_environment
 
 NAME = "outages"
@@ -73,7 +73,10 @@ def run(lab: Lab) -> None:
         }
         sample_s = max(_sample_s(services["local_1"]) for _ in range(20))
         outages = list(_outages(each, lab.repeats(5, 1)))
-        found = _run(lab, services, outages)
+        try:
+            found = _run(lab, services, outages)
+        except Failed as error:
+            raise LookupError(f"the run was not done: {error}") from error
     _tell(lab, outages, found, sample_s)
 
 
