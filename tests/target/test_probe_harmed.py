@@ -131,6 +131,20 @@ def test_what_others_write_to_a_prober_changes_nothing(clients: dict[str, Client
         assert not list(client.base.rglob("HARM"))
 
 
+def test_a_sample_that_fills_the_fifo_of_its_prober_is_ended_with_its_probe(
+    clients: dict[str, Client],
+) -> None:
+    fills = "cd {}/*/*/$PYTEST_BGCHECK_JOB && yes >ask"
+    for client in clients.values():
+        client.start(client.probe("c", fills.format(client.base), every_s=0.1, grace_s=0.5))
+    for client in clients.values():
+        client.eventually(partial(runs, client, "yes"))
+        client.ask(requests.cancel_request, [client.specs["c"]])
+    for client in clients.values():
+        assert client.results(client.specs["c"])["c"].state is State.CANCELLED
+        nothing_runs(client)
+
+
 def test_files_that_a_sample_has_changed_harm_no_other_job(clients: dict[str, Client]) -> None:
     """What it loses is its own: what was seen is not known, or has gaps, and never is a guess."""
     harm = {

@@ -278,9 +278,10 @@ end_sample() {
     [ -z "$_round_ended" ] || { now; _round_ended=$_now; }
 }
 
-# wake_prober: have a prober that waits for its next sample see that the state has changed.
+# wake_prober: have a prober that waits for its next sample see that the state has changed. Not one that runs
+# a sample: it does not listen, and sees that by itself.
 wake_prober() {
-    [ ! -p ask ] || echo "${_newline}end" 1<>ask
+    if [ "$_leader" = none ] && [ -p ask ]; then echo "${_newline}end" 1<>ask; fi
 }
 
 # change_state OLD NEW: rename the state, unless somebody else has. If it cannot be renamed, the
