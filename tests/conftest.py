@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from support import leftovers
+from support.forked_runs import ForkServer, forking
 
 # How long it takes to draw an example tells how busy the computer is, not whether it is right.
 hypothesis.settings.register_profile(
@@ -60,13 +61,32 @@ def own_tmpdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+OFF = "-p no:randomly -p no:asyncio -p no:hypothesispytest"
+"""For the runs under test. hypothesis alone is half of what a short run costs."""
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """Yield what forks the runs of pytest of all tests, which are not `started`."""
+    own = ("PYTEST_", "PYTHONDONTWRITEBYTECODE")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    server = ForkServer({**env, "PYTEST_ADDOPTS": OFF})
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+def pytester(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    fork_server: ForkServer,
+) -> pytest.Pytester:
     """Keep plugins that change every run out of the runs under test, but for tests about them."""
-    # hypothesis alone is half of what a short run costs.
-    off = "-p no:randomly -p no:asyncio -p no:hypothesispytest"
-    monkeypatch.setenv("PYTEST_ADDOPTS", off)
+    monkeypatch.setenv("PYTEST_ADDOPTS", OFF)
     # Behind it, a test file that is written again within a second, as long as before, is not seen.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    if request.node.get_closest_marker("started") is None:
+        monkeypatch.setattr(pytester, "popen", forking(pytester, fork_server))
     return pytester

@@ -8,6 +8,8 @@ from support.suites import run
 
 import pytest_bgcheck
 
+pytestmark = pytest.mark.started
+
 PACKAGE = Path(pytest_bgcheck.__file__).parent
 FAKED = {"io", "os", "secrets", "selectors", "subprocess", "tempfile", "threading"}
 WHILE_TESTS_RUN = [

@@ -6,6 +6,8 @@ import pytest
 from support.runs_in_background import Run, eventually
 from support.suites import HEAD
 
+pytestmark = pytest.mark.started
+
 SUITE = (
     HEAD + "good = background_check('echo fine')\nbad = background_check('exit 3')\n"
     "@pytest.mark.bgcheck\ndef test_good(good): assert good.stdout == 'fine\\n'\n"

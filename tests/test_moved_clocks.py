@@ -11,6 +11,8 @@ from support.suites import run
 
 import pytest_bgcheck
 
+pytestmark = pytest.mark.started
+
 PACKAGE = Path(pytest_bgcheck.__file__).parent
 CLOCKS = {
     "time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns",

@@ -17,6 +17,7 @@ def test_an_option_wins_over_the_ini_file(pytester: pytest.Pytester) -> None:
     plan.stdout.fnmatch_lines(["  <Check c> timeout=7: true"])
 
 
+@pytest.mark.started
 def test_a_suite_that_does_not_use_it_imports_nothing_of_it(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         "import sys\ndef test():\n"

@@ -83,6 +83,7 @@ class Line(Machine):
         self._open.add(task)
         self.connected.append(time.time())
         writers = [back]
+        carries: list[asyncio.Task[None]] = []
         try:
             up, down = _Way(self._round_trip_s), _Way(self._round_trip_s)
             # The server sees the connection when the third packet of its set-up arrives; what the
@@ -91,15 +92,19 @@ class Line(Machine):
             up.ahead_s = self._round_trip_s / 2
             there, on = await asyncio.open_connection("127.0.0.1", self._server_port)
             writers.append(on)
-            await asyncio.gather(
-                self._carry(here, on, up, "sent"), self._carry(there, back, down, "received")
-            )
+            carries.append(asyncio.ensure_future(self._carry(here, on, up, "sent")))
+            carries.append(asyncio.ensure_future(self._carry(there, back, down, "received")))
+            await asyncio.gather(*carries)
         except (OSError, asyncio.CancelledError):
             pass  # either end has broken off: so does the other; or the line is stopped
         finally:
+            # All, before the first await: a line that is stopped cancels that.
             for writer in writers:
                 writer.close()
-                with suppress(OSError):
+            for carry in carries:
+                carry.cancel()
+            for writer in writers:
+                with suppress(OSError, asyncio.CancelledError):
                     await writer.wait_closed()
             self._open.discard(task)
 

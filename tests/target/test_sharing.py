@@ -95,11 +95,14 @@ def test_a_server_that_allows_one_session_at_a_time_gets_more_connections(own_tm
     with SSHServer(config=["MaxSessions 1"]) as server:
         calls = transport(server)
         calls.call("true", 20)
-        first = threading.Thread(target=calls.call, args=("sleep 3.0147", 20))
+        begun, over = own_tmp / "begun", own_tmp / "over"
+        waits = f"touch {begun}; until [ -e {over} ]; do sleep 0.1; done"
+        first = threading.Thread(target=calls.call, args=(waits, 30))
         first.start()
-        assert wait_until(lambda: bool(with_argument("sleep 3.0147")), 10)
+        assert wait_until(begun.exists, 20)
         assert calls.call("echo out", 20).stdout == b"out\n"
         assert server.connections() == 2
+        over.touch()
         first.join()
         calls.close()
 
