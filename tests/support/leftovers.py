@@ -9,16 +9,25 @@ MARK = f"BGCHECK_TESTS={uuid.uuid4()}"
 """In the environment of all that these tests start here."""
 
 
-def _processes() -> Iterator[tuple[str, list[bytes], bytes]]:
-    """Yield (pid, argv, environment) of the processes that these tests started."""
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            environ = entry.with_name("environ").read_bytes()
-            words = entry.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if MARK.encode() in environ:
-            yield entry.parent.name, words, environ
+def _processes() -> Iterator[tuple[str, list[bytes]]]:
+    """Yield the pid and the argv of each process."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        yield pid, _read(pid, "cmdline").split(b"\0")
+
+
+def _read(pid: str, name: str) -> bytes:
+    """Return a file of a process, empty if it has ended."""
+    try:
+        with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
+            return file.readall()
+    except OSError:
+        return b""
+
+
+def _environ_of_ours(pid: str) -> bytes:
+    """Return the environment of a process that these tests started, empty for others."""
+    environ = _read(pid, "environ")
+    return environ if MARK.encode() in environ else b""
 
 
 def _line(pid: str, words: list[bytes]) -> str:
@@ -27,10 +36,11 @@ def _line(pid: str, words: list[bytes]) -> str:
 
 def supervisors() -> set[str]:
     """Return the command lines of the supervisors and guards."""
+    # After each test: the environment only of those whose few words say that they may be one.
     return {
         _line(pid, words)
-        for pid, words, _ in _processes()
-        if b"./supervisor.sh" in words or b"../supervisor.sh" in words
+        for pid, words in _processes()
+        if (b"./supervisor.sh" in words or b"../supervisor.sh" in words) and _environ_of_ours(pid)
     }
 
 
@@ -38,8 +48,8 @@ def checks() -> set[str]:
     """Return the command lines of the checks' own processes."""
     return {
         _line(pid, words)
-        for pid, words, environ in _processes()
-        if b"PYTEST_BGCHECK_JOB=" in environ
+        for pid, words in _processes()
+        if b"PYTEST_BGCHECK_JOB=" in _environ_of_ours(pid)
     }
 
 
