@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, Any
+from typing import Any, TextIO
 
 import pytest
 
@@ -114,7 +114,7 @@ def forking(pytester: pytest.Pytester, server: ForkServer) -> Callable[..., Any]
     """Return a pytester's ``popen`` that forks what suits the server, and starts the rest."""
     start = pytester.popen
 
-    def popen(command: Sequence[str], *, stdout: IO[str], stderr: IO[str], **given: Any) -> Any:
+    def popen(command: Sequence[str], *, stdout: TextIO, stderr: TextIO, **given: Any) -> Any:
         if given["stdin"] is not pytester.CLOSE_STDIN or not server.suits(command, os.environ):
             return start(command, stdout=stdout, stderr=stderr, **given)
         env = os.environ.copy()
