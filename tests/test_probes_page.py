@@ -5,13 +5,13 @@ import re
 import socket
 import socketserver
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from support.machines import SSHServer, tool
+from support.servers import Answers, free_port, serving
 
 PAGE = Path(__file__).parents[1].joinpath("docs/probes.md").read_text("utf-8")
 
@@ -34,17 +34,6 @@ def recipes() -> list[str]:
     assert found is not None
     rows = re.findall(r"^\|.*?\| `(.*)` \|$", found[1].replace(r"\|", "\0"), re.M)
     return [row.replace("\0", "|") for row in rows]
-
-
-class Answers(http.server.BaseHTTPRequestHandler):
-    """Answers 200 to any GET."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b'{"status": "ok"}\n')
-
-    def log_message(self, *_: object) -> None: ...
 
 
 class Names(socketserver.BaseRequestHandler):
@@ -70,24 +59,6 @@ class AwayForAWhile(Answers):
             self.send_error(503)
         else:
             super().do_GET()
-
-
-@contextmanager
-def serving(server: socketserver.BaseServer) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -3,17 +3,15 @@
 import http.server
 import re
 import shutil
-import socket
 import socketserver
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from support.machines import SSHServer, tool
+from support.servers import Answers, free_port, serving
 
 PAGE = Path(__file__).parents[1].joinpath("docs/services.md").read_text("utf-8")
 
@@ -33,34 +31,6 @@ def recipes() -> list[str]:
     assert found is not None
     rows = re.findall(r"^\|.*?\| `(.*)` \|$", found[1].replace(r"\|", "\0"), re.M)
     return [row.replace("\0", "|") for row in rows]
-
-
-def free_port() -> int:
-    with socket.create_server(("localhost", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
-
-
-class Answers(http.server.BaseHTTPRequestHandler):
-    """Answers 200 to any GET."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None: ...
-
-
-@contextmanager
-def serving(server: socketserver.BaseServer) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 # There is no systemd where the tests run.

@@ -2,8 +2,8 @@
 
 import pytest
 from support import json_report
-from support.suites import run
-from support.watched_suites import HELP, NAMED, outcomes, probe, suite, windows
+from support.suites import outcomes, run
+from support.watched_suites import HELP, NAMED, probe, suite, windows
 
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
 

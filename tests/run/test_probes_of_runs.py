@@ -5,8 +5,8 @@ from importlib.util import find_spec
 import pytest
 from support import json_report
 from support.runs_in_background import nothing_is_left
-from support.suites import run
-from support.watched_suites import NAMED, failures, outcomes, suite, windows
+from support.suites import failures, outcomes, run
+from support.watched_suites import NAMED, suite, windows
 
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
 

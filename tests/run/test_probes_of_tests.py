@@ -6,8 +6,8 @@ import signal
 import pytest
 from support import json_report
 from support.runs_in_background import Run, eventually, nothing_is_left
-from support.suites import HEAD, run
-from support.watched_suites import NAMED, outcomes, suite, windows
+from support.suites import HEAD, outcomes, run
+from support.watched_suites import NAMED, suite, windows
 
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
 

@@ -3,14 +3,13 @@
 import json
 import signal
 import time
-import xml.etree.ElementTree as ET
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from support import leftovers
 from support.runs_in_background import Run, eventually, nothing_is_left
-from support.suites import run
+from support.suites import failures, outcomes, run
 
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
 
@@ -48,26 +47,6 @@ def a_has_ended():
 
 def suite(pytester: pytest.Pytester, services: str, tests: str) -> str:
     return ENDS + "".join(service(pytester.path, name) for name in services.split()) + tests
-
-
-def failures(pytester: pytest.Pytester) -> dict[str, tuple[str, str]]:
-    """Return the message and the text of each failed test in the JUnit file."""
-    root = ET.parse(pytester.path / "j.xml").getroot()
-    return {
-        case.attrib["name"]: (failure.attrib["message"], failure.text or "")
-        for case in root.iter("testcase")
-        for failure in case.iter("failure")
-    }
-
-
-def outcomes(result: pytest.RunResult) -> dict[str, str]:
-    """Return each test's outcome, by the words of -rA."""
-    found = {}
-    for line in result.outlines:
-        word, _, test = line.partition(" ")
-        if word in ("PASSED", "FAILED", "XFAIL", "SKIPPED", "XPASS") and "::" in test:
-            found[test.split(" ")[0].rpartition("::")[2]] = word.lower()
-    return found
 
 
 # --- a service dies while a test runs -------------------------------------------------------------

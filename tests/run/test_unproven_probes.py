@@ -4,8 +4,8 @@ import re
 
 import pytest
 from support import json_report
-from support.suites import run
-from support.watched_suites import NAMED, failures, outcomes, probe, suite, windows
+from support.suites import failures, outcomes, run
+from support.watched_suites import NAMED, probe, suite, windows
 
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
 

@@ -1,5 +1,7 @@
 """Suites that the tests write and run: what is the same in all of them."""
 
+import xml.etree.ElementTree as ET
+
 import pytest
 
 # pytester forgets what a run in this process was the first to import: a second run in it would have
@@ -27,3 +29,23 @@ def problems(pytester: pytest.Pytester, text: str) -> list[str]:
     assert result.ret == pytest.ExitCode.USAGE_ERROR, result.outlines
     lines = [line.removeprefix("ERROR: ") for line in result.errlines if line.strip()]
     return [line.replace(f"{pytester.path}/", "") for line in lines]
+
+
+def failures(pytester: pytest.Pytester) -> dict[str, tuple[str, str]]:
+    """Return the message and the text of each failed test in the JUnit file."""
+    root = ET.parse(pytester.path / "j.xml").getroot()
+    return {
+        case.attrib["name"]: (failure.attrib["message"], failure.text or "")
+        for case in root.iter("testcase")
+        for failure in case.iter("failure")
+    }
+
+
+def outcomes(result: pytest.RunResult) -> dict[str, str]:
+    """Return each test's outcome, by the words of -rA."""
+    found = {}
+    for line in result.outlines:
+        word, _, test = line.partition(" ")
+        if word in ("PASSED", "FAILED", "XFAIL", "SKIPPED", "XPASS") and "::" in test:
+            found[test.split(" ")[0].rpartition("::")[2]] = word.lower()
+    return found

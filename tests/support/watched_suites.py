@@ -1,6 +1,5 @@
 """Suites whose probes see what their tests plant: a probe is good as long as a file is there."""
 
-import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -71,26 +70,6 @@ NAMED = "background probe '{}' on local"
 
 def suite(pytester: pytest.Pytester, probes: str, tests: str) -> str:
     return HELP + "".join(probe(pytester.path, name) for name in probes.split()) + tests
-
-
-def failures(pytester: pytest.Pytester) -> dict[str, tuple[str, str]]:
-    """Return the message and the text of each failed test in the JUnit file."""
-    root = ET.parse(pytester.path / "j.xml").getroot()
-    return {
-        case.attrib["name"]: (failure.attrib["message"], failure.text or "")
-        for case in root.iter("testcase")
-        for failure in case.iter("failure")
-    }
-
-
-def outcomes(result: pytest.RunResult) -> dict[str, str]:
-    """Return each test's outcome, by the words of -rA."""
-    found = {}
-    for line in result.outlines:
-        word, _, test = line.partition(" ")
-        if word in ("PASSED", "FAILED", "XFAIL", "SKIPPED", "XPASS") and "::" in test:
-            found[test.split(" ")[0].rpartition("::")[2]] = word.lower()
-    return found
 
 
 def windows(document: Any, name: str) -> list[Any]:
