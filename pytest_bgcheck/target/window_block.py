@@ -22,6 +22,9 @@ class WindowBlock:
     :class:`WrongUse`. Reading one of them judges the window. It is used once.
     """
 
+    # Also of a block that could not be made.
+    _note_never_entered: Callable[[], None] | None = None
+
     def __init__(
         self,
         runner: Runner,
@@ -40,7 +43,7 @@ class WindowBlock:
         self._entered = self._left = False
         self._opened: OpenWindow | None = None
         self._closed: ClosedWindow | None = None
-        self._note_never_entered: Callable[[], None] | None = user.if_never_entered(
+        self._note_never_entered = user.if_never_entered(
             f"{self._title}: a window has not been opened: it is when its block is entered, as in"
             f" 'with {probe.name}.window() as seen:'"
         )
@@ -50,9 +53,8 @@ class WindowBlock:
         return f"<window of {self._title}: {state}>"
 
     def __del__(self) -> None:
-        note = getattr(self, "_note_never_entered", None)
-        if note is not None:
-            note()
+        if self._note_never_entered is not None:
+            self._note_never_entered()
 
     def __bool__(self) -> bool:
         """Refuse to be true or false: ``assert seen`` would hold whatever was seen."""
