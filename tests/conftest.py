@@ -61,8 +61,10 @@ def own_tmpdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-OFF = "-p no:randomly -p no:asyncio -p no:hypothesispytest"
-"""For the runs under test. hypothesis alone is half of what a short run costs."""
+OFF = "-p no:randomly -p no:asyncio -p no:hypothesispytest -p no:rerunfailures"
+"""For the runs under test. hypothesis alone is half of what a short run costs. rerunfailures up to
+16.3 leaves a thread behind for each worker that has ended, which reads from it on and on: behind
+a few runs in a process of the tests, these took all of a CPU."""
 
 
 @pytest.fixture(scope="session")

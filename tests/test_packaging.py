@@ -26,6 +26,7 @@ def test_all_files_of_the_source_are_installed() -> None:
     assert files(INSTALLED) == files(SOURCE)
 
 
+@pytest.mark.started
 @pytest.mark.parametrize("args", [[], ["-n2"]], ids=["alone", "workers"])
 def test_the_package_works_in_a_zip(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, args: list[str]

@@ -56,6 +56,7 @@ def test_a_dead_host_holds_the_end_for_its_bound_only_and_is_named(
     assert not list(own_tmpdir.glob("pytest-bgcheck-*"))
 
 
+@pytest.mark.started
 def test_a_signal_that_comes_as_the_end_begins_does_not_tear_it_apart(
     pytester: pytest.Pytester, own_tmpdir: Path
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from lxml import etree
 from support.json_report import read
 from support.machines.sshd import SSHServer
-from support.suites import run
+from support.suites import RERUNS, run
 
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
 
@@ -263,7 +263,7 @@ def test_a_job_without_output_is_the_reason_for_output_cut(pytester: pytest.Pyte
 def test_a_rerun_tells_of_its_own_failure(pytester: pytest.Pytester) -> None:
     pytest.importorskip("pytest_rerunfailures")
     result = run(
-        pytester, "--reruns=1", "--junitxml=j.xml",
+        pytester, RERUNS, "--reruns=1", "--junitxml=j.xml",
         test_it=REPORT + "runs = []\n"
         "@pytest.fixture\ndef data(report, other):\n"
         "    runs.append(1)\n"

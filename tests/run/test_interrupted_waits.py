@@ -20,6 +20,7 @@ LIMITED = (
 TOLD = "Timeout (>1.0s) from pytest-timeout: background check 'slow' on local still running after *"
 
 
+@pytest.mark.started
 @pytest.mark.parametrize("args", [[], ["-n1"]], ids=["alone", "workers"])
 def test_the_failure_names_the_job_and_shows_no_source_of_the_plugin(
     pytester: pytest.Pytester, args: list[str]

@@ -6,7 +6,7 @@ import signal
 import pytest
 from support import json_report
 from support.runs_in_background import Run, eventually, nothing_is_left
-from support.suites import HEAD, outcomes, run
+from support.suites import HEAD, RERUNS, outcomes, run
 from support.watched_suites import NAMED, suite, windows
 
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
@@ -24,6 +24,7 @@ def test_flaky():
 """
     result = run(
         pytester,
+        RERUNS,
         "--reruns=1",
         "-pno:xdist",
         "--bgcheck-report=r.json",

@@ -2,7 +2,7 @@
 name, failures that are expected."""
 
 import pytest
-from support.suites import run
+from support.suites import RERUNS, run
 
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
 
@@ -187,6 +187,7 @@ def test_a_rerun_awaits_what_came_at_run_time_again(pytester: pytest.Pytester) -
     pytest.importorskip("pytest_rerunfailures")
     result = run(
         pytester,
+        RERUNS,
         "--reruns=1",
         conftest=CHECKS + "@pytest.fixture\ndef adds(request):\n"
         "    request.node.add_marker(pytest.mark.bgcheck('bad'))\n",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support import leftovers
 from support.runs_in_background import Run, eventually, nothing_is_left
-from support.suites import failures, outcomes, run
+from support.suites import RERUNS, failures, outcomes, run
 
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
 
@@ -184,7 +184,9 @@ def subtests():
 """For a pytest that has none."""
 
 
-@pytest.mark.parametrize("args", [["-pno:xdist"], ["-n3", "--reruns=1"]], ids=["alone", "workers"])
+@pytest.mark.parametrize(
+    "args", [["-pno:xdist"], ["-n3", RERUNS, "--reruns=1"]], ids=["alone", "workers"]
+)
 def test_a_death_in_a_body_fails_the_test_with_what_the_service_wrote(
     pytester: pytest.Pytester, args: list[str]
 ) -> None:

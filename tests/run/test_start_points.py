@@ -9,7 +9,7 @@ import pytest
 from support.machines import SSHServer
 from support.runs_in_background import HEAD as BACKGROUND_HEAD
 from support.runs_in_background import Run, eventually
-from support.suites import run
+from support.suites import RERUNS, run
 
 pytestmark = pytest.mark.usefixtures("own_tmpdir")
 
@@ -315,6 +315,7 @@ def test_a_rerun_awaits_the_same_job(pytester: pytest.Pytester) -> None:
         "@pytest.fixture\ndef deploy():\n    tries.append(1)\n    assert len(tries) > 1\n"
         "@pytest.mark.bgcheck('c')\ndef test(deploy): assert len(tries) > 2\n"
     )
-    result = run(pytester, "--reruns=3", "--setup-show", test_it=text % str(pytester.path))
+    args = (RERUNS, "--reruns=3", "--setup-show")
+    result = run(pytester, *args, test_it=text % str(pytester.path))
     result.assert_outcomes(passed=1)
     assert pytester.path.joinpath("count").read_text() == "c\n"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from support.ledger_builder import ZERO, LedgerBuilder, seen
 from support.scripted_transport import Scripted, ended, started, words_of
-from support.suites import UNAWAITED, run
+from support.suites import RERUNS, UNAWAITED, run
 
 from pytest_bgcheck.errors import Unreachable
 from pytest_bgcheck.events import JobJudged, JobRequested, WaitBegan
@@ -170,7 +170,7 @@ RED = {
 ONLY_TOLD = {"skipped": "failed, rc 7", "fine": "succeeded, rc 0"}
 
 
-@pytest.mark.parametrize("args", [["--reruns=1"], ["-n2"]], ids=["alone", "workers"])
+@pytest.mark.parametrize("args", [[RERUNS, "--reruns=1"], ["-n2"]], ids=["alone", "workers"])
 def test_a_run_is_red_for_what_nobody_judged(pytester: pytest.Pytester, args: list[str]) -> None:
     result = run(pytester, "--bgcheck-report=r.json", *args, test_it=SUITE)
     result.assert_outcomes(passed=14, skipped=3, xfailed=1)

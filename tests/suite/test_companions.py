@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support import leftovers
 from support.machines import require
+from support.suites import RERUNS
 
 from pytest_bgcheck.suite.companions import limit_s
 
@@ -37,7 +38,7 @@ def test_a_rerun_awaits_the_same_job_again(pytester: pytest.Pytester, workers: s
         HEAD + "c = background_check('echo run >>count; exit 3')\n"
         "@pytest.mark.bgcheck('c')\ndef test(): pass\n"
     )
-    result = pytester.runpytest_subprocess("--reruns=2", workers)
+    result = pytester.runpytest_subprocess(RERUNS, "--reruns=2", workers)
     assert result.parseoutcomes() == {"failed": 1, "rerun": 2}
     assert pytester.path.joinpath("count").read_text() == "run\n"
 

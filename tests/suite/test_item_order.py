@@ -70,6 +70,7 @@ def pytest_collection_finish(session):
 """
 
 
+@pytest.mark.started
 @pytest.mark.parametrize("args, failed", [([], 2), (["-n2"], 1)], ids=["alone", "workers"])
 def test_items_that_come_late_await_too(
     pytester: pytest.Pytester, args: list[str], failed: int

@@ -200,9 +200,7 @@ def _become_pytest(request: Mapping[str, Any], streams: Sequence[int]) -> None:
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     tempfile.tempdir = None  # it was found for the server
     if "COVERAGE_PROCESS_START" in os.environ:
-        import coverage
-
-        coverage.process_startup(force=True)
+        importlib.import_module("coverage").process_startup(force=True)
     sys.argv = ["pytest", *request["args"]]
     runpy.run_module("pytest", run_name="__main__", alter_sys=True)
 

@@ -13,6 +13,9 @@ HEAD = (
     "from pytest_bgcheck import background_check, background_probe, background_service\n"
 )
 
+RERUNS = "-prerunfailures"
+"""Switches pytest-rerunfailures on, which is off in the runs under test: see ``conftest.py``."""
+
 UNAWAITED = "c = background_check('true')\ndef test(c): c.stdout\n"
 """A suite whose one job no test judges."""
 

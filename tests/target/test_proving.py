@@ -96,7 +96,7 @@ def test_a_service_lives_only_if_its_target_proves_it(
 def test_what_cannot_be_asked_is_not_proven_and_holds_nobody_for_long(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proving, "ANSWER_S", 0.5)
+    monkeypatch.setattr(proving, "ANSWER_S", 3.0)
     hangs = threading.Event()
     transports = [
         Deaf(SILENT), Deaf(ALIVE), Deaf(ended("exit.3.5.1")), Deaf(NOT_KNOWN),

@@ -83,6 +83,7 @@ def pytest_xdist_make_scheduler(config, log):
 """
 
 
+@pytest.mark.started
 @pytest.mark.parametrize("suite", ["def test(): pass\n", HEAD + QUICK], ids=["none", "checks"])
 def test_a_scheduler_of_the_suite_or_of_another_plugin_is_the_one_that_counts(
     pytester: pytest.Pytester, suite: str
