@@ -12,6 +12,9 @@ from support.suites import run
 
 EVERY_S = 0.2
 
+# The same on every Python.
+pytestmark = pytest.mark.once
+
 # Each sample notes, by the clock that the target itself goes by, when it looked and what it saw.
 SUITE = """
 import json, os, pathlib, time

@@ -17,6 +17,9 @@ from pytest_bgcheck.arguments import make_check
 from pytest_bgcheck.model import State
 from pytest_bgcheck.target import replies, requests
 
+# The same on every Python.
+pytestmark = pytest.mark.once
+
 
 def told(word: str) -> dict[str, str]:
     """Return the arguments of the processes, but for checks and this one, that tell a word.

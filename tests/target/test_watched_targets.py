@@ -20,6 +20,9 @@ from pytest_bgcheck.target.records import Record, Target
 from pytest_bgcheck.target.watching import ClosedWindow
 from pytest_bgcheck.windows import Window
 
+# The same on every Python.
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def real_run(tmp_path: Path) -> Iterator[RealRun]:

@@ -78,7 +78,7 @@ def test_workers_on_another_computer_share_the_jobs(
     spec = f"ssh=-F {ssh_server.client_config} target//python={sys.executable}//chdir={remote}"
     result = pytester.runpytest_subprocess(
         # The environment does not go there.
-        "-p", "no:randomly", "-p", "no:asyncio",
+        "-p", "no:randomly", "-p", "no:asyncio", "-p", "no:rerunfailures",
         "--dist=each", "--tx=popen", f"--tx={spec}", f"--rsyncdir={suite}", "-rP", "-q",
         f"--ssh-config={ssh_server.client_config}", f"--bgcheck-dir={tmp_path / 'tmp'}", suite,
         timeout=120,
