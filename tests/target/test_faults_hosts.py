@@ -15,6 +15,9 @@ from support.real_targets import RealRun, target
 from pytest_bgcheck.model import State
 from pytest_bgcheck.target.records import Target
 
+# The same on every Python.
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def real_run(tmp_path: Path) -> Iterator[RealRun]:

@@ -27,6 +27,9 @@ from pytest_bgcheck.target import cleaner, recovery
 from pytest_bgcheck.target.host_transport import HostTransport
 from pytest_bgcheck.target.records import Record, Target
 
+# The same on every Python.
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def real_run(tmp_path: Path) -> Iterator[RealRun]:

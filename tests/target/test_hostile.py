@@ -19,6 +19,9 @@ from pytest_bgcheck.model import State
 from pytest_bgcheck.target import cleaner
 from pytest_bgcheck.target.records import Target
 
+# The same on every Python.
+pytestmark = pytest.mark.once
+
 BACKENDS = ("local", "ssh", "safe-ssh", "paramiko", "docker", "chroot", "ansible", "force-ansible")
 
 

@@ -26,6 +26,9 @@ from pytest_bgcheck.target.records import Target
 from pytest_bgcheck.target.runner import Runner
 from pytest_bgcheck.target.transport import Answer, Transport
 
+# The same on every Python.
+pytestmark = pytest.mark.once
+
 SPEAKER = """
 echo "first line"
 while :; do

@@ -19,6 +19,9 @@ from pytest_bgcheck.target import replies, requests
 from pytest_bgcheck.target.replies import Reply
 from pytest_bgcheck.target.requests import Spec
 
+# The same on every Python.
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def base(test_user: TestUser) -> Iterator[Path]:

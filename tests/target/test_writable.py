@@ -12,6 +12,9 @@ from support.machines.machine import run_checked
 
 from pytest_bgcheck.target import command_line
 
+# The same on every Python.
+pytestmark = pytest.mark.once
+
 
 def functions(*names: str) -> str:
     """Return functions of the supervisor's program."""
