@@ -134,11 +134,16 @@ def test_what_others_write_to_a_prober_changes_nothing(clients: dict[str, Client
 def test_a_sample_that_fills_the_fifo_of_its_prober_is_ended_with_its_probe(
     clients: dict[str, Client],
 ) -> None:
-    fills = "cd {}/*/*/$PYTEST_BGCHECK_JOB && yes >ask"
+    kibibyte = "y" * 1023  # and its newline; a FIFO holds 64 of these
+    fills = (
+        "cd {}/*/*/$PYTEST_BGCHECK_JOB && n=0 && while :; do"
+        f" echo {kibibyte}; n=$((n + 1)); [ $n != 64 ] || : >full.by.sample; done >ask"
+    )
     for client in clients.values():
         client.start(client.probe("c", fills.format(client.base), every_s=0.1, grace_s=0.5))
     for client in clients.values():
-        client.eventually(partial(runs, client, "yes"))
+        full = run_of(client) / client.specs["c"].id / "full.by.sample"
+        client.eventually(full.exists)
         client.ask(requests.cancel_request, [client.specs["c"]])
     for client in clients.values():
         assert client.results(client.specs["c"])["c"].state is State.CANCELLED

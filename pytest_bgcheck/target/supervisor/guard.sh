@@ -300,11 +300,17 @@ change_state() {
 # abandon: kill the check, and go without a word.
 abandon() {
     end_watcher
+    end_prober
+    kill_all
+    leave
+}
+
+# end_prober: kill the prober, if there is one: it would take another sample, or hang in a FIFO that a sample
+# has filled.
+end_prober() {
     if [ -n "${_sample_limit-}" ] && looks_after "${_given_supervisor:-0}" . "run:$_id"; then
         kill -KILL "$_given_supervisor" 2>/dev/null
     fi
-    kill_all
-    leave
 }
 
 # end_check: send TERM, wait for the grace period at most, and send KILL in any case, since the
@@ -324,6 +330,7 @@ end_check() {
     end_watcher
     [ -z "$_sample_limit" ] || wake_prober
     [ "$_kind" = lost ] || { signal TERM; await_supervisor "$_grace"; }
+    end_prober
     kill_all
     # shellcheck disable=SC2086 # counted as words
     set -- $_tree
