@@ -18,7 +18,7 @@ PATIENT = "from pytest_bgcheck.target import cleaner\ncleaner.CLEAN_S *= 7\n"
 computer more than a run's end has for its last two."""
 PROBE = '#!/bin/sh -e\necho "script: $1, $2"\n'
 
-LONG = "exit\n" + "".join(f"# {n}: 'a' \"b\" $c `d` \\ {{{{ e }}}} !\n" for n in range(1500))
+LONG = "exit\n" + "".join(f"# {n}: 'a' \"b\" $c `d` \\ {{{{ e }}}} !\n" for n in range(600))
 """What a script has behind it, so that requests are as large as they get, and full of what quoting
 makes longer."""
 
