@@ -1,7 +1,6 @@
 """What a probe has seen, on the page's timeline: a band, and below it the windows of tests.
 
-Pure; imports only probe_parts, probe_text, states, windows and
-words.
+Pure; imports only probe_parts, probe_text, states, windows and words.
 """
 
 from __future__ import annotations

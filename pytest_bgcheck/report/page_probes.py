@@ -72,14 +72,14 @@ def probe_view(job: JobPart, zero_at: float, began_at: float) -> ProbeView | Non
     seen, windows = probe["seen"], job["windows"]
     outages = _outages(seen, began_at - zero_at)
     left_out = (seen["outage_count"] if seen is not None else 0) - len(outages[:MOST_OUTAGES])
-    known = seen is not None and seen["samples"] > 0
+    known = seen if seen is not None and seen["samples"] else None
     return ProbeView(
         facts=_facts(probe),
         every=duration(probe["every_s"]),
         samples=f"{seen['samples']:,}" if seen is not None else "–",
-        available=_available(seen) if known and seen is not None else "–",
-        outages=str(seen["outage_count"]) if known and seen is not None else "–",
-        longest=_longest(seen) if known and seen is not None else "–",
+        available=_available(known) if known is not None else "–",
+        outages=str(known["outage_count"]) if known is not None else "–",
+        longest=_longest(known) if known is not None else "–",
         unproven=_unproven(seen),
         windows=probe_text.verdicts(map(closed_of, windows)) or "–",
         windows_look=worst_look(windows).kind if windows else "",

@@ -121,16 +121,16 @@ class _Wait:
     def wait(self, item: pytest.Item) -> None:
         __tracebackhide__ = True
         session, test, worker = self._session, item.nodeid, self._session.link.worker
-        keys = []
-        for record in (record for records in self._jobs.values() for record in records):
+        records = [record for records in self._jobs.values() for record in records]
+        keys = [record.key for record in records]
+        for record in records:
             session.note_use(record, Use.HOLD)
             session.runner.want(record)
-            keys.append(record.key)
         session.link.tell(WaitBegan(worker, test, tuple(keys), self._began_at))
         try:
             self._until_good_or_bad()
         except pytest.fail.Exception as error:
-            for record in (record for records in self._jobs.values() for record in records):
+            for record in records:
                 if record.probe is not None:  # the test fails before it has a window
                     session.judging.note_window(record.key)
             if not error.pytrace:
