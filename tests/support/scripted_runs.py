@@ -1,5 +1,7 @@
 """Runs whose target answers from a script: `support.scripted_transport`."""
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,30 @@ def finish(transport: Scripted, *checks: Spec) -> tuple[Runner, list[Record]]:
     records = ours.submit([(c, target) for c in checks or (check(),)])
     assert ours.wait_for(lambda: all(r.result is not None for r in records), records, 30)
     return ours, records
+
+
+Run = Callable[..., tuple[Runner, Sequence[Record]]]
+"""What `scripted_runs` gives: it takes the transport of each target."""
+
+
+@contextmanager
+def scripted_runs(make: Callable[[], Spec]) -> Iterator[Run]:
+    """Give what starts a service, or a probe, on each of some targets, and sees it ready."""
+    runners: dict[Runner, list[Target]] = {}
+
+    def start(*ways: Scripted) -> tuple[Runner, Sequence[Record]]:
+        runner = Runner(RUN)
+        targets = [Target(f"host{n}", f"host{n}", way, f"k{n}") for n, way in enumerate(ways)]
+        runners[runner] = targets
+        records = runner.submit([(make(), target) for target in targets])
+        assert runner.wait_for(lambda: all(record.runs for record in records), records, 30)
+        for record in records:
+            runner.records.note_ready(record, 0.5)
+        return runner, records
+
+    yield start
+    for runner, targets in runners.items():
+        runner.stop(targets)  # else its waiters go on
 
 
 def state_of(transport: Scripted) -> tuple[State, str]:

@@ -2,17 +2,15 @@
 script."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import pytest
-from support.scripted_runs import RUN, check, service, shorten_pauses
+from support.scripted_runs import Run, check, scripted_runs, service, shorten_pauses
 from support.scripted_transport import Scripted, Step, ended, frame, ids_in, started, words_of
 
 from pytest_bgcheck.errors import Gone, Unreachable
 from pytest_bgcheck.model import State
 from pytest_bgcheck.target import cleaner, proving
-from pytest_bgcheck.target.records import Record, Target
-from pytest_bgcheck.target.runner import Runner
 from pytest_bgcheck.target.transport import Answer
 
 ALIVE = frame()
@@ -46,26 +44,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run() -> Iterator[Callable[..., tuple[Runner, Sequence[Record]]]]:
+def run() -> Iterator[Run]:
     """Yield what starts a service on each of some targets, and sees it ready."""
-    runners: dict[Runner, list[Target]] = {}
-
-    def start(*deaf: Deaf) -> tuple[Runner, Sequence[Record]]:
-        runner = Runner(RUN)
-        targets = [Target(f"host{n}", f"host{n}", way, f"k{n}") for n, way in enumerate(deaf)]
-        runners[runner] = targets
-        records = runner.submit([(service(), target) for target in targets])
-        assert runner.wait_for(lambda: all(record.runs for record in records), records, 30)
-        for record in records:
-            runner.records.note_ready(record, 0.5)
-        return runner, records
-
-    yield start
-    for runner, targets in runners.items():
-        runner.stop(targets)  # else its waiters go on
-
-
-Run = Callable[..., tuple[Runner, Sequence[Record]]]
+    with scripted_runs(service) as start:
+        yield start
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,11 @@
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import pytest
 from support.scripted_probe import SEEN, WINDOW, Watched
-from support.scripted_runs import RUN, check, finish, probe, shorten_pauses
+from support.scripted_runs import RUN, Run, check, finish, probe, scripted_runs, shorten_pauses
 from support.scripted_transport import (
     Scripted,
     Step,
@@ -39,26 +39,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run() -> Iterator[Callable[..., tuple[Runner, Sequence[Record]]]]:
+def run() -> Iterator[Run]:
     """Yield what starts a probe on each of some targets, and sees its first sample."""
-    runners: dict[Runner, list[Target]] = {}
-
-    def start(*watched: Watched) -> tuple[Runner, Sequence[Record]]:
-        runner = Runner(RUN)
-        targets = [Target(f"host{n}", f"host{n}", way, f"k{n}") for n, way in enumerate(watched)]
-        runners[runner] = targets
-        records = runner.submit([(probe(), target) for target in targets])
-        assert runner.wait_for(lambda: all(record.runs for record in records), records, 30)
-        for record in records:
-            runner.records.note_ready(record, 0.5)
-        return runner, records
-
-    yield start
-    for runner, targets in runners.items():
-        runner.stop(targets)  # else its waiters go on
-
-
-Run = Callable[..., tuple[Runner, Sequence[Record]]]
+    with scripted_runs(probe) as start:
+        yield start
 
 
 def look(runner: Runner, *records: Record) -> list[ClosedWindow]:
